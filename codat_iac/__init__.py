@@ -1,0 +1,31 @@
+"""Codat connections as code.
+
+`Connection` is a Pulumi resource, `Client` Codat's API for scripts, `CodatIacError` the base of all errors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codat_iac.errors import CodatIacError
+
+if TYPE_CHECKING:
+    from codat_iac.client import Client
+    from codat_iac.resources import Connection
+
+__version__ = "0.1.0"
+
+__all__ = ["Client", "CodatIacError", "Connection", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is slow to import (pulumi, requests) when it is asked for."""
+    if name == "Client":
+        from codat_iac.client import Client  # noqa: PLC0415
+
+        return Client
+    if name == "Connection":
+        from codat_iac.resources import Connection  # noqa: PLC0415
+
+        return Connection
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

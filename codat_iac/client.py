@@ -1,0 +1,234 @@
+"""Codat's API: the five connection operations, companies and integrations.
+
+`Client` is public. Creating exactly once is `operations.py`'s part.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from codat_iac import wire
+from codat_iac.errors import ConfigError, NotCodat
+from codat_iac.model import UUID, Company, Integration, LiveConnection, Status
+from codat_iac.settings import BASE_URL
+from codat_iac.transport import Transport
+from codat_iac.wire import Page
+
+T = TypeVar("T")
+
+PAGE_SIZE = 100
+"""What Codat recommends: https://docs.codat.io/using-the-api/paging."""
+
+
+class Client:
+    """Codat's connections, companies and integrations, for one API key.
+
+    *api_key* is a bare key or the ready-made `Basic ...` value. *timeout* is what one answer may take,
+    in seconds. *retries* is how often a call may be repeated, and can be overridden at each call (0: never).
+    A 429 counts as none of them: it is waited for as Codat asks, while all waits of the call together
+    stay within *patience* seconds.
+
+    A read, a delete and an unlink are repeated after a 429, a 5xx or when no whole answer came. A create
+    is repeated only after a 429, with the same idempotency key, since Codat makes a new connection at
+    every POST. *guard* is called right before every write and may raise to stop it; *throttle* right
+    before every call; *sleep* is how to wait.
+
+    Raises `ConfigError` for a base URL that isn't https (plain http only on loopback) or an empty key.
+    A client may be shared by threads.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = BASE_URL,
+        *,
+        timeout: float = 30.0,
+        retries: int = 4,
+        patience: float = 300.0,
+        guard: Callable[[], None] = lambda: None,
+        throttle: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = Transport(
+            api_key,
+            base_url,
+            timeout=timeout,
+            retries=retries,
+            patience=patience,
+            guard=guard,
+            throttle=throttle,
+            sleep=sleep,
+        )
+
+    def __repr__(self) -> str:
+        return f"Client({self._transport.base_url!r})"
+
+    # The five connection operations.
+
+    def list(
+        self,
+        company_id: str,
+        page: int = 1,
+        page_size: int = PAGE_SIZE,
+        query: str | None = None,
+        order_by: str | None = None,
+        *,
+        retries: int | None = None,
+    ) -> Page[LiveConnection]:
+        """List a company's connections, one page of at most *page_size* (1 to 5,000).
+
+        *query* is in Codat's language (https://docs.codat.io/using-the-api/querying), *order_by* a field,
+        with `-` before it for the other direction. Raises `NotFound` for a company that this key can't see.
+        """
+        path = f"{_company(company_id)}/connections"
+        return self._page(
+            _paged(path, page, page_size, query=query, orderBy=order_by),
+            lambda raw: wire.parse_connection(raw, company_id),
+            retries,
+        )
+
+    def create(
+        self,
+        company_id: str,
+        platform_key: str,
+        *,
+        idempotency_key: str | None = None,
+        retries: int | None = None,
+    ) -> LiveConnection:
+        """Make a connection, which is `PendingAuth` until its customer follows the link.
+
+        **Every call makes one more**, unless Codat honours the *idempotency_key* (a GUID, 90 minutes; a
+        fresh one where none is given): https://docs.codat.io/using-the-api/write-data/idempotency.
+        After a `TransportError` or `CodatBroken` it may exist: look before you call again.
+        """
+        return self._connection(
+            "POST",
+            f"{_company(company_id)}/connections",
+            company_id,
+            retries,
+            body={"platformKey": platform_key},
+            headers={"Idempotency-Key": idempotency_key or str(uuid.uuid4())},
+        )
+
+    def get(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
+        """Read one connection. Raises `NotFound` where it, or its company, is gone."""
+        return self._connection("GET", _connection_path(company_id, connection_id), company_id, retries)
+
+    def delete(self, company_id: str, connection_id: str, *, retries: int | None = None) -> None:
+        """Remove a connection for ever, with the customer's authorisation and the data behind it."""
+        self._transport.call("DELETE", _connection_path(company_id, connection_id), retries)
+
+    def unlink(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
+        """Give up access; the data stays readable, and only the customer can link again.
+
+        Codat allows it for `Linked` (and, by some pages, `Deauthorized`):
+        https://docs.codat.io/core-concepts/connections.
+        """
+        path = _connection_path(company_id, connection_id)
+        return self._connection("PATCH", path, company_id, retries, body={"status": str(Status.UNLINKED)})
+
+    # Companies and integrations.
+
+    def list_companies(
+        self,
+        page: int = 1,
+        page_size: int = PAGE_SIZE,
+        query: str | None = None,
+        order_by: str | None = None,
+        tags: str | None = None,
+        *,
+        retries: int | None = None,
+    ) -> Page[Company]:
+        """List the tenant's companies, with their connections inline, one page of at most *page_size*."""
+        path = _paged("/companies", page, page_size, query=query, orderBy=order_by, tags=tags)
+        return self._page(path, wire.parse_company, retries)
+
+    def get_company(self, company_id: str, *, retries: int | None = None) -> Company:
+        """Read one company. Raises `NotFound`."""
+        path = _company(company_id)
+        return _shaped(path, wire.parse_company, self._transport.call("GET", path, retries))
+
+    def list_integrations(
+        self, page: int = 1, page_size: int = PAGE_SIZE, *, retries: int | None = None
+    ) -> Page[Integration]:
+        """List the platforms that this tenant knows, enabled or not."""
+        return self._page(_paged("/integrations", page, page_size), wire.parse_integration, retries)
+
+    # Whole listings.
+
+    def pages(self, first: Page[T], parse: Callable[[Any], T]) -> Iterator[Page[T]]:
+        """Give *first* and then every page that the links lead to."""
+        page = first
+        yield page
+        while page.next:
+            page = self._page(self._transport.same_host(page.next), parse, None)
+            yield page
+
+    def connection_pages(self, company_id: str) -> Iterator[Page[LiveConnection]]:
+        """Give all pages of a company's connections."""
+        return self.pages(
+            self.list(company_id, page_size=1000), lambda raw: wire.parse_connection(raw, company_id)
+        )
+
+    def company_pages(self, first: Page[Company] | None = None) -> Iterator[Page[Company]]:
+        """Give all pages of the tenant's companies, going on from *first* where that was read."""
+        return self.pages(first or self.list_companies(), wire.parse_company)
+
+    def integrations(self) -> tuple[Integration, ...]:
+        """Give all integrations of the tenant."""
+        pages = self.pages(self.list_integrations(), wire.parse_integration)
+        return tuple(integration for page in pages for integration in page.results)
+
+    # One call.
+
+    def _page(self, path: str, parse: Callable[[Any], T], retries: int | None) -> Page[T]:
+        raw = self._transport.call("GET", path, retries)
+        return _shaped(path, lambda body: wire.parse_page(body, parse), raw)
+
+    def _connection(
+        self,
+        method: str,
+        path: str,
+        company_id: str,
+        retries: int | None,
+        body: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> LiveConnection:
+        raw = self._transport.call(method, path, retries, body=body, headers=headers)
+        return _shaped(path, lambda data: wire.parse_connection(data, company_id), raw)
+
+
+def _shaped(path: str, parse: Callable[[Any], T], raw: Any) -> T:
+    try:
+        return parse(raw)
+    except wire.Malformed as error:
+        doing = path.partition("?")[0]
+        raise NotCodat(
+            f"{doing}: the answer is not as Codat's specification says ({error}); check the base URL"
+            " (CODAT_BASE_URL or codat:baseUrl)",
+            doing=doing,
+        ) from error
+
+
+def _paged(path: str, page: int, page_size: int, **rest: str | None) -> str:
+    """Page size and number are always sent: a query without them is refused (docs.codat.io, Querying)."""
+    given = {name: value for name, value in rest.items() if value is not None}
+    return f"{path}?{urlencode({'page': page, 'pageSize': page_size, **given})}"
+
+
+def _company(company_id: str) -> str:
+    return f"/companies/{_uuid(company_id)}"
+
+
+def _connection_path(company_id: str, connection_id: str) -> str:
+    return f"{_company(company_id)}/connections/{_uuid(connection_id)}"
+
+
+def _uuid(value: str) -> str:
+    if not UUID.fullmatch(value):
+        raise ConfigError(f"{wire.safe_text(value)!r} is not an id of Codat's (a UUID)")
+    return value.lower()

@@ -1,0 +1,149 @@
+"""The words: desired, prior, live, and Codat's own terms for the rest.
+
+Standard library only. An address (`acme/ledger`) is our name for a connection; everything
+else bears Codat's name for it, see https://docs.codat.io/core-concepts/connections.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+ADDRESS_HALF = re.compile(r"[a-z0-9][a-z0-9._-]*")
+"""What either half of an address matches: Pulumi's `--target` takes wildcards, so none of those."""
+
+ADDRESS = re.compile(rf"{ADDRESS_HALF.pattern}/{ADDRESS_HALF.pattern}")
+
+PLATFORM_KEY = re.compile(r"[a-z]{4}")
+"""Codat's pattern for a platform key, anchored by `fullmatch`."""
+
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Status(StrEnum):
+    """The statuses that Codat documents. A live status is a `str`: there may be others one day."""
+
+    PENDING_AUTH = "PendingAuth"
+    LINKED = "Linked"
+    DEAUTHORIZED = "Deauthorized"
+    UNLINKED = "Unlinked"
+
+
+class OnRemoval(StrEnum):
+    """What happens to a connection that is no longer declared."""
+
+    UNLINK = "unlink"
+    DELETE = "delete"
+    RETAIN = "retain"
+
+
+class OnExisting(StrEnum):
+    """What happens where somebody's authorised connection stands already."""
+
+    REFUSE = "refuse"
+    ADOPT = "adopt"
+    CREATE = "create"
+
+
+class Slot(NamedTuple):
+    """One company on one platform: where connections can be mistaken for each other."""
+
+    company_id: str
+    platform_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredConnection:
+    """What the file, or a program, says of one connection."""
+
+    address: str
+    company_id: str
+    platform_key: str
+    status: Status = Status.LINKED
+    on_removal: OnRemoval = OnRemoval.UNLINK
+    on_existing: OnExisting = OnExisting.REFUSE
+    connection_id: str | None = None
+    siblings: frozenset[str] = frozenset()
+    """The addresses declared for the same slot, with or without this one."""
+
+    @property
+    def slot(self) -> Slot:
+        """The company and platform."""
+        return Slot(self.company_id, self.platform_key)
+
+
+@dataclass(frozen=True, slots=True)
+class DataConnectionError:
+    """One entry of a connection's `dataConnectionErrors`: why it broke, where Codat knows."""
+
+    status_text: str | None = None
+    error_message: str | None = None
+    status: str | None = None
+    errored_on_utc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveConnection:
+    """One connection as Codat reports it.
+
+    `platform_key` is None where Codat sends no `integrationKey`
+    (optional since 2026-04-15); `integration_id` leads to it through `GET /integrations`.
+    `link_url` is a secret: with one-time links it lets its holder authorise.
+    """
+
+    id: str
+    company_id: str
+    status: str
+    platform_key: str | None = None
+    integration_id: str | None = None
+    platform_name: str = ""
+    source_type: str = ""
+    created: str = ""
+    last_sync: str | None = None
+    data_connection_errors: tuple[DataConnectionError, ...] = ()
+    link_url: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorConnection:
+    """What Pulumi's state recorded of one connection: the desired of then, and its id."""
+
+    id: str
+    desired: DesiredConnection
+    status: str
+    """The live status when it was recorded."""
+
+    @property
+    def address(self) -> str:
+        """The address that it was recorded at."""
+        return self.desired.address
+
+    @property
+    def slot(self) -> Slot:
+        """The company and platform."""
+        return self.desired.slot
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """One company; `connections` is None where Codat sent none inline."""
+
+    id: str
+    name: str
+    connections: tuple[LiveConnection, ...] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    created: str = ""
+    redirect: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """One platform that this tenant could connect to. Source: `GET /integrations`."""
+
+    key: str
+    name: str
+    enabled: bool
+    integration_id: str | None = None
+    source_type: str = ""

@@ -1,0 +1,316 @@
+"""What is done to connections, safely: read, create exactly once, unlink, remove.
+
+Every call that changes something starts here. `rules.py` and `creation.py` decide, `Ledger` remembers
+who holds what, `Snapshot` knows what is live, `Posting` makes and `Losses` counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import time
+from collections.abc import Callable
+from functools import cached_property
+
+from codat_iac import rules
+from codat_iac.client import Client
+from codat_iac.creation import Adopt, Decision, Post, Refuse, decide
+from codat_iac.errors import NotFound, Refused, Rejected
+from codat_iac.ledger import Ledger
+from codat_iac.losses import Losses, loses_on_removal
+from codat_iac.model import DesiredConnection, Integration, LiveConnection, OnRemoval, PriorConnection, Status
+from codat_iac.posting import SETTLING, Posting
+from codat_iac.rules import Action, Cell, LossLimit, Notice, Verdict
+from codat_iac.settings import Settings
+from codat_iac.snapshot import Snapshot
+
+
+class Operations:
+    """The operations of one process, on one tenant. May be shared by threads.
+
+    *notify* is told each notice, as (kind, address, text). *sleep* is how to wait, *settling* for how
+    many seconds after a POST of which nobody knows whether it worked.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        notify: Callable[[Notice, str, str], None],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        settling: float = SETTLING,
+    ) -> None:
+        self.snapshot = Snapshot(client)
+        self.ledger = Ledger()
+        self._client = client
+        self._settings = settings
+        self._notify = notify
+        self._posting = Posting(client, sleep, settling)
+        self._losses = Losses(LossLimit(settings.max_losses), self.ledger, self._find)
+
+    # Reading.
+
+    def read(self, prior: PriorConnection) -> LiveConnection | None:
+        """Read a recorded connection: None where it is absent, and an error wherever that isn't certain.
+
+        Raises `Refused` for a company that answers 404, unless that is accepted.
+        """
+        self.ledger.read(prior)
+        live = self._find(prior)
+        if live is None:
+            self._say(Notice.GONE, prior.address)
+        return live
+
+    @property
+    def forgets_missing(self) -> bool:
+        """Say whether a read may drop what it finds absent: one read doesn't see how much else is."""
+        return self._settings.accept_missing
+
+    def _find(self, prior: PriorConnection) -> LiveConnection | None:
+        live = None
+        try:
+            live = self.snapshot.find(prior.desired.company_id, prior.id)
+        except NotFound as error:
+            if not self._settings.accept_missing:
+                raise _unseen(prior.desired) from error
+        if live is None:
+            self.ledger.missing(prior.id)
+        return live
+
+    def _believe_absence(self, address: str) -> None:
+        """Refuse to act on an absence while suspiciously much is absent."""
+        gone, recorded = self.ledger.gone, self.ledger.recorded
+        if rules.too_many_missing(gone, recorded) and not self._settings.accept_missing:
+            raise Refused(
+                f"{address}: {gone} of {recorded or 'all'} recorded connections are gone at once; is it the"
+                " right API key? If they really are gone, set CODAT_ACCEPT_MISSING=true (or"
+                " codat:acceptMissing)"
+            )
+
+    # Deciding.
+
+    def outlook(self) -> dict[Notice, list[str]]:
+        """Tell which notices the recorded connections give rise to, by kind the addresses."""
+        coming: dict[Notice, list[str]] = {}
+        for prior in self.ledger.leaving().values():
+            notice = rules.declared(prior.desired.status, self._find(prior)).notice
+            if notice:
+                coming.setdefault(notice, []).append(prior.address)
+        return coming
+
+    def foresee(self, desired: DesiredConnection) -> None:
+        """Decide about a connection that isn't recorded, so that a preview shows what a create would do.
+
+        Raises `Refused` as the create would.
+        """
+        with self.snapshot.locked(desired.company_id):
+            decision = self._decide(desired, self._company(desired))
+            if isinstance(decision, Adopt):
+                self.ledger.claim(decision.connection.id, desired.address)
+                self._say(Notice.ADOPTED, desired.address, decision.connection)
+            else:
+                self._check_platform(desired)
+
+    def compare(self, prior: PriorConnection, desired: DesiredConnection) -> Verdict:
+        """Decide about a connection that is recorded and declared. Raises `Refused` where the table does."""
+        holder = self.ledger.holder(prior.id)
+        if holder not in {None, desired.address}:
+            raise Refused(
+                f"{desired.address}: connection {prior.id} is declared as {holder} too; declare it once, or"
+                " pass `siblings` where several are meant"
+            )
+        live = self._find(prior)
+        if live is None:
+            self._believe_absence(prior.address)
+        verdict = rules.compare(prior, desired, live)
+        _raise_problem(verdict.cell, desired.address)
+        if verdict.action is Action.REPLACE:
+            self.ledger.release(desired.address)
+            self.foresee(desired)
+            lost = loses_on_removal(prior, live)
+        else:
+            self.ledger.claim(prior.id, desired.address)
+            lost = rules.loses(verdict.action, live)
+        if lost:
+            self._losses.count(prior.id, desired.address)
+        if verdict.cell.notice:
+            self._say(verdict.cell.notice, desired.address, live)
+        return verdict
+
+    def _decide(self, desired: DesiredConnection, live: tuple[LiveConnection, ...]) -> Decision:
+        decision = decide(desired, live, self.ledger.holdings(connection.id for connection in live))
+        if isinstance(decision, Post):
+            _raise_problem(rules.declared(desired.status, None), desired.address)
+        if isinstance(decision, Refuse):
+            raise Refused(f"{desired.address}: {decision.reason}")
+        return decision
+
+    def _company(self, desired: DesiredConnection) -> tuple[LiveConnection, ...]:
+        try:
+            return self.snapshot.company(desired.company_id)
+        except NotFound as error:
+            raise _unseen(desired) from error
+
+    def _check_platform(self, desired: DesiredConnection) -> None:
+        """Codat doesn't say how it answers a POST for a platform that the tenant hasn't enabled."""
+        known = self._integrations.get(desired.platform_key)
+        if known is None:
+            near = difflib.get_close_matches(desired.platform_key, self._integrations, 1)
+            hint = f"; did you mean {near[0]} ({self._integrations[near[0]].name})?" if near else ""
+            raise Refused(
+                f"{desired.address}: {desired.platform_key!r} is not the key of a platform of this tenant"
+                f"{hint or '; see Settings, Integrations in the Codat Portal'}"
+            )
+        if not known.enabled:
+            raise Refused(
+                f"{desired.address}: {known.name} ({known.key}) is not enabled; enable it under Settings,"
+                " Integrations in the Codat Portal"
+            )
+
+    @cached_property
+    def _integrations(self) -> dict[str, Integration]:
+        return {integration.key: integration for integration in self._client.integrations()}
+
+    # Creating.
+
+    def create(self, desired: DesiredConnection) -> LiveConnection:
+        """Adopt the connection that is there, or make one: never two where one was asked.
+
+        Raises `Refused` where neither is certain to be right, `ApiError` where Codat didn't do it; after
+        either, nothing of the same company and platform is removed in this process.
+        """
+        with self.snapshot.locked(desired.company_id):
+            try:
+                return self._reach(desired, self._adopt_or_post(desired))
+            except Exception:
+                self.ledger.fail(desired.slot)
+                raise
+
+    def _adopt_or_post(self, desired: DesiredConnection) -> LiveConnection:
+        before = self._relist(desired)
+        decision = self._decide(desired, before)
+        if isinstance(decision, Adopt):
+            self._say(Notice.ADOPTED, desired.address, decision.connection)
+            live = decision.connection
+        else:
+            known = {connection.id for connection in before}
+            live = self._posting.post(desired, lambda: self._made(desired, known))
+            self.snapshot.put(live)
+        self.ledger.claim(live.id, desired.address)
+        return self.snapshot.named(live)
+
+    def _relist(self, desired: DesiredConnection) -> tuple[LiveConnection, ...]:
+        try:
+            return self.snapshot.relist(desired.company_id)
+        except NotFound as error:
+            raise _unseen(desired) from error
+
+    def _made(self, desired: DesiredConnection, known: set[str]) -> LiveConnection | None:
+        """Find the row that an ambiguous POST left: new, waiting, and nobody's."""
+        live = self.snapshot.relist(desired.company_id)
+        holdings = self.ledger.holdings(connection.id for connection in live)
+        return next(
+            (
+                c
+                for c in live
+                if c.id not in known
+                and c.platform_key == desired.platform_key
+                and c.status == Status.PENDING_AUTH
+                and holdings.holder(c.id, desired) is None
+            ),
+            None,
+        )
+
+    def _reach(self, desired: DesiredConnection, live: LiveConnection) -> LiveConnection:
+        """Bring what was just adopted to the desired status: only an unlink can be asked for."""
+        cell = rules.declared(desired.status, live)
+        if cell.action is Action.UNLINK:
+            return self._unlink(live, desired.address, cell)
+        if cell.notice and cell.notice is not Notice.WAITING:
+            self._say(cell.notice, desired.address, live)
+        return live
+
+    # Changing.
+
+    def update(self, prior: PriorConnection, desired: DesiredConnection) -> LiveConnection:
+        """Do what the table asks of a declared connection; merely recording it anew is no call.
+
+        Raises `Refused` where it has gone meanwhile.
+        """
+        with self.snapshot.locked(desired.company_id):
+            live = self._find(prior)
+            if rules.declared(desired.status, live).action is Action.UNLINK:
+                live = self.snapshot.fresh(desired.company_id, prior.id)
+            if live is None:
+                raise Refused(f"{desired.address}: connection {prior.id} is gone meanwhile; run again")
+            self.ledger.claim(prior.id, desired.address)
+            cell = rules.declared(desired.status, live)
+            return self._unlink(live, desired.address, cell) if cell.action is Action.UNLINK else live
+
+    def remove(self, prior: PriorConnection) -> None:
+        """Do what the policy asks of a connection that is recorded and no longer declared.
+
+        An id that a declared address holds is left alone: that was a rename. Raises `Refused` where a
+        create of the same company and platform failed, and `UnsafePlan` over the limit on losses.
+        """
+        if self.ledger.holder(prior.id) or prior.desired.on_removal is OnRemoval.RETAIN:
+            return
+        if self.ledger.has_failed(prior.slot):
+            raise Refused(
+                f"{prior.address}: it stays, since a create for the same company and platform failed in this"
+                " run; see that error, then run again"
+            )
+        live = self._find(prior)
+        if live is None:
+            self._believe_absence(prior.address)
+        if loses_on_removal(prior, live):
+            self._losses.total()
+        if rules.removed(prior.desired.on_removal, live).action is Action.FORGET:
+            return
+        with self.snapshot.locked(prior.desired.company_id):
+            fresh = self.snapshot.fresh(prior.desired.company_id, prior.id)
+            cell = rules.removed(prior.desired.on_removal, fresh)
+            _raise_problem(cell, prior.address)
+            if fresh and cell.action is Action.UNLINK:
+                self._unlink(fresh, prior.address, cell)
+            elif fresh and cell.action is Action.DELETE:
+                self._delete(fresh, prior.address)
+
+    def _unlink(self, live: LiveConnection, address: str, cell: Cell) -> LiveConnection:
+        self._count(Action.UNLINK, live, address)
+        try:
+            unlinked = self._client.unlink(live.company_id, live.id)
+        except Rejected:
+            if not cell.tolerant:
+                raise
+            self._say(Notice.UNLINK_REFUSED, address, live)
+            return live
+        self.snapshot.put(unlinked)
+        return self.snapshot.named(unlinked)
+
+    def _delete(self, live: LiveConnection, address: str) -> None:
+        self._count(Action.DELETE, live, address)
+        with contextlib.suppress(NotFound):  # somebody was faster, or an earlier try of ours was
+            self._client.delete(live.company_id, live.id)
+        self.snapshot.drop(live.company_id, live.id)
+
+    def _count(self, action: Action, live: LiveConnection, address: str) -> None:
+        if rules.loses(action, live):
+            self._losses.count(live.id, address)
+
+    def _say(self, notice: Notice, address: str, live: LiveConnection | None = None) -> None:
+        self._notify(notice, address, rules.say(notice, address, live))
+
+
+def _raise_problem(cell: Cell, address: str) -> None:
+    if cell.problem:
+        raise Refused(f"{address}: {cell.problem}")
+
+
+def _unseen(desired: DesiredConnection) -> Refused:
+    return Refused(
+        f"{desired.address}: company {desired.company_id} can't be seen with this API key; is it the right"
+        " key and the right id? If the company really is gone, set CODAT_ACCEPT_MISSING=true (or"
+        " codat:acceptMissing)"
+    )

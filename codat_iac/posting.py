@@ -1,0 +1,83 @@
+"""POST exactly once: what to do when nobody knows whether a connection was made."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from codat_iac.client import Client
+from codat_iac.errors import ApiError, CodatBroken, NotCodat, Rejected, TransportError
+from codat_iac.model import DesiredConnection, LiveConnection
+
+SETTLING = 5.0
+"""Seconds to wait after an ambiguous POST before its effect is looked for: a listing may lag behind."""
+
+ATTEMPTS = 4
+"""POSTs that are tried for one connection before we say that we don't know."""
+
+_STILL_WORKING = frozenset({408, 409})
+"""A timeout, and "the first request with this key is still in progress": either may yet come to pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """How to make one connection. *look* lists what a POST of ours may have made; *sleep* is how to wait."""
+
+    client: Client
+    sleep: Callable[[float], None]
+    settling: float = SETTLING
+
+    def post(self, desired: DesiredConnection, look: Callable[[], LiveConnection | None]) -> LiveConnection:
+        """POST until it is certain that there is one more, at most `ATTEMPTS` times.
+
+        After a timeout or a reset the same idempotency key is used again; after a 5xx it is burnt, since
+        Codat replays its answer for 90 minutes. Either way the new row is looked for first:
+        https://docs.codat.io/using-the-api/write-data/idempotency.
+
+        Raises the last `ApiError`, saying what isn't certain; other refusals as they come.
+        """
+        key = _fresh_key()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self.client.create(desired.company_id, desired.platform_key, idempotency_key=key)
+            except ApiError as error:
+                if not _ambiguous(error):
+                    raise
+                made = self._look(desired, look, error)
+                if made:
+                    return made
+                if attempt == ATTEMPTS:
+                    raise _unsure(desired, error) from error
+                if isinstance(error, CodatBroken):
+                    key = _fresh_key()
+        raise AssertionError  # pragma: no cover  the last attempt returns or raises
+
+    def _look(
+        self, desired: DesiredConnection, look: Callable[[], LiveConnection | None], error: ApiError
+    ) -> LiveConnection | None:
+        self.sleep(self.settling)
+        try:
+            return look()
+        except ApiError as unread:
+            raise _unsure(desired, error) from unread
+
+
+def _ambiguous(error: ApiError) -> bool:
+    if isinstance(error, Rejected):
+        return error.status in _STILL_WORKING
+    return isinstance(error, TransportError | CodatBroken | NotCodat)
+
+
+def _fresh_key() -> str:
+    return str(uuid.uuid4())
+
+
+def _unsure(desired: DesiredConnection, error: ApiError) -> ApiError:
+    return type(error)(
+        f"{desired.address}: not certain whether a connection was made ({error}); run again: it adopts what"
+        " was made instead of making a second one",
+        doing=error.doing,
+        status=error.status,
+        body=error.body,
+    )

@@ -1,0 +1,154 @@
+"""The Pulumi dynamic provider: props in, core called, result out.
+
+`codat_iac.provider.ConnectionProvider` is a public contract. Pulumi pickles a provider into every
+resource of every state, by reference as long as it has no attributes: it is never moved or renamed, and
+nothing is ever stored on it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from platformdirs import user_cache_path
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+from pulumi.runtime import rpc
+
+from codat_iac import host, props, rules, settings
+from codat_iac.client import Client
+from codat_iac.errors import ConfigError
+from codat_iac.notices import Notices
+from codat_iac.operations import Operations
+from codat_iac.pace import shared_pace
+from codat_iac.rules import Action
+
+
+class Process:
+    """What the hooks of one process share: a process is one preview, update, refresh or destroy."""
+
+    def __init__(self, operations: Operations, notices: Notices) -> None:
+        self.operations = operations
+        self._notices = notices
+        self._lock = threading.Lock()
+        self._looked_ahead = False
+
+    def look_ahead(self) -> None:
+        """Count once what there is to say: by the first check, all that is recorded was read."""
+        with self._lock:
+            if not self._looked_ahead:
+                self._looked_ahead = True
+                self._notices.expect(self.operations.outlook())
+
+
+_process: Process | None = None
+
+
+def _start(request: ConfigureRequest) -> Process:
+    engine = host.Engine(host.engine_address())
+    host.speak_plainly(sys.modules["__main__"])
+    chosen = settings.read(os.environ, lambda key: request.config.get(f"{settings.NAMESPACE}:{key}"))
+    throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
+    client = Client(chosen.api_key, chosen.base_url, guard=engine.require, throttle=throttle)
+    notices = Notices(lambda text: engine.warn(text, host.current_urn()), engine.warn)
+    return Process(Operations(client, chosen, notices.say), notices)
+
+
+def _here() -> Process:
+    if _process is None:
+        raise ConfigError("the provider was not configured; run it with `pulumi`")
+    return _process
+
+
+class ConnectionProvider(ResourceProvider):
+    """Models one Codat connection; see https://www.pulumi.com/docs/iac/concepts/resources/dynamic-providers."""
+
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Read the settings and share one client; called once for each process, under the host's lock."""
+        global _process  # noqa: PLW0603  the provider itself must stay without attributes
+        _process = _process or _start(req)
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Validate the inputs; for one that isn't recorded, foresee what its create will do."""
+        bag = _settled(news)
+        wrong = props.failures(bag)
+        if wrong:
+            return CheckResult(news, [CheckFailure(name, reason) for name, reason in wrong.items()])
+        if None in bag.values():
+            return CheckResult(news, [])
+        desired = props.desired(bag)
+        process = _here()
+        process.look_ahead()
+        process.operations.ledger.declare(desired.address)
+        if not _recorded(olds):
+            process.operations.foresee(desired)
+        return CheckResult(props.inputs(desired), [])
+
+    def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Compare desired with live; what is recorded decides only where it must be recorded anew."""
+        bag = _settled(news)
+        operations = _here().operations
+        if not operations.ledger.is_declared(bag["address"]):
+            return DiffResult(changes=False)
+        prior = props.prior(id_, olds)
+        verdict = operations.compare(prior, props.desired(bag))
+        return DiffResult(
+            changes=verdict.action is not Action.NONE,
+            replaces=list(verdict.replaces),
+            delete_before_replace=False,
+        )
+
+    def create(self, news: dict[str, Any]) -> CreateResult:
+        """Adopt or make the connection."""
+        desired = props.desired(news)
+        live = _here().operations.create(desired)
+        return CreateResult(live.id, props.outputs(desired, live))
+
+    def read(self, id_: str, outs: dict[str, Any]) -> ReadResult:
+        """Read what is live; the recorded inputs change only where a call will be asked for."""
+        prior = props.prior(id_, outs)
+        operations = _here().operations
+        live = operations.read(prior)
+        if live is None and operations.forgets_missing:
+            return ReadResult("", {})
+        now = props.outputs(prior.desired, live)
+        if live is not None and rules.drifted(prior, live):
+            return ReadResult(id_, now, {**props.inputs(prior.desired), "status": live.status})
+        return ReadResult(id_, now)
+
+    def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """Unlink, or record anew."""
+        desired = props.desired(news)
+        live = _here().operations.update(props.prior(id_, olds), desired)
+        return UpdateResult(props.outputs(desired, live))
+
+    def delete(self, id_: str, outs: dict[str, Any]) -> None:
+        """Do what the recorded `onRemoval` asks."""
+        _here().operations.remove(props.prior(id_, outs))
+
+
+def _settled(bag: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the inputs without Pulumi's own, and None for what a preview doesn't know yet."""
+    return {
+        name: None if isinstance(value, Unknown) or value == rpc.UNKNOWN else value
+        for name, value in bag.items()
+        if not name.startswith("__")
+    }
+
+
+def _recorded(olds: Mapping[str, Any]) -> bool:
+    return "address" in olds

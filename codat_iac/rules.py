@@ -1,0 +1,265 @@
+r"""The rule table: what a connection's desired and live state ask for. Pure; both doors ask it.
+
+```
+desired \ live        absent   PendingAuth   Linked   Deauthorized   Unlinked   any other
+Linked                create   notice        -        notice         notice     notice
+Unlinked              error    notice        UNLINK   unlink, or a   -          notice
+                                                      notice
+removed, `unlink`     forget   delete        UNLINK   unlink, or a   forget     error
+                                                      notice
+removed, `delete`     forget   delete        DELETE   delete         delete     error
+removed, `retain`     forget   forget        forget   forget         forget     forget
+```
+
+In capitals: it throws a customer's authorisation away, a *loss*. Nothing makes a connection `Linked`:
+only its customer can (https://docs.codat.io/core-concepts/connections).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from codat_iac.model import DesiredConnection, LiveConnection, OnRemoval, PriorConnection, Status
+from codat_iac.wire import safe_text
+
+ABSENT = "absent"
+"""The column of a connection whose company answered and whose own GET was a 404."""
+
+_OTHER = "other"
+
+
+class Action(StrEnum):
+    """What we do about one connection."""
+
+    NONE = "none"
+    CREATE = "create"
+    UPDATE = "update"
+    """Record it anew; no call."""
+    UNLINK = "unlink"
+    REPLACE = "replace"
+    DELETE = "delete"
+    FORGET = "forget"
+    """Record it no longer; no call."""
+
+
+class Notice(StrEnum):
+    """What we have to say where there is nothing for us to do."""
+
+    WAITING = "waits for its customer"
+    DEAUTHORIZED = "lost its customer's authorisation"
+    UNLINKED = "was unlinked"
+    UNKNOWN_STATUS = "has a status that codat-iac doesn't know"
+    NEVER_AUTHORISED = "was never authorised"
+    UNLINK_REFUSED = "could not be unlinked"
+    GONE = "is gone from Codat"
+    ADOPTED = "is adopted"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the table: what to do, what to say, or why neither is possible.
+
+    `tolerant`: Codat may refuse the call, which is then a notice and no error.
+    """
+
+    action: Action = Action.NONE
+    notice: Notice | None = None
+    problem: str | None = None
+    tolerant: bool = False
+
+
+_KEEP = Cell()
+_FORGET = Cell(Action.FORGET)
+_DELETE = Cell(Action.DELETE)
+_UNLINK = Cell(Action.UNLINK)
+_TRY_UNLINK = Cell(Action.UNLINK, tolerant=True)
+_STAYS = Cell(
+    problem="its status is none that codat-iac knows, so it stays recorded; set `onRemoval: retain` and apply"
+    " to let go of it"
+)
+_NOTHING_TO_UNLINK = Cell(
+    problem="there is nothing to unlink, since it doesn't exist; declare it `Linked`, or take it out of the"
+    " file"
+)
+
+_DECLARED: Mapping[Status, Mapping[str, Cell]] = {
+    Status.LINKED: {
+        ABSENT: Cell(Action.CREATE),
+        Status.PENDING_AUTH: Cell(notice=Notice.WAITING),
+        Status.LINKED: _KEEP,
+        Status.DEAUTHORIZED: Cell(notice=Notice.DEAUTHORIZED),
+        Status.UNLINKED: Cell(notice=Notice.UNLINKED),
+        _OTHER: Cell(notice=Notice.UNKNOWN_STATUS),
+    },
+    Status.UNLINKED: {
+        ABSENT: _NOTHING_TO_UNLINK,
+        Status.PENDING_AUTH: Cell(notice=Notice.NEVER_AUTHORISED),
+        Status.LINKED: _UNLINK,
+        Status.DEAUTHORIZED: _TRY_UNLINK,
+        Status.UNLINKED: _KEEP,
+        _OTHER: Cell(notice=Notice.UNKNOWN_STATUS),
+    },
+}
+
+_REMOVED: Mapping[OnRemoval, Mapping[str, Cell]] = {
+    OnRemoval.UNLINK: {
+        ABSENT: _FORGET,
+        # Never authorised: nothing to lose, and its link must not stay alive.
+        Status.PENDING_AUTH: _DELETE,
+        Status.LINKED: _UNLINK,
+        Status.DEAUTHORIZED: _TRY_UNLINK,
+        Status.UNLINKED: _FORGET,
+        _OTHER: _STAYS,
+    },
+    OnRemoval.DELETE: {
+        ABSENT: _FORGET,
+        Status.PENDING_AUTH: _DELETE,
+        Status.LINKED: _DELETE,
+        Status.DEAUTHORIZED: _DELETE,
+        Status.UNLINKED: _DELETE,
+        _OTHER: _STAYS,
+    },
+    OnRemoval.RETAIN: dict.fromkeys([ABSENT, *Status, _OTHER], _FORGET),
+}
+
+
+def declared(status: Status, live: LiveConnection | None) -> Cell:
+    """Look up what a declared connection asks for; *live* None is a confirmed absence."""
+    return _cell(_DECLARED[status], live)
+
+
+def removed(policy: OnRemoval, live: LiveConnection | None) -> Cell:
+    """Look up what a connection that is no longer declared asks for."""
+    return _cell(_REMOVED[policy], live)
+
+
+def _cell(row: Mapping[str, Cell], live: LiveConnection | None) -> Cell:
+    return row[ABSENT] if live is None else row.get(live.status, row[_OTHER])
+
+
+def loses(action: Action, live: LiveConnection | None) -> bool:
+    """Say whether *action* throws a customer's authorisation away."""
+    return action in {Action.UNLINK, Action.DELETE} and live is not None and live.status == Status.LINKED
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a recorded and still declared connection asks for; `replaces` names the inputs that force it."""
+
+    cell: Cell
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def action(self) -> Action:
+        """The action, replacement included."""
+        return Action.REPLACE if self.replaces else self.cell.action
+
+
+def compare(prior: PriorConnection, desired: DesiredConnection, live: LiveConnection | None) -> Verdict:
+    """Decide about a connection that is recorded and declared.
+
+    Only the platform, the company and another `connectionId` force a replacement, and so does an
+    absence. What is merely recorded otherwise (a policy, a status that is already reached) is an update
+    without a call, since `delete` is given what was recorded.
+    """
+    replaces = replaced_by(prior, desired)
+    if replaces:
+        return Verdict(Cell(), replaces)
+    cell = declared(desired.status, live)
+    if cell.action is Action.CREATE:
+        return Verdict(Cell(notice=Notice.GONE), ("status",))
+    if cell.action is Action.NONE and not cell.problem and record(prior.desired) != record(desired):
+        cell = Cell(Action.UPDATE, cell.notice)
+    return Verdict(cell)
+
+
+def replaced_by(prior: PriorConnection, desired: DesiredConnection) -> tuple[str, ...]:
+    """Name the inputs that can't be changed in place, in Codat's spelling."""
+    return tuple(
+        name
+        for name, differs in (
+            ("companyId", prior.desired.company_id != desired.company_id),
+            ("platformKey", prior.desired.platform_key != desired.platform_key),
+            ("connectionId", desired.connection_id not in {None, prior.id}),
+        )
+        if differs
+    )
+
+
+def record(desired: DesiredConnection) -> tuple[str, ...]:
+    """Give what of a desired connection must stand in the state; a change of the rest is none."""
+    return desired.address, desired.status, desired.on_removal
+
+
+def drifted(prior: PriorConnection, live: LiveConnection) -> bool:
+    """Say whether the table will ask for a call: only then does a refresh change the recorded inputs."""
+    return declared(prior.desired.status, live).action is Action.UNLINK
+
+
+def say(notice: Notice, address: str, live: LiveConnection | None = None) -> str:
+    """Put a notice in one line: where, what, and who does what next."""
+    match notice:
+        case Notice.WAITING:
+            text = "PendingAuth, it waits for its customer to follow the link"
+        case Notice.DEAUTHORIZED:
+            text = f"Deauthorized, its customer must authorise it again{_cause(live)}"
+        case Notice.UNLINKED:
+            text = "Unlinked by somebody else, its customer must authorise it again; or declare it `Unlinked`"
+        case Notice.UNKNOWN_STATUS:
+            shown = safe_text(live.status) if live else ""
+            text = f"its status is {shown!r}, which codat-iac doesn't know, so it is left alone"
+        case Notice.NEVER_AUTHORISED:
+            text = "PendingAuth, it was never authorised, so there is nothing to unlink"
+        case Notice.UNLINK_REFUSED:
+            text = f"{live.status if live else ''}, and Codat refused to unlink it; it has no access as it is"
+        case Notice.GONE:
+            text = "it is gone from Codat; a new one is made, and its customer must authorise that"
+        case Notice.ADOPTED:
+            text = f"adopts the connection {live.id if live else ''} ({live.status if live else ''}), no call"
+    return f"{address}: {text}"
+
+
+def _cause(live: LiveConnection | None) -> str:
+    causes = [
+        error.error_message or error.status_text
+        for error in (live.data_connection_errors if live else ())
+        if error.status != "Resolved"
+    ]
+    last = next((cause for cause in reversed(causes) if cause), None)
+    return f" (cause: {safe_text(last).rstrip('.')})" if last else ""
+
+
+def too_many_missing(missing: int, recorded: int) -> bool:
+    """Say whether so many recorded connections are gone at once that the key is likelier wrong."""
+    return missing >= 10 and missing > 0.3 * recorded
+
+
+@dataclass(frozen=True, slots=True)
+class LossLimit:
+    """How many losses one run may make. `explicit` is what the user set, None where nothing is set."""
+
+    explicit: int | None = None
+
+    def exceeded(self, losses: int, recorded: int) -> bool:
+        """Say whether *losses* of a stack of *recorded* connections are too many."""
+        if self.explicit is not None:
+            return losses > self.explicit
+        return losses > 10 or (recorded >= 10 and losses > 0.3 * recorded)
+
+
+def too_many_losses(losing: Iterable[str], recorded: int, certainty: str) -> str:
+    """Say what would be lost and how to allow it. *losing* holds addresses, *certainty* is "at least "."""
+    named = sorted(losing)
+    return (
+        f"would throw away {certainty}{len(named)} Linked connections of {recorded} ({shortened(named)}),"
+        f" whose customers would have to authorise again; nothing was done. Set CODAT_MAX_LOSSES={len(named)}"
+        " (or `pulumi config set codat:maxLosses`) if you mean it"
+    )
+
+
+def shortened(names: list[str], most: int = 5) -> str:
+    """Join names, the first *most* of them."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

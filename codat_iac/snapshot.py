@@ -1,0 +1,155 @@
+"""The live state, read once for each process and shared by all that ask.
+
+Companies are read one by one until that has cost as many calls as reading the whole tenant would, and
+then the tenant is read: never more than twice the cheaper way. What a listing lacks is looked up by its
+id before it is called absent, since rows move between pages (offset paging without a cursor,
+https://docs.codat.io/using-the-api/paging).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from codat_iac.client import Client
+from codat_iac.errors import NotFound, TransportError
+from codat_iac.model import Company, LiveConnection
+from codat_iac.wire import Page
+
+READS_BEFORE_PROBE = 2
+"""So many companies are read before one page of the tenant is, which tells what all pages would cost."""
+
+LISTINGS_UNTIL_STILL = 4
+"""How often a company is listed anew where its rows moved while they were read."""
+
+
+class Snapshot:
+    """The live connections, as far as anybody asked. May be shared by threads."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
+        self._tenant = threading.Lock()
+        self._companies: dict[str, dict[str, LiveConnection]] = {}
+        self._spent = 0
+        self._probe: Page[Company] | None = None
+        self._scanned = False
+
+    @contextmanager
+    def locked(self, company_id: str) -> Iterator[None]:
+        """Hold a company: nobody else in this process reads or changes it meanwhile."""
+        with self._guard:
+            lock = self._locks.setdefault(company_id, threading.RLock())
+        with lock:
+            yield
+
+    def find(self, company_id: str, connection_id: str) -> LiveConnection | None:
+        """Give a connection, None where it is absent: its company answered and its own GET was a 404.
+
+        Raises `NotFound` where the company itself can't be seen, and every other `ApiError` as it comes.
+        """
+        with self.locked(company_id):
+            known = self._known(company_id)
+            if connection_id not in known:
+                return self._ask(company_id, connection_id)
+            return known[connection_id]
+
+    def fresh(self, company_id: str, connection_id: str) -> LiveConnection | None:
+        """Give a connection as it is at this moment, None where it is absent: see `find`."""
+        with self.locked(company_id):
+            self._known(company_id)
+            return self._ask(company_id, connection_id)
+
+    def company(self, company_id: str) -> tuple[LiveConnection, ...]:
+        """Give the connections of a company. Raises `NotFound` where it can't be seen."""
+        with self.locked(company_id):
+            return tuple(self._known(company_id).values())
+
+    def relist(self, company_id: str) -> tuple[LiveConnection, ...]:
+        """List the connections of a company as they are at this moment, and whole."""
+        with self.locked(company_id):
+            self._keep(company_id, self._listing(company_id))
+            return tuple(self._companies[company_id].values())
+
+    def put(self, connection: LiveConnection) -> None:
+        """Take over what our own write answered."""
+        with self.locked(connection.company_id):
+            if connection.company_id in self._companies:
+                self._companies[connection.company_id][connection.id] = self.named(connection)
+
+    def drop(self, company_id: str, connection_id: str) -> None:
+        """Take over that a connection is gone."""
+        with self.locked(company_id):
+            self._companies.get(company_id, {}).pop(connection_id, None)
+
+    def named(self, connection: LiveConnection) -> LiveConnection:
+        """Fill in the platform key where Codat left it out: `integrationKey` is optional since 2026-04."""
+        if connection.platform_key:
+            return connection
+        return dataclasses.replace(
+            connection, platform_key=self._platform_keys.get(connection.integration_id or "")
+        )
+
+    @cached_property
+    def _platform_keys(self) -> dict[str, str]:
+        return {i.integration_id: i.key for i in self._client.integrations() if i.integration_id}
+
+    def _ask(self, company_id: str, connection_id: str) -> LiveConnection | None:
+        try:
+            self.put(self._client.get(company_id, connection_id))
+        except NotFound:
+            self.drop(company_id, connection_id)
+        return self._companies[company_id].get(connection_id)
+
+    def _known(self, company_id: str) -> dict[str, LiveConnection]:
+        if company_id not in self._companies:
+            self._read_more(company_id)
+        if company_id not in self._companies:
+            self._spent += 1
+            self._keep(company_id, self._listing(company_id))
+        return self._companies[company_id]
+
+    def _read_more(self, company_id: str) -> None:
+        """Go over from single companies to the whole tenant as soon as that is the cheaper way."""
+        with self._tenant:
+            if self._scanned or company_id in self._companies or self._spent < READS_BEFORE_PROBE:
+                return
+            if self._probe is None:
+                self._probe = self._client.list_companies()
+                self._keep_all(self._probe.results)
+            if company_id not in self._companies and self._spent >= _pages(self._probe):
+                for page in self._client.company_pages(self._probe):
+                    self._keep_all(page.results)
+                self._scanned = True
+
+    def _keep_all(self, companies: Iterable[Company]) -> None:
+        for company in companies:
+            if company.connections is not None and company.id not in self._companies:
+                self._keep(company.id, company.connections)
+
+    def _keep(self, company_id: str, connections: Iterable[LiveConnection]) -> None:
+        self._companies[company_id] = {c.id: self.named(c) for c in connections}
+
+    def _listing(self, company_id: str) -> Iterable[LiveConnection]:
+        for _ in range(LISTINGS_UNTIL_STILL):
+            found: dict[str, LiveConnection] = {}
+            total = 0
+            for page in self._client.connection_pages(company_id):
+                found |= {connection.id: connection for connection in page.results}
+                total = page.total_results
+            if len(found) == total:
+                return found.values()
+        doing = f"GET /companies/{company_id}/connections"
+        raise TransportError(
+            f"{doing}: {total} connections are announced and {len(found)} come, {LISTINGS_UNTIL_STILL} times"
+            " over; try again when the company is at rest",
+            doing=doing,
+        )
+
+
+def _pages(probe: Page[Company]) -> int:
+    return -(-probe.total_results // max(1, probe.page_size))
