@@ -18,14 +18,16 @@ __version__ = "0.1.0"
 __all__ = ["Client", "CodatIacError", "Connection", "__version__"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is slow to import (pulumi, requests) when it is asked for."""
-    if name == "Client":
-        from codat_iac.client import Client  # noqa: PLC0415
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
 
-        return Client
-    if name == "Connection":
-        from codat_iac.resources import Connection  # noqa: PLC0415
+    def __getattr__(name: str) -> Any:
+        """Import what is slow to import (pulumi, requests) when it is asked for."""
+        if name == "Client":
+            from codat_iac.client import Client  # noqa: PLC0415
 
-        return Connection
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return Client
+        if name == "Connection":
+            from codat_iac.resources import Connection  # noqa: PLC0415
+
+            return Connection
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from codat_iac import wire
-from codat_iac.errors import ConfigError, NotCodat
+from codat_iac.errors import ConfigError, NotCodat, NotFound, Rejected
 from codat_iac.model import UUID, Company, Integration, LiveConnection, Status
 from codat_iac.settings import BASE_URL
 from codat_iac.transport import Transport
@@ -111,7 +111,7 @@ class Client:
             company_id,
             retries,
             body={"platformKey": platform_key},
-            headers={"Idempotency-Key": idempotency_key or str(uuid.uuid4())},
+            headers={"Idempotency-Key": _uuid(idempotency_key or str(uuid.uuid4()))},
         )
 
     def get(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
@@ -119,17 +119,31 @@ class Client:
         return self._connection("GET", _connection_path(company_id, connection_id), company_id, retries)
 
     def delete(self, company_id: str, connection_id: str, *, retries: int | None = None) -> None:
-        """Remove a connection for ever, with the customer's authorisation and the data behind it."""
-        self._transport.call("DELETE", _connection_path(company_id, connection_id), retries)
+        """Remove a connection for ever, with the customer's authorisation and the data behind it.
+
+        Raises `NotFound` where it is gone already, unless an earlier try of this very call may have done it.
+        """
+        try:
+            self._transport.call("DELETE", _connection_path(company_id, connection_id), retries)
+        except NotFound as error:
+            if not error.in_doubt:
+                raise
 
     def unlink(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
         """Give up access; the data stays readable, and only the customer can link again.
 
         Codat allows it for `Linked` (and, by some pages, `Deauthorized`):
-        https://docs.codat.io/core-concepts/connections.
+        https://docs.codat.io/core-concepts/connections. Raises `Rejected` for any other, unless an earlier
+        try of this very call has unlinked it.
         """
         path = _connection_path(company_id, connection_id)
-        return self._connection("PATCH", path, company_id, retries, body={"status": str(Status.UNLINKED)})
+        try:
+            return self._connection("PATCH", path, company_id, retries, body={"status": str(Status.UNLINKED)})
+        except (Rejected, NotFound) as error:
+            live = self.get(company_id, connection_id, retries=retries) if error.in_doubt else None
+            if live is None or live.status != Status.UNLINKED:
+                raise
+            return live
 
     # Companies and integrations.
 
@@ -149,8 +163,7 @@ class Client:
 
     def get_company(self, company_id: str, *, retries: int | None = None) -> Company:
         """Read one company. Raises `NotFound`."""
-        path = _company(company_id)
-        return _shaped(path, wire.parse_company, self._transport.call("GET", path, retries))
+        return self._read("GET", _company(company_id), wire.parse_company, retries)
 
     def list_integrations(
         self, page: int = 1, page_size: int = PAGE_SIZE, *, retries: int | None = None
@@ -163,9 +176,15 @@ class Client:
     def pages(self, first: Page[T], parse: Callable[[Any], T]) -> Iterator[Page[T]]:
         """Give *first* and then every page that the links lead to."""
         page = first
+        seen: set[str] = set()
         yield page
         while page.next:
-            page = self._page(self._transport.same_host(page.next), parse, None)
+            path = self._transport.same_host(page.next)
+            if path in seen or not page.results:
+                doing = self._transport.doing("GET", path)
+                raise NotCodat(f"{doing}: the pages lead in a circle; check the base URL", doing=doing)
+            seen.add(path)
+            page = self._page(path, parse, None)
             yield page
 
     def connection_pages(self, company_id: str) -> Iterator[Page[LiveConnection]]:
@@ -186,8 +205,7 @@ class Client:
     # One call.
 
     def _page(self, path: str, parse: Callable[[Any], T], retries: int | None) -> Page[T]:
-        raw = self._transport.call("GET", path, retries)
-        return _shaped(path, lambda body: wire.parse_page(body, parse), raw)
+        return self._read("GET", path, lambda raw: wire.parse_page(raw, parse), retries)
 
     def _connection(
         self,
@@ -198,20 +216,30 @@ class Client:
         body: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> LiveConnection:
+        return self._read(
+            method, path, lambda raw: wire.parse_connection(raw, company_id), retries, body, headers
+        )
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Any], T],
+        retries: int | None,
+        body: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> T:
         raw = self._transport.call(method, path, retries, body=body, headers=headers)
-        return _shaped(path, lambda data: wire.parse_connection(data, company_id), raw)
-
-
-def _shaped(path: str, parse: Callable[[Any], T], raw: Any) -> T:
-    try:
-        return parse(raw)
-    except wire.Malformed as error:
-        doing = path.partition("?")[0]
-        raise NotCodat(
-            f"{doing}: the answer is not as Codat's specification says ({error}); check the base URL"
-            " (CODAT_BASE_URL or codat:baseUrl)",
-            doing=doing,
-        ) from error
+        try:
+            return parse(raw)
+        except wire.Malformed as error:
+            doing = self._transport.doing(method, path)
+            raise NotCodat(
+                f"{doing}: the answer is not as Codat's specification says ({error}); check the base URL"
+                " (CODAT_BASE_URL or codat:baseUrl)",
+                doing=doing,
+                status=200,
+            ) from error
 
 
 def _paged(path: str, page: int, page_size: int, **rest: str | None) -> str:
@@ -230,5 +258,5 @@ def _connection_path(company_id: str, connection_id: str) -> str:
 
 def _uuid(value: str) -> str:
     if not UUID.fullmatch(value):
-        raise ConfigError(f"{wire.safe_text(value)!r} is not an id of Codat's (a UUID)")
+        raise ConfigError(f"{wire.safe_text(value)!r} is not a UUID, as Codat's ids and idempotency keys are")
     return value.lower()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from codat_iac.model import DesiredConnection, LiveConnection, OnExisting, Status
 from codat_iac.rules import shortened
+from codat_iac.wire import safe_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Holdings:
     """Which ids are taken, as far as this process knows.
 
     `recorded` and `claimed` map a connection's id to addresses: where the state holds it, and who declares
-    it in this run. `complete`: the state was read, so `recorded` holds all of it.
+    it in this run. `complete`: nothing is missing in them, since the state was read, or since each of the
+    siblings is known.
     """
 
     recorded: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
@@ -61,26 +63,36 @@ class Holdings:
         """Say whether the state holds *connection_id*: where it has no holder, its address was renamed."""
         return connection_id in self.recorded
 
+    def of_siblings(self, desired: DesiredConnection) -> set[str]:
+        """Give the ids that the siblings of *desired* have, whether or not a listing shows them yet."""
+        others = desired.siblings - {desired.address}
+        return {connection_id for connection_id, at in self.claimed.items() if at & others}
+
 
 def decide(desired: DesiredConnection, live: Iterable[LiveConnection], holdings: Holdings) -> Decision:
     """Decide what creating *desired* comes to, given all *live* connections of its company."""
     everything = sorted(live, key=lambda connection: (connection.created, connection.id))
-    mine = [c for c in everything if c.platform_key == desired.platform_key]
     if desired.connection_id:
         return _exactly(desired, everything, holdings)
+    mine = [c for c in everything if c.platform_key == desired.platform_key]
     free = [c for c in mine if holdings.holder(c.id, desired) is None]
-    if not holdings.complete and len(desired.siblings) > 1:
-        return _uncertain(desired, mine)
+    counting = not holdings.complete and len(desired.siblings | {desired.address}) > 1
     known = [c for c in free if c.status == Status.PENDING_AUTH or holdings.renamed(c.id)]
-    if known:
+    if known and not counting:
         # An authorisation is worth more than a link that nobody followed yet.
         return Adopt(max(known, key=lambda connection: connection.status != Status.PENDING_AUTH))
-    nameless = [c.id for c in everything if c.platform_key is None and not holdings.renamed(c.id)]
+    nameless = [
+        c.id
+        for c in everything
+        if c.platform_key is None and not holdings.renamed(c.id) and not holdings.holder(c.id, desired)
+    ]
     if nameless:
         return Refuse(
             f"Codat doesn't say which platform {shortened(nameless)} of this company is, so it may be this"
             " very connection; see it in the Portal, then name it by `connectionId`, or delete it there"
         )
+    if counting:
+        return _uncertain(desired, mine, holdings)
     return _authorised(desired, free) if free else Post()
 
 
@@ -91,9 +103,9 @@ def _exactly(desired: DesiredConnection, live: list[LiveConnection], holdings: H
             f"company {desired.company_id} has no connection {desired.connection_id}; correct `connectionId`,"
             " or leave it out to make a new one"
         )
-    if named.platform_key != desired.platform_key:
+    if named.platform_key not in {desired.platform_key, None}:
         return Refuse(
-            f"connection {named.id} is on {named.platform_key or 'an unnamed platform'}, not on"
+            f"connection {named.id} is on {safe_text(named.platform_key or '')}, not on"
             f" {desired.platform_key}; correct `platformKey` or `connectionId`"
         )
     holder = holdings.holder(named.id, desired)
@@ -102,13 +114,16 @@ def _exactly(desired: DesiredConnection, live: list[LiveConnection], holdings: H
     return Adopt(named)
 
 
-def _uncertain(desired: DesiredConnection, mine: list[LiveConnection]) -> Decision:
+def _uncertain(desired: DesiredConnection, mine: list[LiveConnection], holdings: Holdings) -> Decision:
     """Without a refresh nobody knows which of several are ours: counting is all that is certain."""
-    if len(mine) < len(desired.siblings):
+    there = {c.id for c in mine} | holdings.of_siblings(desired)
+    declared = len(desired.siblings | {desired.address})
+    if len(there) < declared:
         return Post()
     return Refuse(
-        f"{len(mine)} connections to {desired.platform_key} exist and {len(desired.siblings)} are declared,"
-        " and without a refresh it isn't known which is which; run again with a refresh"
+        f"{len(there)} connections to {desired.platform_key} exist ({_shown(mine)}) and {declared} are"
+        " declared, and without a refresh it isn't known which is which; run again with a refresh, or name"
+        " each by `connectionId`"
     )
 
 
@@ -118,7 +133,7 @@ def _authorised(desired: DesiredConnection, free: list[LiveConnection]) -> Decis
         return Post()
     if desired.on_existing is OnExisting.ADOPT and len(free) == 1:
         return Adopt(free[0])
-    shown = shortened([f"{c.id} ({c.status})" for c in free])
+    shown = _shown(free)
     if desired.on_existing is OnExisting.ADOPT:
         return Refuse(
             f"more than one connection to {desired.platform_key} could be adopted: {shown}; name one by"
@@ -129,3 +144,7 @@ def _authorised(desired: DesiredConnection, free: list[LiveConnection]) -> Decis
         f" {shown}; set `onExisting: adopt` to take it, `connectionId` to name it, or `onExisting: create`"
         " for one more"
     )
+
+
+def _shown(connections: list[LiveConnection]) -> str:
+    return shortened([f"{c.id} ({safe_text(c.status)})" for c in connections])

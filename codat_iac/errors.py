@@ -23,7 +23,8 @@ A message is one line that stands alone: where, what, what to do next. It never 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ class Orphaned(Refused):
 
 @dataclass(frozen=True, slots=True)
 class ErrorMessage:
-    """Codat's own error body, every field as Codat sent it; None where it sent none.
+    """Codat's own error body, every field as Codat sent it but for keys and links; None where it sent none.
 
     Codat's `statusCode` isn't always the HTTP status, so trust `ApiError.status`.
     Source: components/schemas/ErrorMessage of https://github.com/codatio/oas.
@@ -95,16 +96,26 @@ class ApiError(CodatIacError):
     """Codat didn't do what was asked.
 
     `status` is the HTTP status (None where no answer came), `doing` the method and path,
-    `body` Codat's ErrorMessage (empty fields where the answer held none).
+    `body` Codat's ErrorMessage (empty fields where the answer held none). `in_doubt`: an earlier try of
+    the same call got no certain answer, so it may have done what this one was refused.
     """
 
+    in_doubt: bool = False
+
     def __init__(
-        self, message: str, *, doing: str, status: int | None = None, body: ErrorMessage | None = None
+        self, message: str, *, doing: str = "", status: int | None = None, body: ErrorMessage | None = None
     ) -> None:
+        # The default is for `pickle`, which gives the message alone and the rest after.
         super().__init__(message)
         self.status = status
         self.doing = doing
         self.body = body or ErrorMessage()
+
+    def name(self, address: str) -> None:
+        """Put the address that this is about before the text, once."""
+        text = str(self)
+        if not text.startswith(f"{address}: "):
+            self.args = (f"{address}: {text}",)
 
 
 class TransportError(ApiError):
@@ -139,3 +150,13 @@ class RateLimited(ApiError):
 
 class CodatBroken(ApiError):
     """5xx: Codat's side."""
+
+
+@contextmanager
+def naming(address: str) -> Iterator[None]:
+    """Let whatever Codat doesn't do inside name *address*."""
+    try:
+        yield
+    except ApiError as error:
+        error.name(address)
+        raise

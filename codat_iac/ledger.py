@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from codat_iac.creation import Holdings
-from codat_iac.model import PriorConnection, Slot
+from codat_iac.model import DesiredConnection, PriorConnection, Slot
 
 
 class Ledger:
     """The records of one process.
 
     Reads (a refresh) say what the state holds; a check says that an address is declared; a claim says
-    that a declared address has an id. An id with a claim must never be taken away: that is what makes a
-    rename different from a removal.
+    that a declared address has an id, or is going to take it over. An id with a claim must never be taken
+    away: that is what makes a rename different from a removal.
     """
 
     def __init__(self) -> None:
@@ -28,6 +28,8 @@ class Ledger:
         self._declared: set[str] = set()
         self._claims: dict[str, set[str]] = defaultdict(set)
         self._claimed_by: dict[str, str] = {}
+        self._foreseen: set[str] = set()
+        self._expected: dict[str, DesiredConnection] = {}
         self._failed: set[Slot] = set()
         self._missing: set[str] = set()
 
@@ -36,15 +38,16 @@ class Ledger:
         with self._lock:
             self._recorded[prior.id][prior.address] = prior
 
+    def moved(self, connection_id: str, address: str, status: str | None) -> bool:
+        """Say whether *status* is another than the one that was recorded before this process read it."""
+        with self._lock:
+            prior = self._recorded.get(connection_id, {}).get(address)
+            return prior is not None and prior.status != status
+
     def missing(self, connection_id: str) -> None:
         """Codat has *connection_id* no longer."""
         with self._lock:
             self._missing.add(connection_id)
-
-    def found(self, connection_id: str) -> None:
-        """Codat has it after all."""
-        with self._lock:
-            self._missing.discard(connection_id)
 
     def declare(self, address: str) -> None:
         """A program declares *address*: its hooks count from here on."""
@@ -59,12 +62,34 @@ class Ledger:
         with self._lock:
             return address in self._declared
 
-    def claim(self, connection_id: str, address: str) -> None:
-        """The declared *address* has *connection_id*, and no other id any more."""
+    def expect(self, desired: DesiredConnection) -> tuple[DesiredConnection, ...]:
+        """*desired* is declared and not recorded. Give those whose create can be foreseen by now.
+
+        Without a refresh, who has what is certain once all siblings are known: the last one speaks for all.
+        """
+        with self._lock:
+            self._expected[desired.address] = desired
+            if desired.connection_id or not desired.siblings - {desired.address} or self._recorded:
+                return (desired,)
+            if not self._knows(desired):
+                return ()
+            return tuple(
+                expected
+                for address, expected in self._expected.items()
+                if expected.slot == desired.slot and address not in self._claimed_by
+            )
+
+    def _knows(self, desired: DesiredConnection) -> bool:
+        return desired.siblings <= self._expected.keys() | self._claimed_by.keys() | {desired.address}
+
+    def claim(self, connection_id: str, address: str, *, foreseen: bool = False) -> None:
+        """The declared *address* has *connection_id*, or is *foreseen* to, and no other id any more."""
         with self._lock:
             self._release(address)
             self._claims[connection_id].add(address)
             self._claimed_by[address] = connection_id
+            if foreseen:
+                self._foreseen.add(address)
 
     def release(self, address: str) -> None:
         """The declared *address* will get another connection."""
@@ -72,33 +97,41 @@ class Ledger:
             self._release(address)
 
     def _release(self, address: str) -> None:
+        self._foreseen.discard(address)
         before = self._claimed_by.pop(address, None)
         if before is not None:
             self._claims[before].discard(address)
 
     def holder(self, connection_id: str) -> str | None:
-        """Name an address that has *connection_id* in this run."""
+        """Name an address that has *connection_id* in this run, or is foreseen to."""
         with self._lock:
             return min(self._claims.get(connection_id, ()), default=None)
 
-    def fail(self, slot: Slot) -> None:
-        """A create for *slot* failed or was refused, so what it may have wanted must stay."""
+    def is_held(self, connection_id: str) -> bool:
+        """Say whether an address really has *connection_id*: what is merely foreseen may never come."""
         with self._lock:
-            self._failed.add(slot)
+            return bool(self._claims.get(connection_id, set()) - self._foreseen)
+
+    def fail(self, desired: DesiredConnection) -> None:
+        """*desired* was not created, so it has nothing, and what it may have wanted must stay."""
+        with self._lock:
+            self._release(desired.address)
+            self._failed.add(desired.slot)
 
     def has_failed(self, slot: Slot) -> bool:
         """Say whether a create for *slot* failed in this process."""
         with self._lock:
             return slot in self._failed
 
-    def holdings(self, connection_ids: Iterable[str]) -> Holdings:
-        """Give who has which of *connection_ids*, for deciding a create."""
+    def holdings(self, desired: DesiredConnection, connection_ids: Iterable[str]) -> Holdings:
+        """Give who has which of *connection_ids*, and what its siblings have, for creating *desired*."""
         with self._lock:
-            ids = list(connection_ids)
+            ids = set(connection_ids)
+            theirs = {self._claimed_by[each] for each in desired.siblings if each in self._claimed_by}
             return Holdings(
                 recorded={i: frozenset(self._recorded[i]) for i in ids if i in self._recorded},
-                claimed={i: frozenset(self._claims[i]) for i in ids if i in self._claims},
-                complete=bool(self._recorded),
+                claimed={i: frozenset(self._claims[i]) for i in ids | theirs if i in self._claims},
+                complete=bool(self._recorded) or self._knows(desired),
             )
 
     def leaving(self) -> Mapping[str, PriorConnection]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from codat_iac import rules
-from codat_iac.errors import Refused, UnsafePlan
+from codat_iac.errors import UnsafePlan
 from codat_iac.ledger import Ledger
 from codat_iac.model import LiveConnection, PriorConnection
 from codat_iac.rules import LossLimit
@@ -45,15 +45,17 @@ class Losses:
     def total(self) -> None:
         """Count all that is recorded and no longer declared, once, before the first removal.
 
-        Raises `UnsafePlan` where that is too much, then and at every removal after.
+        Raises `UnsafePlan` where that is too much, then and at every removal after, and what reading raises
+        where it can't be counted. Reads companies, so never call it while you hold one.
         """
         with self._totalling:
             if not self._totalled:
-                self._totalled = True
+                leaving = self._leaving()
                 try:
-                    self._add(self._leaving())
-                except Refused as refusal:
+                    self._add(leaving)
+                except UnsafePlan as refusal:
                     self._refusal = str(refusal)
+                self._totalled = True
             if self._refusal:
                 raise UnsafePlan(self._refusal)
 

@@ -115,6 +115,9 @@ class PriorConnection:
     status: str
     """The live status when it was recorded."""
 
+    unlink_refused: bool = False
+    """Codat refused to unlink it as it stands, so it isn't asked to again: apply, then plan, is empty."""
+
     @property
     def address(self) -> str:
         """The address that it was recorded at."""

@@ -7,9 +7,10 @@ who holds what, `Snapshot` knows what is live, `Posting` makes and `Losses` coun
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from codat_iac import rules
@@ -23,6 +24,7 @@ from codat_iac.posting import SETTLING, Posting
 from codat_iac.rules import Action, Cell, LossLimit, Notice, Verdict
 from codat_iac.settings import Settings
 from codat_iac.snapshot import Snapshot
+from codat_iac.wire import safe_text
 
 
 class Operations:
@@ -73,10 +75,21 @@ class Operations:
             live = self.snapshot.find(prior.desired.company_id, prior.id)
         except NotFound as error:
             if not self._settings.accept_missing:
-                raise _unseen(prior.desired) from error
+                raise self._unseen(prior.desired) from error
         if live is None:
             self.ledger.missing(prior.id)
         return live
+
+    def _unseen(self, desired: DesiredConnection) -> Refused:
+        rest = (
+            "it can have no connection; correct its id, or take it out of the file"
+            if self._settings.accept_missing
+            else "is it the right key and the right id? If the company really is gone, set"
+            " CODAT_ACCEPT_MISSING=true (or codat:acceptMissing)"
+        )
+        return Refused(
+            f"{desired.address}: company {desired.company_id} can't be seen with this API key; {rest}"
+        )
 
     def _believe_absence(self, address: str) -> None:
         """Refuse to act on an absence while suspiciously much is absent."""
@@ -94,7 +107,7 @@ class Operations:
         """Tell which notices the recorded connections give rise to, by kind the addresses."""
         coming: dict[Notice, list[str]] = {}
         for prior in self.ledger.leaving().values():
-            notice = rules.declared(prior.desired.status, self._find(prior)).notice
+            notice = rules.declared_again(prior, prior.desired.status, self._find(prior)).notice
             if notice:
                 coming.setdefault(notice, []).append(prior.address)
         return coming
@@ -102,20 +115,35 @@ class Operations:
     def foresee(self, desired: DesiredConnection) -> None:
         """Decide about a connection that isn't recorded, so that a preview shows what a create would do.
 
-        Raises `Refused` as the create would.
+        Raises as the create would, and then nothing of the same company and platform is removed either.
         """
         with self.snapshot.locked(desired.company_id):
-            decision = self._decide(desired, self._company(desired))
-            if isinstance(decision, Adopt):
-                self.ledger.claim(decision.connection.id, desired.address)
-                self._say(Notice.ADOPTED, desired.address, decision.connection)
-            else:
-                self._check_platform(desired)
+            for expected in self.ledger.expect(desired):
+                with self._failing(expected):
+                    self._foresee(expected)
+
+    def _foresee(self, desired: DesiredConnection) -> None:
+        decision = self._decide(desired, self._company(desired))
+        if isinstance(decision, Adopt):
+            adopted = decision.connection
+            self._count(rules.declared(desired.status, adopted).action, adopted, desired.address)
+            self.ledger.claim(adopted.id, desired.address, foreseen=True)
+            self._say(Notice.ADOPTED, desired.address, adopted)
+
+    @contextlib.contextmanager
+    def _failing(self, desired: DesiredConnection) -> Iterator[None]:
+        """Remember that *desired* was not created, where that is so."""
+        try:
+            yield
+        except Exception:
+            self.ledger.fail(desired)
+            raise
 
     def compare(self, prior: PriorConnection, desired: DesiredConnection) -> Verdict:
         """Decide about a connection that is recorded and declared. Raises `Refused` where the table does."""
         holder = self.ledger.holder(prior.id)
-        if holder not in {None, desired.address}:
+        taken = holder not in {None, desired.address}
+        if taken and not rules.replaced_by(prior, desired):
             raise Refused(
                 f"{desired.address}: connection {prior.id} is declared as {holder} too; declare it once, or"
                 " pass `siblings` where several are meant"
@@ -128,7 +156,7 @@ class Operations:
         if verdict.action is Action.REPLACE:
             self.ledger.release(desired.address)
             self.foresee(desired)
-            lost = loses_on_removal(prior, live)
+            lost = loses_on_removal(prior, live) and not taken
         else:
             self.ledger.claim(prior.id, desired.address)
             lost = rules.loses(verdict.action, live)
@@ -139,9 +167,10 @@ class Operations:
         return verdict
 
     def _decide(self, desired: DesiredConnection, live: tuple[LiveConnection, ...]) -> Decision:
-        decision = decide(desired, live, self.ledger.holdings(connection.id for connection in live))
+        decision = decide(desired, live, self.ledger.holdings(desired, (each.id for each in live)))
         if isinstance(decision, Post):
             _raise_problem(rules.declared(desired.status, None), desired.address)
+            self._check_platform(desired)
         if isinstance(decision, Refuse):
             raise Refused(f"{desired.address}: {decision.reason}")
         return decision
@@ -150,22 +179,23 @@ class Operations:
         try:
             return self.snapshot.company(desired.company_id)
         except NotFound as error:
-            raise _unseen(desired) from error
+            raise self._unseen(desired) from error
 
     def _check_platform(self, desired: DesiredConnection) -> None:
         """Codat doesn't say how it answers a POST for a platform that the tenant hasn't enabled."""
         known = self._integrations.get(desired.platform_key)
         if known is None:
             near = difflib.get_close_matches(desired.platform_key, self._integrations, 1)
-            hint = f"; did you mean {near[0]} ({self._integrations[near[0]].name})?" if near else ""
+            name = safe_text(self._integrations[near[0]].name) if near else ""
+            hint = f"; did you mean {near[0]} ({name})?" if near else ""
             raise Refused(
                 f"{desired.address}: {desired.platform_key!r} is not the key of a platform of this tenant"
                 f"{hint or '; see Settings, Integrations in the Codat Portal'}"
             )
         if not known.enabled:
             raise Refused(
-                f"{desired.address}: {known.name} ({known.key}) is not enabled; enable it under Settings,"
-                " Integrations in the Codat Portal"
+                f"{desired.address}: {safe_text(known.name)} ({known.key}) is not enabled; enable it under"
+                " Settings, Integrations in the Codat Portal"
             )
 
     @cached_property
@@ -180,12 +210,10 @@ class Operations:
         Raises `Refused` where neither is certain to be right, `ApiError` where Codat didn't do it; after
         either, nothing of the same company and platform is removed in this process.
         """
-        with self.snapshot.locked(desired.company_id):
-            try:
-                return self._reach(desired, self._adopt_or_post(desired))
-            except Exception:
-                self.ledger.fail(desired.slot)
-                raise
+        with self.snapshot.locked(desired.company_id), self._failing(desired):
+            live = self._reach(desired, self._adopt_or_post(desired))
+            self.ledger.claim(live.id, desired.address)
+            return live
 
     def _adopt_or_post(self, desired: DesiredConnection) -> LiveConnection:
         before = self._relist(desired)
@@ -195,28 +223,29 @@ class Operations:
             live = decision.connection
         else:
             known = {connection.id for connection in before}
-            live = self._posting.post(desired, lambda: self._made(desired, known))
+            made = self._posting.post(desired, lambda: self._made(desired, known))
+            # Codat may leave the key out, and then it is the one that was asked for.
+            live = dataclasses.replace(made, platform_key=made.platform_key or desired.platform_key)
             self.snapshot.put(live)
-        self.ledger.claim(live.id, desired.address)
-        return self.snapshot.named(live)
+        return live
 
     def _relist(self, desired: DesiredConnection) -> tuple[LiveConnection, ...]:
         try:
             return self.snapshot.relist(desired.company_id)
         except NotFound as error:
-            raise _unseen(desired) from error
+            raise self._unseen(desired) from error
 
     def _made(self, desired: DesiredConnection, known: set[str]) -> LiveConnection | None:
-        """Find the row that an ambiguous POST left: new, waiting, and nobody's."""
+        """Find the row that an ambiguous POST left: new, not authorised by anybody, and nobody's."""
         live = self.snapshot.relist(desired.company_id)
-        holdings = self.ledger.holdings(connection.id for connection in live)
+        holdings = self.ledger.holdings(desired, (each.id for each in live))
         return next(
             (
                 c
                 for c in live
                 if c.id not in known
-                and c.platform_key == desired.platform_key
-                and c.status == Status.PENDING_AUTH
+                and c.platform_key in {desired.platform_key, None}
+                and c.status not in {Status.LINKED, Status.DEAUTHORIZED, Status.UNLINKED}
                 and holdings.holder(c.id, desired) is None
             ),
             None,
@@ -240,34 +269,41 @@ class Operations:
         """
         with self.snapshot.locked(desired.company_id):
             live = self._find(prior)
-            if rules.declared(desired.status, live).action is Action.UNLINK:
+            if rules.declared_again(prior, desired.status, live).action is Action.UNLINK:
                 live = self.snapshot.fresh(desired.company_id, prior.id)
             if live is None:
                 raise Refused(f"{desired.address}: connection {prior.id} is gone meanwhile; run again")
             self.ledger.claim(prior.id, desired.address)
-            cell = rules.declared(desired.status, live)
+            cell = rules.declared_again(prior, desired.status, live)
             return self._unlink(live, desired.address, cell) if cell.action is Action.UNLINK else live
 
     def remove(self, prior: PriorConnection) -> None:
         """Do what the policy asks of a connection that is recorded and no longer declared.
 
         An id that a declared address holds is left alone: that was a rename. Raises `Refused` where a
-        create of the same company and platform failed, and `UnsafePlan` over the limit on losses.
+        create of the same company and platform failed or never came, and `UnsafePlan` over the limit on
+        losses.
         """
-        if self.ledger.holder(prior.id) or prior.desired.on_removal is OnRemoval.RETAIN:
+        if self.ledger.is_held(prior.id):
             return
+        heir = self.ledger.holder(prior.id)
+        if heir:
+            raise Refused(
+                f"{prior.address}: it stays, since {heir} was to take it over and didn't; run `pulumi up`"
+            )
         if self.ledger.has_failed(prior.slot):
             raise Refused(
                 f"{prior.address}: it stays, since a create for the same company and platform failed in this"
                 " run; see that error, then run again"
             )
+        if prior.desired.on_removal is OnRemoval.RETAIN:
+            return
         live = self._find(prior)
         if live is None:
             self._believe_absence(prior.address)
-        if loses_on_removal(prior, live):
-            self._losses.total()
         if rules.removed(prior.desired.on_removal, live).action is Action.FORGET:
             return
+        self._losses.total()
         with self.snapshot.locked(prior.desired.company_id):
             fresh = self.snapshot.fresh(prior.desired.company_id, prior.id)
             cell = rules.removed(prior.desired.on_removal, fresh)
@@ -306,11 +342,3 @@ class Operations:
 def _raise_problem(cell: Cell, address: str) -> None:
     if cell.problem:
         raise Refused(f"{address}: {cell.problem}")
-
-
-def _unseen(desired: DesiredConnection) -> Refused:
-    return Refused(
-        f"{desired.address}: company {desired.company_id} can't be seen with this API key; is it the right"
-        " key and the right id? If the company really is gone, set CODAT_ACCEPT_MISSING=true (or"
-        " codat:acceptMissing)"
-    )

@@ -14,24 +14,59 @@ from pathlib import Path
 def shared_pace(folder: Path, per_minute: int) -> Callable[[], None]:
     """Give a function that waits until one more request may go, counted in a file in *folder*.
 
-    With *per_minute* 0 it never waits. Where the file can't be written, this process counts by itself.
+    With *per_minute* 0 it never waits. Where the file can't be used, this process counts by itself.
     """
     if not per_minute:
         return lambda: None
-    from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket  # noqa: PLC0415  slow to import
+    from pyrate_limiter import (  # noqa: PLC0415  slow to import
+        AbstractBucket,
+        Duration,
+        InMemoryBucket,
+        Limiter,
+        Rate,
+        SingleBucketFactory,
+        SQLiteBucket,
+    )
 
-    rate = Rate(per_minute, Duration.MINUTE)
-    try:
+    rates = [Rate(per_minute, Duration.MINUTE)]
+
+    def alone() -> Callable[[], None]:
+        return counted_in(InMemoryBucket(rates))
+
+    def together() -> Callable[[], None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = str(folder / f"pace-{per_minute}.sqlite")
-        limiter = Limiter(SQLiteBucket.init_from_file([rate], db_path=file, use_file_lock=True))
+        bucket = SQLiteBucket.init_from_file(rates, db_path=file, use_file_lock=True)
+        newest = bucket.peek(0)
+        now: int = bucket.now()  # type: ignore[no-untyped-call]
+        if newest and newest.timestamp > now + Duration.MINUTE:
+            bucket.flush()  # the clock was set back: waiting for the old time could take years
+        return counted_in(bucket)
+
+    def counted_in(bucket: AbstractBucket) -> Callable[[], None]:
+        # The library's own thread for cleaning up would die of a file that can't be used any more.
+        limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+
+        def step() -> None:
+            bucket.leak(bucket.now())  # type: ignore[no-untyped-call]
+            limiter.try_acquire("codat")
+
+        return step
+
+    try:
+        step = together()
     except (OSError, sqlite3.Error):
-        limiter = Limiter(rate)
-    # The bucket's lock is made for many processes of one thread each.
+        step = alone()
+    # The file's lock is made for many processes of one thread each.
     one_thread = threading.Lock()
 
     def wait() -> None:
+        nonlocal step
         with one_thread:
-            limiter.try_acquire("codat")
+            try:
+                step()
+            except (OSError, sqlite3.Error):
+                step = alone()
+                step()
 
     return wait

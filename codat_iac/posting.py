@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,15 +36,19 @@ class Posting:
         Codat replays its answer for 90 minutes. Either way the new row is looked for first:
         https://docs.codat.io/using-the-api/write-data/idempotency.
 
-        Raises the last `ApiError`, saying what isn't certain; other refusals as they come.
+        Raises the last `ApiError`, saying what isn't certain: even a plain refusal leaves that open once an
+        earlier try was ambiguous.
         """
-        key = _fresh_key()
+        key, doubted = _fresh_key(), False
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self.client.create(desired.company_id, desired.platform_key, idempotency_key=key)
             except ApiError as error:
                 if not _ambiguous(error):
+                    if doubted:
+                        raise _unsure(desired, error) from error
                     raise
+                doubted = True
                 made = self._look(desired, look, error)
                 if made:
                     return made
@@ -74,10 +79,12 @@ def _fresh_key() -> str:
 
 
 def _unsure(desired: DesiredConnection, error: ApiError) -> ApiError:
-    return type(error)(
+    """Give *error* again, saying what isn't certain; the rest of it stays, such as when to come back."""
+    unsure = copy.copy(error)
+    words = (
         f"{desired.address}: not certain whether a connection was made ({error}); run again: it adopts what"
-        " was made instead of making a second one",
-        doing=error.doing,
-        status=error.status,
-        body=error.body,
+        " was made instead of making a second one"
     )
+    unsure.args = (words,)
+    unsure.in_doubt = True
+    return unsure

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from codat_iac import rules
 from codat_iac.model import (
     ADDRESS,
     PLATFORM_KEY,
@@ -21,7 +22,6 @@ from codat_iac.model import (
     PriorConnection,
     Status,
 )
-from codat_iac.rules import ABSENT
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -64,10 +64,16 @@ def failures(bag: Mapping[str, Any]) -> dict[str, str]:
         unknown = value is None and (name in bag or name == "connectionId")
         want(name, unknown or (isinstance(value, str) and pattern.fullmatch(value) is not None), wanted)
     for name, choices in (("status", DESIRABLE), ("onRemoval", OnRemoval), ("onExisting", OnExisting)):
-        want(name, bag.get(name) in {None, *choices}, " or ".join(choices))
-    siblings = bag.get("siblings", [])
-    want("siblings", siblings is None or isinstance(siblings, list), "a list of addresses")
+        want(name, bag.get(name) in (None, *choices), " or ".join(choices))
+    siblings = bag.get("siblings")
+    want("siblings", siblings is None or _addresses(siblings), "a list of addresses")
     return found
+
+
+def _addresses(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, str) and ADDRESS.fullmatch(each) is not None for each in value
+    )
 
 
 def desired(bag: Mapping[str, Any]) -> DesiredConnection:
@@ -85,20 +91,28 @@ def desired(bag: Mapping[str, Any]) -> DesiredConnection:
     )
 
 
-def outputs(desired: DesiredConnection, live: LiveConnection | None) -> dict[str, Any]:
-    """Give what is recorded. Never a link: whoever has it can authorise."""
+def outputs(
+    desired: DesiredConnection, live: LiveConnection | None, *, written: bool = True
+) -> dict[str, Any]:
+    """Give what is recorded. Never a link: whoever has it can authorise.
+
+    *written*: this is how our own write left it, so what still asks for an unlink is what Codat refused.
+    """
     bag = inputs(desired)
     bag["desiredStatus"] = bag["status"]
-    bag["status"] = live.status if live else ABSENT
+    bag["status"] = live.status if live else rules.ABSENT
     if live:
         bag |= {"platformName": live.platform_name, "sourceType": live.source_type, "created": live.created}
+        if written and rules.declared(desired.status, live).tolerant:
+            bag["unlinkRefused"] = True
     return bag
 
 
 def prior(connection_id: str, bag: Mapping[str, Any]) -> PriorConnection:
     """Read what was recorded, by this version or an older one."""
     return PriorConnection(
-        id=connection_id,
+        id=connection_id.lower(),
         desired=desired({**bag, "status": bag.get("desiredStatus")}),
         status=bag.get("status", ""),
+        unlink_refused=bag.get("unlinkRefused") is True,
     )

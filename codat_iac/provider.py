@@ -29,7 +29,7 @@ from pulumi.runtime import rpc
 
 from codat_iac import host, props, rules, settings
 from codat_iac.client import Client
-from codat_iac.errors import ConfigError
+from codat_iac.errors import ConfigError, naming
 from codat_iac.notices import Notices
 from codat_iac.operations import Operations
 from codat_iac.pace import shared_pace
@@ -95,17 +95,23 @@ class ConnectionProvider(ResourceProvider):
         process.look_ahead()
         process.operations.ledger.declare(desired.address)
         if not _recorded(olds):
-            process.operations.foresee(desired)
+            with naming(desired.address):
+                process.operations.foresee(desired)
         return CheckResult(props.inputs(desired), [])
 
     def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare desired with live; what is recorded decides only where it must be recorded anew."""
+        """Compare desired with live; what is recorded decides only where it must be recorded anew.
+
+        A refresh asks too, for each resource that it read, to show what moved: *olds* are then the fresh
+        outputs and *news* the recorded inputs.
+        """
         bag = _settled(news)
         operations = _here().operations
         if not operations.ledger.is_declared(bag["address"]):
-            return DiffResult(changes=False)
+            return DiffResult(changes=operations.ledger.moved(id_, bag["address"], olds.get("status")))
         prior = props.prior(id_, olds)
-        verdict = operations.compare(prior, props.desired(bag))
+        with naming(bag["address"]):
+            verdict = operations.compare(prior, props.desired(bag))
         return DiffResult(
             changes=verdict.action is not Action.NONE,
             replaces=list(verdict.replaces),
@@ -115,17 +121,19 @@ class ConnectionProvider(ResourceProvider):
     def create(self, news: dict[str, Any]) -> CreateResult:
         """Adopt or make the connection."""
         desired = props.desired(news)
-        live = _here().operations.create(desired)
+        with naming(desired.address):
+            live = _here().operations.create(desired)
         return CreateResult(live.id, props.outputs(desired, live))
 
     def read(self, id_: str, outs: dict[str, Any]) -> ReadResult:
         """Read what is live; the recorded inputs change only where a call will be asked for."""
         prior = props.prior(id_, outs)
         operations = _here().operations
-        live = operations.read(prior)
+        with naming(prior.address):
+            live = operations.read(prior)
         if live is None and operations.forgets_missing:
             return ReadResult("", {})
-        now = props.outputs(prior.desired, live)
+        now = props.outputs(prior.desired, live, written=prior.unlink_refused)
         if live is not None and rules.drifted(prior, live):
             return ReadResult(id_, now, {**props.inputs(prior.desired), "status": live.status})
         return ReadResult(id_, now)
@@ -133,12 +141,15 @@ class ConnectionProvider(ResourceProvider):
     def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Unlink, or record anew."""
         desired = props.desired(news)
-        live = _here().operations.update(props.prior(id_, olds), desired)
+        with naming(desired.address):
+            live = _here().operations.update(props.prior(id_, olds), desired)
         return UpdateResult(props.outputs(desired, live))
 
     def delete(self, id_: str, outs: dict[str, Any]) -> None:
         """Do what the recorded `onRemoval` asks."""
-        _here().operations.remove(props.prior(id_, outs))
+        prior = props.prior(id_, outs)
+        with naming(prior.address):
+            _here().operations.remove(prior)
 
 
 def _settled(bag: Mapping[str, Any]) -> dict[str, Any]:

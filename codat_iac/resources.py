@@ -11,12 +11,16 @@ from codat_iac import settings
 from codat_iac.model import ADDRESS, OnExisting, OnRemoval, Status
 from codat_iac.provider import ConnectionProvider
 
-_OUTPUT_NAMES = {
-    "companyId": "company_id",
-    "platformKey": "platform_key",
-    "platformName": "platform_name",
-    "sourceType": "source_type",
+_PULUMI_NAMES = {
+    "company_id": "companyId",
+    "platform_key": "platformKey",
+    "on_removal": "onRemoval",
+    "on_existing": "onExisting",
+    "connection_id": "connectionId",
+    "platform_name": "platformName",
+    "source_type": "sourceType",
 }
+_PYTHON_NAMES = {pulumi_name: name for name, pulumi_name in _PULUMI_NAMES.items()}
 
 
 class Connection(Resource, module="codat", name="Connection"):
@@ -61,23 +65,27 @@ class Connection(Resource, module="codat", name="Connection"):
             address,
             {
                 "address": address,
-                "companyId": company_id,
-                "platformKey": platform_key,
+                "company_id": company_id,
+                "platform_key": platform_key,
                 "status": status,
-                "onRemoval": on_removal,
-                "onExisting": on_existing,
-                "connectionId": connection_id,
+                "on_removal": on_removal,
+                "on_existing": on_existing,
+                "connection_id": connection_id,
                 "siblings": sorted({*siblings, address}) if siblings else None,
-                "platformName": None,
-                "sourceType": None,
+                "platform_name": None,
+                "source_type": None,
                 "created": None,
             },
             opts,
         )
 
+    def translate_input_property(self, prop: str) -> str:
+        """Give Pulumi's name of a property."""
+        return _PULUMI_NAMES.get(prop, prop)
+
     def translate_output_property(self, prop: str) -> str:
-        """Give the Python name of an output."""
-        return _OUTPUT_NAMES.get(prop, prop)
+        """Give the Python name of a property."""
+        return _PYTHON_NAMES.get(prop, prop)
 
 
 def refuse_open_key() -> None:

@@ -75,6 +75,7 @@ _FORGET = Cell(Action.FORGET)
 _DELETE = Cell(Action.DELETE)
 _UNLINK = Cell(Action.UNLINK)
 _TRY_UNLINK = Cell(Action.UNLINK, tolerant=True)
+_REFUSED = Cell(notice=Notice.UNLINK_REFUSED)
 _STAYS = Cell(
     problem="its status is none that codat-iac knows, so it stays recorded; set `onRemoval: retain` and apply"
     " to let go of it"
@@ -139,6 +140,15 @@ def _cell(row: Mapping[str, Cell], live: LiveConnection | None) -> Cell:
     return row[ABSENT] if live is None else row.get(live.status, row[_OTHER])
 
 
+def declared_again(prior: PriorConnection, status: Status, live: LiveConnection | None) -> Cell:
+    """Look up what a recorded connection asks for that is still declared, with *status* desired.
+
+    An unlink that Codat refused is not asked for at each run: it is what it is, and said.
+    """
+    cell = declared(status, live)
+    return _REFUSED if cell.tolerant and prior.unlink_refused else cell
+
+
 def loses(action: Action, live: LiveConnection | None) -> bool:
     """Say whether *action* throws a customer's authorisation away."""
     return action in {Action.UNLINK, Action.DELETE} and live is not None and live.status == Status.LINKED
@@ -167,7 +177,7 @@ def compare(prior: PriorConnection, desired: DesiredConnection, live: LiveConnec
     replaces = replaced_by(prior, desired)
     if replaces:
         return Verdict(Cell(), replaces)
-    cell = declared(desired.status, live)
+    cell = declared_again(prior, desired.status, live)
     if cell.action is Action.CREATE:
         return Verdict(Cell(notice=Notice.GONE), ("status",))
     if cell.action is Action.NONE and not cell.problem and record(prior.desired) != record(desired):
@@ -195,29 +205,35 @@ def record(desired: DesiredConnection) -> tuple[str, ...]:
 
 def drifted(prior: PriorConnection, live: LiveConnection) -> bool:
     """Say whether the table will ask for a call: only then does a refresh change the recorded inputs."""
-    return declared(prior.desired.status, live).action is Action.UNLINK
+    return declared_again(prior, prior.desired.status, live).action is Action.UNLINK
 
 
 def say(notice: Notice, address: str, live: LiveConnection | None = None) -> str:
     """Put a notice in one line: where, what, and who does what next."""
+    shown = safe_text(live.status) if live else ""
     match notice:
         case Notice.WAITING:
             text = "PendingAuth, it waits for its customer to follow the link"
         case Notice.DEAUTHORIZED:
             text = f"Deauthorized, its customer must authorise it again{_cause(live)}"
         case Notice.UNLINKED:
-            text = "Unlinked by somebody else, its customer must authorise it again; or declare it `Unlinked`"
+            text = (
+                "Unlinked by somebody else, or by us before; its customer must authorise it again, or declare"
+                " it `Unlinked`"
+            )
         case Notice.UNKNOWN_STATUS:
-            shown = safe_text(live.status) if live else ""
             text = f"its status is {shown!r}, which codat-iac doesn't know, so it is left alone"
         case Notice.NEVER_AUTHORISED:
             text = "PendingAuth, it was never authorised, so there is nothing to unlink"
         case Notice.UNLINK_REFUSED:
-            text = f"{live.status if live else ''}, and Codat refused to unlink it; it has no access as it is"
+            text = f"{shown}, and Codat refused to unlink it; it has no access as it is"
         case Notice.GONE:
-            text = "it is gone from Codat; a new one is made, and its customer must authorise that"
+            text = (
+                "it is gone from Codat; a new one is made if it is still declared, and its customer must"
+                " authorise that"
+            )
         case Notice.ADOPTED:
-            text = f"adopts the connection {live.id if live else ''} ({live.status if live else ''}), no call"
+            text = f"adopts the connection {live.id if live else ''} ({shown}), no call"
     return f"{address}: {text}"
 
 
@@ -254,7 +270,7 @@ def too_many_losses(losing: Iterable[str], recorded: int, certainty: str) -> str
     named = sorted(losing)
     return (
         f"would throw away {certainty}{len(named)} Linked connections of {recorded} ({shortened(named)}),"
-        f" whose customers would have to authorise again; nothing was done. Set CODAT_MAX_LOSSES={len(named)}"
+        f" whose customers would have to authorise again; refused. Set CODAT_MAX_LOSSES={len(named)}"
         " (or `pulumi config set codat:maxLosses`) if you mean it"
     )
 

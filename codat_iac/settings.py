@@ -6,11 +6,13 @@ lives on there: that is why the environment wins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from codat_iac.errors import ConfigError
+from codat_iac.wire import safe_text
 
 BASE_URL = "https://api.codat.io"
 """Codat has one host for all regions: https://docs.codat.io/using-the-api/overview."""
@@ -50,7 +52,7 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
     """
 
     def value(variable: str, key: str) -> str:
-        return (environment.get(variable) or config(key) or "").strip()
+        return environment.get(variable, "").strip() or (config(key) or "").strip()
 
     api_key = value("CODAT_API_KEY", "apiKey")
     if not api_key:
@@ -61,7 +63,7 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
 
     def count(variable: str, key: str) -> int | None:
         text = value(variable, key)
-        if text and not (text.isascii() and text.isdigit()):
+        if text and not re.fullmatch(r"[0-9]{1,9}", text):
             raise ConfigError(f"{variable} (or {NAMESPACE}:{key}) is {text!r}; it takes a number such as 10")
         return int(text) if text else None
 
@@ -71,7 +73,7 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
             raise ConfigError(f"{variable} (or {NAMESPACE}:{key}) is {text!r}; it takes true or false")
         return text in _YES
 
-    base_url = value("CODAT_BASE_URL", "baseUrl") or BASE_URL
+    base_url = check_base_url(value("CODAT_BASE_URL", "baseUrl") or BASE_URL)
     pace = count("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute")
     if pace is None:
         pace = 0 if urlsplit(base_url).hostname in LOOPBACK else REQUESTS_PER_MINUTE
@@ -82,3 +84,22 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
         accept_missing=flag("CODAT_ACCEPT_MISSING", "acceptMissing"),
         requests_per_minute=pace,
     )
+
+
+def check_base_url(url: str) -> str:
+    """Give *url* without a trailing slash. Raises `ConfigError` where the key would travel in the open."""
+    shown = f"the base URL {safe_text(url.rpartition('@')[2])!r}"
+    try:
+        parts = urlsplit(url.strip())
+        usable = bool(parts.hostname) and parts.port != 0 and parts.scheme in {"http", "https"}
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise ConfigError(f"{shown} is not a URL like {BASE_URL} (CODAT_BASE_URL or codat:baseUrl)")
+    if "@" in parts.netloc:
+        raise ConfigError(f"{shown} holds a user or password; take it out, the API key is enough")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ConfigError(
+            f"{shown} would send the API key in the open; use https (plain http only on loopback)"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

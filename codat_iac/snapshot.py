@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 
 from codat_iac.client import Client
 from codat_iac.errors import NotFound, TransportError
@@ -27,14 +26,20 @@ LISTINGS_UNTIL_STILL = 4
 
 
 class Snapshot:
-    """The live connections, as far as anybody asked. May be shared by threads."""
+    """The live connections, as far as anybody asked. May be shared by threads.
+
+    Ids may come in any case; Codat's own are in small letters here.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._guard = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
         self._tenant = threading.Lock()
+        self._naming = threading.Lock()
         self._companies: dict[str, dict[str, LiveConnection]] = {}
+        self._absent: set[tuple[str, str]] = set()
+        self._platform_keys: Mapping[str, str] | None = None
         self._spent = 0
         self._probe: Page[Company] | None = None
         self._scanned = False
@@ -43,7 +48,7 @@ class Snapshot:
     def locked(self, company_id: str) -> Iterator[None]:
         """Hold a company: nobody else in this process reads or changes it meanwhile."""
         with self._guard:
-            lock = self._locks.setdefault(company_id, threading.RLock())
+            lock = self._locks.setdefault(company_id.lower(), threading.RLock())
         with lock:
             yield
 
@@ -52,14 +57,16 @@ class Snapshot:
 
         Raises `NotFound` where the company itself can't be seen, and every other `ApiError` as it comes.
         """
+        company_id, connection_id = company_id.lower(), connection_id.lower()
         with self.locked(company_id):
             known = self._known(company_id)
-            if connection_id not in known:
-                return self._ask(company_id, connection_id)
-            return known[connection_id]
+            if connection_id in known or (company_id, connection_id) in self._absent:
+                return known.get(connection_id)
+            return self._ask(company_id, connection_id)
 
     def fresh(self, company_id: str, connection_id: str) -> LiveConnection | None:
         """Give a connection as it is at this moment, None where it is absent: see `find`."""
+        company_id, connection_id = company_id.lower(), connection_id.lower()
         with self.locked(company_id):
             self._known(company_id)
             return self._ask(company_id, connection_id)
@@ -67,12 +74,13 @@ class Snapshot:
     def company(self, company_id: str) -> tuple[LiveConnection, ...]:
         """Give the connections of a company. Raises `NotFound` where it can't be seen."""
         with self.locked(company_id):
-            return tuple(self._known(company_id).values())
+            return tuple(self._known(company_id.lower()).values())
 
     def relist(self, company_id: str) -> tuple[LiveConnection, ...]:
         """List the connections of a company as they are at this moment, and whole."""
+        company_id = company_id.lower()
         with self.locked(company_id):
-            self._keep(company_id, self._listing(company_id))
+            self._companies[company_id] = self._indexed(self._listing(company_id))
             return tuple(self._companies[company_id].values())
 
     def put(self, connection: LiveConnection) -> None:
@@ -83,34 +91,40 @@ class Snapshot:
 
     def drop(self, company_id: str, connection_id: str) -> None:
         """Take over that a connection is gone."""
+        company_id, connection_id = company_id.lower(), connection_id.lower()
         with self.locked(company_id):
             self._companies.get(company_id, {}).pop(connection_id, None)
+            self._absent.add((company_id, connection_id))
 
     def named(self, connection: LiveConnection) -> LiveConnection:
         """Fill in the platform key where Codat left it out: `integrationKey` is optional since 2026-04."""
-        if connection.platform_key:
+        if connection.platform_key or not connection.integration_id:
             return connection
-        return dataclasses.replace(
-            connection, platform_key=self._platform_keys.get(connection.integration_id or "")
-        )
-
-    @cached_property
-    def _platform_keys(self) -> dict[str, str]:
-        return {i.integration_id: i.key for i in self._client.integrations() if i.integration_id}
+        with self._naming:
+            if self._platform_keys is None:
+                listed = self._client.integrations()
+                self._platform_keys = {i.integration_id: i.key for i in listed if i.integration_id}
+            return dataclasses.replace(
+                connection, platform_key=self._platform_keys.get(connection.integration_id)
+            )
 
     def _ask(self, company_id: str, connection_id: str) -> LiveConnection | None:
         try:
-            self.put(self._client.get(company_id, connection_id))
+            connection = self._client.get(company_id, connection_id)
         except NotFound:
             self.drop(company_id, connection_id)
-        return self._companies[company_id].get(connection_id)
+            return None
+        connection = self.named(connection)
+        self.put(connection)
+        return connection
 
     def _known(self, company_id: str) -> dict[str, LiveConnection]:
         if company_id not in self._companies:
             self._read_more(company_id)
         if company_id not in self._companies:
-            self._spent += 1
-            self._keep(company_id, self._listing(company_id))
+            with self._guard:
+                self._spent += 1
+            self._companies[company_id] = self._indexed(self._listing(company_id))
         return self._companies[company_id]
 
     def _read_more(self, company_id: str) -> None:
@@ -121,18 +135,21 @@ class Snapshot:
             if self._probe is None:
                 self._probe = self._client.list_companies()
                 self._keep_all(self._probe.results)
-            if company_id not in self._companies and self._spent >= _pages(self._probe):
+                # Where Codat sends no connections along, reading the tenant would tell nothing.
+                self._scanned = all(company.connections is None for company in self._probe.results)
+            if not self._scanned and company_id not in self._companies and self._spent >= _pages(self._probe):
                 for page in self._client.company_pages(self._probe):
                     self._keep_all(page.results)
                 self._scanned = True
 
     def _keep_all(self, companies: Iterable[Company]) -> None:
+        """Keep what is new. Another thread may have read the company, or written to it, meanwhile."""
         for company in companies:
             if company.connections is not None and company.id not in self._companies:
-                self._keep(company.id, company.connections)
+                self._companies.setdefault(company.id, self._indexed(company.connections))
 
-    def _keep(self, company_id: str, connections: Iterable[LiveConnection]) -> None:
-        self._companies[company_id] = {c.id: self.named(c) for c in connections}
+    def _indexed(self, connections: Iterable[LiveConnection]) -> dict[str, LiveConnection]:
+        return {connection.id: self.named(connection) for connection in connections}
 
     def _listing(self, company_id: str) -> Iterable[LiveConnection]:
         for _ in range(LISTINGS_UNTIL_STILL):

@@ -5,23 +5,30 @@ It repeats what is safe to repeat and nothing else, and keeps the API key to Cod
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import tenacity
+import urllib3
 
 from codat_iac import __version__, wire
-from codat_iac.errors import CodatBroken, ConfigError, NotCodat, RateLimited, TransportError
-from codat_iac.settings import BASE_URL, LOOPBACK
+from codat_iac.errors import ApiError, CodatBroken, ConfigError, NotCodat, RateLimited, TransportError
+from codat_iac.settings import BASE_URL, check_base_url
 from codat_iac.wire import duration
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; a page of 5,000 companies is below 20 MB."""
+
+_CHUNK = 64 * 1024
+_UNCERTAIN = (CodatBroken, TransportError)
+"""What a call ends in that may have been done all the same."""
 
 
 class _KeyAuth(requests.auth.AuthBase):
@@ -60,9 +67,8 @@ class Transport:
         self._guard = guard
         self._throttle = throttle
         self._sleep = sleep
-        header = wire.authorization(key)
-        self._auth = _KeyAuth(header)
-        self._secrets = (key, header.removeprefix("Basic "))
+        self._auth = _KeyAuth(wire.authorization(key))
+        self._secrets = wire.secret_forms(key)
         self._threads = threading.local()
 
     def __repr__(self) -> str:
@@ -78,17 +84,22 @@ class Transport:
     ) -> Any:
         """Make a call, repeated where that is safe, and give the answer's JSON data; raises `ApiError`."""
         most = self.retries if retries is None else retries
-        again = (RateLimited,) if method == "POST" else (RateLimited, CodatBroken, TransportError)
-        waited = 0.0
+        again = (RateLimited,) if method == "POST" else (RateLimited, *_UNCERTAIN)
+        waited, failed = 0.0, 0
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.retry_after if isinstance(error, RateLimited) else None
-            return _BACKOFF(state) if asked is None else asked
+            # Never less than the backoff: Codat's clock and ours may differ, and a 0 would repeat for ever.
+            return max(asked or 0.0, _BACKOFF(state))
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            spent = most == 0 if isinstance(error, RateLimited) else state.attempt_number > most
+            nonlocal failed
+            if state.outcome and isinstance(state.outcome.exception(), RateLimited):
+                spent = most <= 0
+            else:
+                failed += 1
+                spent = failed > most
             return spent or waited + state.upcoming_sleep > self.patience
 
         def sleep(seconds: float) -> None:
@@ -99,13 +110,17 @@ class Transport:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(again), wait=wait, stop=stop, sleep=sleep, reraise=True
         )
-        return attempts(self._once, method, path, body, headers or {})
+        try:
+            return attempts(self._once, method, path, body, headers or {})
+        except ApiError as error:
+            error.in_doubt = failed > 0 and not isinstance(error, _UNCERTAIN)
+            raise
 
     def _once(self, method: str, path: str, body: dict[str, str] | None, headers: dict[str, str]) -> Any:
-        if method != "GET":
-            self._guard()
         self._throttle()
-        doing = f"{method} {path.partition('?')[0]}"
+        if method != "GET":
+            self._guard()  # right before the call: the throttle may have waited
+        doing = self.doing(method, path)
         started = time.monotonic()
         try:
             with self._session().request(
@@ -119,13 +134,13 @@ class Transport:
                 stream=True,
             ) as answer:
                 content = self._body(answer, started, doing)
-        except requests.exceptions.SSLError as error:
-            raise TransportError(
-                f"{doing}: {self.base_url} has no trustworthy TLS certificate; check the base URL, or name"
-                " your own authority in REQUESTS_CA_BUNDLE",
-                doing=doing,
-            ) from error
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+                raise NotCodat(
+                    f"{doing}: {self.base_url} has no trustworthy TLS certificate; check the base URL, or"
+                    " name your own authority in REQUESTS_CA_BUNDLE",
+                    doing=doing,
+                ) from error
             raise TransportError(
                 f"{doing}: no whole answer from {self.base_url} ({self._plain(error)}); check the network and"
                 " the base URL, then try again",
@@ -141,67 +156,83 @@ class Transport:
         )
 
     def _body(self, answer: requests.Response, started: float, doing: str) -> bytes:
-        chunks = bytearray()
-        for chunk in answer.iter_content(64 * 1024):
-            chunks += chunk
-            if len(chunks) > LARGEST_BODY:
+        whole = bytearray()
+        # `iter_content` would wait for a full chunk, however slowly it drips, and look at no clock meanwhile.
+        while chunk := answer.raw.read1(_CHUNK, decode_content=True):
+            whole += chunk
+            if len(whole) > LARGEST_BODY:
                 raise NotCodat(
                     f"{doing}: an answer of over 64 MB isn't Codat's; check the base URL", doing=doing
                 )
             if time.monotonic() - started > self.timeout:
-                raise requests.Timeout(f"not whole after {duration(self.timeout)}")
-        return bytes(chunks)
+                raise TimeoutError
+        return bytes(whole)
 
     def _plain(self, error: BaseException) -> str:
         """Say what went wrong in the network in a few words, instead of urllib3's nested representation."""
-        seen: BaseException | None = error
-        while seen is not None:
-            if isinstance(seen, ConnectionRefusedError):
-                return "connection refused"
-            if isinstance(seen, ConnectionResetError):
-                return "connection reset"
-            reason = getattr(seen, "reason", None)
-            seen = reason if isinstance(reason, BaseException) else seen.__cause__ or seen.__context__
-        if isinstance(error, requests.Timeout):
-            return f"not within {duration(self.timeout)}"
-        return type(error).__name__
+        for cause in _causes(error):
+            for kind, words in _PLAIN.items():
+                if isinstance(cause, kind):
+                    return words
+            if isinstance(cause, TimeoutError | requests.Timeout):
+                return f"not within {duration(self.timeout)}"
+        if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
+            return type(error).__name__
+        return wire.safe_text(str(error))
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._threads, "session", None)
         if session is None:
             session = self._threads.session = requests.Session()
+            # On loopback the key travels in the open, so no HTTP_PROXY may carry it elsewhere.
+            session.trust_env = not self.base_url.startswith("http:")
         return session
+
+    def doing(self, method: str, path: str) -> str:
+        """Name a call by its method and path, as messages do."""
+        return wire.safe_text(f"{method} {path.partition('?')[0]}", self._secrets)
 
     def same_host(self, href: str) -> str:
         """Take the path of a link to follow. Codat's are relative; none may take the key elsewhere."""
-        parts = urlsplit(href)
-        if parts.netloc and f"{parts.scheme}://{parts.netloc}" != _origin(self.base_url):
+        # Joined as a browser does: "https://api.codat.io" with "@else.where" behind it is another host.
+        try:
+            url = urljoin(f"{self.base_url}/", href)
+            elsewhere = _origin(url) != _origin(self.base_url)
+        except ValueError:
+            elsewhere = True
+        if elsewhere:
             raise NotCodat(
-                f"a page's next link leads to {parts.netloc!r}, not to Codat", doing="GET next page"
+                f"a page's next link is {wire.safe_text(href, self._secrets)!r}, which doesn't lead to Codat;"
+                " check the base URL (CODAT_BASE_URL or codat:baseUrl)",
+                doing="GET next page",
             )
-        path = f"{parts.path}?{parts.query}"
-        return path.removeprefix(urlsplit(self.base_url).path)
+        parts, prefix = urlsplit(url), urlsplit(self.base_url).path
+        path = parts.path[len(prefix) :] if parts.path.startswith(f"{prefix}/") else parts.path
+        return f"{path}?{parts.query}"
 
 
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.5, exp_base=2, max=30, jitter=0.5)
+_BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 0.5)
 """Codat's own retry policy starts at 500 ms (x-speakeasy-retries in https://github.com/codatio/oas)."""
 
 
-def check_base_url(url: str) -> str:
-    """Give *url* without a trailing slash. Raises `ConfigError` where the key would travel in the open."""
-    parts = urlsplit(url.strip())
-    shown = f"the base URL {wire.safe_text(parts.hostname or url)!r}"
-    if parts.username or parts.password:
-        raise ConfigError(f"{shown} holds a user or password; take it out, the API key is enough")
-    if not parts.hostname or parts.query or parts.fragment or parts.scheme not in {"http", "https"}:
-        raise ConfigError(f"{shown} is not a URL like {BASE_URL} (CODAT_BASE_URL or codat:baseUrl)")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ConfigError(
-            f"{shown} would send the API key in the open; use https (plain http only on loopback)"
-        )
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+_PLAIN: Mapping[type[BaseException], str] = {
+    ConnectionRefusedError: "connection refused",
+    ConnectionResetError: "connection reset",
+    BrokenPipeError: "connection reset",
+    socket.gaierror: "unknown host",
+    ssl.SSLError: "it doesn't speak TLS as it should",
+}
 
 
-def _origin(url: str) -> str:
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give *error* and what led to it, the way that requests and urllib3 nest it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        reason = getattr(seen, "reason", None)
+        seen = reason if isinstance(reason, BaseException) else seen.__cause__ or seen.__context__
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

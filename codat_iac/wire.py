@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -33,9 +33,16 @@ T = TypeVar("T")
 LONGEST_WAIT = 24 * 3600.0
 """The longest `Retry-After` that is believed, in seconds: quotas are daily."""
 
-_OTP = re.compile(r"(?i)(otp=)[^\s&\"'<>]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_LINK = re.compile(r"(?i)https?://link[a-z0-9.-]*\.codat\.io[^\s\"'<>]*")
+_OTP = re.compile(r"(?i)(otp(?:=|%3d))[^\s&\"'<>]+")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
+"""Control characters, line ends, and what turns the direction of writing round on a terminal."""
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Half a character, which JSON can say and UTF-8 can't."""
+
 _MOST_WORDS = 300
+_DEEPEST = 20
 
 
 class Malformed(ValueError):
@@ -68,11 +75,26 @@ def authorization(api_key: str) -> str:
     return f"Basic {base64.b64encode(key.encode()).decode()}"
 
 
-def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """Make foreign text fit for one line of a message: no secrets, no control characters, not long."""
+def secret_forms(api_key: str) -> tuple[str, ...]:
+    """Give each form in which an answer could repeat the key: encoded, and bare."""
+    encoded = authorization(api_key).removeprefix("Basic ")
+    try:
+        bare = base64.b64decode(encoded).decode().strip(":")
+    except ValueError:
+        bare = ""
+    return tuple(form for form in (encoded, bare) if form)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Take *secrets*, links and one-time passwords out of foreign text."""
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = _CONTROL.sub(" ", _OTP.sub(r"\1***", text)).strip()
+    return _OTP.sub(r"\1***", _LINK.sub("***", text))
+
+
+def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
+    """Make foreign text fit for one line of a message: no secrets, no control characters, not long."""
+    text = _SURROGATE.sub("\ufffd", _UNFIT.sub(" ", redact(text, secrets))).strip()
     return text if len(text) <= _MOST_WORDS else f"{text[:_MOST_WORDS]}..."
 
 
@@ -88,7 +110,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return min(float(text), LONGEST_WAIT)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=now.tzinfo)
     return min(max((when - now).total_seconds(), 0.0), LONGEST_WAIT)
@@ -103,19 +125,24 @@ def decipher(
     now: datetime,
     secrets: Iterable[str] = (),
 ) -> Any:
-    """Turn an answer to *doing* (`GET /companies`) into JSON data, or raise the `ApiError` that it is."""
+    """Turn an answer to *doing* (`GET /companies`) into JSON data, or raise the `ApiError` that it is.
+
+    *headers* are looked up by names in small letters. A 404 that isn't JSON is some proxy's, and says
+    nothing about a connection.
+    """
+    hidden = tuple(secrets)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     data = _json(body) if "json" in media or not media else None
-    if 200 <= status < 300:
-        if data is None and body.strip():
-            raise NotCodat(
-                f"{doing}: answered with {safe_text(media) or 'something'} that is not JSON, so this isn't"
-                " Codat's API; check the base URL (CODAT_BASE_URL or codat:baseUrl)",
-                doing=doing,
-                status=status,
-            )
+    if 200 <= status < 300 and not (data is None and body.strip()):
         return data
-    raise _error(status, headers, data, doing, now, tuple(secrets))
+    if 200 <= status < 300 or (status == 404 and data is None and body.strip()):
+        raise NotCodat(
+            f"{doing}: answered HTTP {status} with {safe_text(media, hidden) or 'something'} that is not"
+            " JSON, so this isn't Codat's API; check the base URL (CODAT_BASE_URL or codat:baseUrl)",
+            doing=doing,
+            status=status,
+        )
+    raise _error(status, headers, data, doing, now, hidden)
 
 
 def _json(body: bytes) -> Any:
@@ -130,7 +157,7 @@ _NEXT_STEP: Mapping[type[ApiError], str] = {
     AccountLimit: "the limit of your Codat plan is reached, see Account in the Codat Portal",
     NotFound: "it is gone, or it belongs to another API key",
     Rejected: "correct the request",
-    CodatBroken: "try again later, and quote the correlation id to Codat if it stays",
+    CodatBroken: "try again later",
 }
 
 
@@ -145,16 +172,38 @@ def _error(
             status=status,
         )
     kind = _kind(status)
-    body = parse_error_message(data)
-    said = safe_text(body.error or "", secrets)
-    trace = f", correlation id {safe_text(body.correlation_id, secrets)}" if body.correlation_id else ""
+    body = parse_error_message(_without_secrets(data, secrets))
+    said = safe_text("; ".join(text.rstrip(".") for text in (body.error, *_faults(body.validation)) if text))
+    trace = f", correlation id {safe_text(body.correlation_id)}" if body.correlation_id else ""
     wait = retry_after(headers.get("retry-after"), now)
     step = _NEXT_STEP.get(kind) or _when(wait)
-    words = f"{doing}: {said.rstrip('.') or 'refused'} (HTTP {status}{trace}); {step}"
+    if kind is CodatBroken and trace:
+        step += ", and quote the correlation id to Codat if it stays"
+    words = f"{doing}: {said or 'refused'} (HTTP {status}{trace}); {step}"
     error = kind(words, doing=doing, status=status, body=body)
     if isinstance(error, RateLimited):
         error.retry_after = wait
     return error
+
+
+def _without_secrets(data: Any, secrets: tuple[str, ...], depth: int = 0) -> Any:
+    if isinstance(data, str):
+        return redact(data, secrets)
+    if not isinstance(data, dict | list):
+        return data
+    if depth == _DEEPEST:
+        return None
+    if isinstance(data, list):
+        return [_without_secrets(item, secrets, depth + 1) for item in data]
+    return {redact(key, secrets): _without_secrets(item, secrets, depth + 1) for key, item in data.items()}
+
+
+def _faults(validation: Any) -> Iterator[str]:
+    """Give what Codat says of single fields: `errors` of `validation`, by `itemId` and `message`."""
+    errors = validation.get("errors") if isinstance(validation, dict) else None
+    for entry in errors if isinstance(errors, list) else ():
+        words = (entry.get("itemId"), entry.get("message")) if isinstance(entry, dict) else ()
+        yield ": ".join(word for word in words if isinstance(word, str) and word)
 
 
 def _when(wait: float | None) -> str:
@@ -293,14 +342,14 @@ def _mapping(raw: Any, what: str) -> dict[str, Any]:
 
 
 def _required(body: dict[str, Any], key: str, what: str) -> str:
-    value = body.get(key)
-    if not isinstance(value, str) or not value:
+    value = _text(body.get(key))
+    if not value:
         raise Malformed(f"{what} has no {key!r}")
     return value
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
 
 
 def _integer(value: Any) -> int | None:

@@ -1,0 +1,159 @@
+"""What the JSON Schema says of a document, in one line for each mistake.
+
+`schemas/connections.schema.json` is the contract. What to do about a mistake stands there too, as
+`errorMessage`: editors show it while typing, and here it ends the problem's line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from functools import cache
+from importlib import resources, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+from codat_iac.desired.document import (
+    LONGEST_QUOTE,
+    REPORTED,
+    Document,
+    Mapping,
+    Trail,
+    found,
+    is_unquoted,
+    quoted,
+    split,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_KINDS = {"object": "a mapping", "string": "text"}
+
+
+class _Break(NamedTuple):
+    """One rule of the schema that one value breaks."""
+
+    rule: str
+    wants: Any
+    value: Any
+    trail: Trail
+    schema: dict[str, Any]
+
+    @property
+    def remedy(self) -> str:
+        """What to do, in the schema's words."""
+        return str(self.schema["errorMessage"])
+
+
+def check(document: Document) -> None:
+    """Report everything that breaks the contract."""
+    data = document.data
+    schema = _schema()
+    if isinstance(data, Mapping) and not (data.incomplete or data.keys() & set(schema["required"])):
+        document.report(f"has neither version nor companies; {schema['errorMessage']}", document.start)
+        return
+    seen: set[Trail] = set()
+    error: Any
+    for error in _validator().iter_errors(data):
+        trail = tuple(map(str, error.absolute_path))
+        broken = _Break(str(error.validator), error.validator_value, error.instance, trail, error.schema)
+        if "propertyNames" in error.absolute_schema_path:
+            _name(document, broken)
+        elif broken.rule == "required":
+            _missing(document, broken)
+        elif broken.rule == "additionalProperties":
+            _unknown(document, broken)
+        elif trail not in seen:
+            seen.add(trail)  # a value of the wrong type is not one of the allowed values either
+            _value(document, broken)
+
+
+def _name(document: Document, broken: _Break) -> None:
+    subject, _ = split(broken.trail)
+    kind = "connection" if subject else "company"
+    place = document.key_place((*broken.trail, broken.value))
+    document.report(f"the {kind} name {quoted(broken.value)}: {broken.remedy}", place, subject)
+
+
+def _missing(document: Document, broken: _Break) -> None:
+    mapping = broken.value
+    if mapping.incomplete:
+        return
+    for key in broken.wants:
+        if key not in mapping and key not in _suggestions(broken).values():
+            remedy = broken.schema["properties"][key]["errorMessage"]
+            document.report(f"{key} is missing; {remedy}", mapping.place, broken.trail)
+
+
+def _unknown(document: Document, broken: _Break) -> None:
+    known = ", ".join(sorted(broken.schema["properties"]))
+    for key, suggestion in _suggestions(broken).items():
+        remedy = f"did you mean {suggestion}?" if suggestion else f"known here: {known}"
+        place = document.key_place((*broken.trail, key))
+        document.report(f"unknown key {quoted(key)}; {remedy}", place, broken.trail)
+
+
+def _value(document: Document, broken: _Break) -> None:
+    value = broken.value
+    if value is REPORTED:
+        return
+    subject, key = split(broken.trail)
+    label = f"{key}: " if key else ""
+    if broken.rule == "type":
+        hint = " (quotes would make it text)" if broken.wants == "string" and is_unquoted(value) else ""
+        text = f"{label}expected {_KINDS[broken.wants]}, found {found(value)}{hint}; {broken.remedy}"
+    elif isinstance(value, str):
+        text = f"{key} {quoted(value)}: {broken.remedy}{_meant(broken)}"
+    else:
+        text = f"{label}found {found(value)}; {broken.remedy}"
+    document.report(text, document.value_place(broken.trail), subject)
+
+
+def _meant(broken: _Break) -> str:
+    meant = _closest(broken.value, broken.wants) if broken.rule == "enum" else ""
+    return f"; did you mean {meant}?" if meant else ""
+
+
+def _suggestions(broken: _Break) -> dict[str, str]:
+    """The unknown keys of a mapping, each with the key that was probably meant, or ""."""
+    known = broken.schema["properties"]
+    ours = tuple(broken.schema.get("patternProperties", ()))
+    unknown = [key for key in broken.value if key not in known and not any(re.search(p, key) for p in ours)]
+    return {key: _closest(key, known) for key in unknown}
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    """The one of *known* that *word* resembles most, or ""."""
+    by_lower = {one.lower(): one for one in known}
+    matches = difflib.get_close_matches(word[:LONGEST_QUOTE].lower(), by_lower, 1)
+    return by_lower[matches[0]] if matches else ""
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    package = "codat_iac.schemas"
+    folder = resources.files(package) if util.find_spec(package) else Path(__file__).parents[2] / "schemas"
+    schema: dict[str, Any] = json.loads(folder.joinpath("connections.schema.json").read_text("utf-8"))
+    return schema
+
+
+@cache
+def _validator() -> Any:
+    rules = {"$ref": _ref, "pattern": _pattern}
+    extend: Any = validators.extend
+    return extend(Draft202012Validator, rules)(_schema())
+
+
+def _ref(validator: Any, ref: str, instance: Any, _: Any) -> Iterator[ValidationError]:
+    """`$ref` for a schema that refers to itself alone: twice as fast as resolving addresses."""
+    yield from validator.descend(instance, _schema()["$defs"][ref.rpartition("/")[2]])
+
+
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+    """`pattern` as JSON Schema means it: Python's `$` would let a line end pass."""
+    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
+        yield ValidationError("does not match")

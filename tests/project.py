@@ -1,0 +1,158 @@
+"""A Pulumi project in a folder of its own, driven through the real `pulumi`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codat_iac import engine
+from codat_iac.emulator import Emulator
+
+PULUMI_YAML = f"""\
+name: shop
+runtime:
+  name: python
+  options:
+    toolchain: pip
+    virtualenv: {sys.prefix}
+options:
+  refresh: always
+config:
+  codat:desired:
+    value: connections.yaml
+"""
+
+PROGRAM = """\
+from codat_iac.program import main
+
+main()
+"""
+
+
+def connections(company_id: str, *lines: str) -> str:
+    """The part of a desired-state file for one company, `acme`."""
+    body = "".join(f"      {line}\n" for line in lines)
+    return f"companies:\n  acme:\n    id: {company_id}\n    connections:\n{body}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command showed, and how it ended."""
+
+    code: int
+    shown: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines that were shown, without indentation."""
+        return [line.strip() for line in self.shown.splitlines()]
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines that say `error:`."""
+        return [line for line in self.lines if line.startswith("error:")]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of the diagnostics."""
+        return [line for line in self.lines if line.startswith("warning:")]
+
+
+@dataclass
+class Project:
+    """One project with one stack `dev` on a file backend, and the emulator that it manages."""
+
+    folder: Path
+    emulator: Emulator
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        (self.folder / "state").mkdir(parents=True)
+        (self.folder / "Pulumi.yaml").write_text(PULUMI_YAML)
+        (self.folder / "__main__.py").write_text(PROGRAM)
+        self.environment = {
+            "CODAT_API_KEY": self.emulator.api_key,
+            "CODAT_BASE_URL": self.emulator.url,
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "a passphrase",
+            **self.environment,
+        }
+        self.pulumi("stack", "init", "dev")
+
+    def declare(self, text: str) -> None:
+        """Write the desired-state file; `version: 1` stands before *text* already."""
+        (self.folder / "connections.yaml").write_text(f"version: 1\n{text}")
+
+    def program(self, text: str) -> None:
+        """Write a program of the user's own."""
+        (self.folder / "__main__.py").write_text(text)
+
+    def pulumi(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
+        """Run `pulumi` to its end."""
+        process = self.start(*arguments, env=env)
+        shown, _ = process.communicate(timeout=240)
+        return Outcome(process.returncode, shown)
+
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start `pulumi`, in a process group of its own."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+            cwd=self.folder,
+            env=engine.environment({**os.environ, **self.environment, **(env or {})}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def up(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
+        """`pulumi up`, without asking."""
+        return self.pulumi("up", "--yes", *arguments, env=env)
+
+    def settle(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
+        """`pulumi up` that has to succeed, with the request log empty afterwards."""
+        outcome = self.up(*arguments, env=env)
+        assert outcome.code == 0, outcome.shown
+        self.emulator.clear_requests()
+        return outcome
+
+    def preview(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
+        """`pulumi preview`."""
+        return self.pulumi("preview", *arguments, env=env)
+
+    def destroy(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
+        """`pulumi destroy`, without asking."""
+        return self.pulumi("destroy", "--yes", *arguments, env=env)
+
+    def recorded(self) -> dict[str, str]:
+        """The ids that the state holds, by address."""
+        return {r["urn"].split("::")[-1]: r["id"] for r in self.resources()}
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The connections that the state holds, without those that are about to be deleted."""
+        exported = json.loads(self.pulumi("stack", "export").shown)
+        return [
+            resource
+            for resource in exported["deployment"].get("resources", [])
+            if resource["type"].endswith("codat:Connection") and not resource.get("delete")
+        ]
+
+    def writes(self) -> list[str]:
+        """The calls since the log was cleared that change something, as `METHOD status`."""
+        return [
+            f"{request['method']} {request['status']}"
+            for request in self.emulator.requests()["requests"]
+            if request["method"] != "GET"
+        ]
+
+    def everything_written(self) -> str:
+        """All that Pulumi left on the disk: states, backups, histories."""
+        files = [path for path in (self.folder / "state").rglob("*") if path.is_file()]
+        return "\n".join(path.read_text(errors="replace") for path in files)

@@ -1,0 +1,305 @@
+"""What could lose or double a connection, tried on the real engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from codat_iac import Client
+from tests.project import Project, connections
+
+pytestmark = pytest.mark.engine
+
+LEDGER = "ledger: {platformKey: gbol}"
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def many(company_id: str, count: int) -> str:
+    """A desired state of *count* connections to one platform."""
+    return connections(company_id, *(f"bank-{n:02}: {{platformKey: suuo}}" for n in range(count)))
+
+
+def link_all(project: Project) -> None:
+    """The customer authorises everything."""
+    for connection_id in project.recorded().values():
+        project.emulator.authorise(connection_id)
+
+
+def live(project: Project, company_id: str) -> list[tuple[str, str]]:
+    """What the company has: platform keys and statuses."""
+    client = Client(project.emulator.api_key, project.emulator.url)
+    return sorted((str(c.platform_key), c.status) for c in client.list(company_id).results)
+
+
+def descendants(pid: int) -> list[tuple[int, str]]:
+    """The processes below *pid*: pid and command line."""
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    rows = [(int(row[0]), int(row[1]), row[2]) for row in (line.split(None, 2) for line in listed)]
+    below = [(child, name) for child, parent, name in rows if parent == pid]
+    return below + [further for child, _ in below for further in descendants(child)]
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# Absence.
+
+
+def test_the_key_of_another_tenant_takes_nothing_out_of_the_state(project: Project, acme: str) -> None:
+    """Neither up, nor refresh, nor destroy believes a tenant that doesn't know the company."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    recorded = project.recorded()
+    project.emulator.add_key("the-key-of-another", tenant="another")
+    other = {"CODAT_API_KEY": "the-key-of-another"}
+
+    for command in (("up", "--yes"), ("refresh", "--yes"), ("destroy", "--yes")):
+        outcome = project.pulumi(*command, env=other)
+        assert outcome.code != 0
+        assert "can't be seen with this API key; is it the right key" in outcome.shown
+        assert "Traceback" not in outcome.shown
+        assert project.recorded() == recorded
+    assert project.writes() == []
+
+
+def test_a_company_that_really_is_gone_has_to_be_confirmed(project: Project, acme: str) -> None:
+    """Only CODAT_ACCEPT_MISSING drops what a deleted company had."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    project.emulator.delete_company(acme)
+    project.declare("companies: {}\n")
+    assert project.up().code != 0
+    assert set(project.recorded()) == {"acme/ledger"}
+
+    assert project.up(env={"CODAT_ACCEPT_MISSING": "true"}).code == 0
+
+    assert project.recorded() == {}
+    assert project.writes() == []
+
+
+def test_a_mass_disappearance_is_no_drift(project: Project, acme: str) -> None:
+    """When over 30 % (and at least 10) are gone at once, nothing leaves the state and nothing is made."""
+    project.declare(many(acme, 20))
+    project.settle()
+    recorded = project.recorded()
+    for connection_id in list(recorded.values())[:12]:
+        project.emulator.delete_connection(connection_id)
+
+    outcome = project.up()
+
+    assert outcome.code != 0
+    assert "12 of 20 recorded connections are gone at once; is it the right API key?" in outcome.shown
+    assert project.pulumi("refresh", "--yes").code == 0
+    assert project.recorded() == recorded
+    assert project.writes() == []
+
+
+# Renames.
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param((), id="plain"),
+        pytest.param(("--continue-on-error",), id="continue-on-error"),
+        pytest.param(("--target", "**acme/ledger", "--target", "**acme/books"), id="both targeted"),
+    ],
+)
+def test_a_rename_calls_nothing(project: Project, acme: str, arguments: tuple[str, ...]) -> None:
+    """The new address takes the connection over, and the old one is only forgotten."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    link_all(project)
+    before = project.recorded()
+    project.declare(connections(acme, "books: {platformKey: gbol}"))
+
+    outcome = project.up(*arguments)
+
+    assert outcome.code == 0, outcome.shown
+    assert project.writes() == []
+    assert project.recorded() == {"acme/books": before["acme/ledger"]}
+    assert "warning: acme/books: adopts the connection" in outcome.shown
+
+
+def test_a_rename_among_siblings_keeps_each_id(project: Project, acme: str) -> None:
+    """With two connections to one platform, the renamed one keeps its own."""
+    project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: suuo}"))
+    project.settle()
+    link_all(project)
+    before = project.recorded()
+    project.declare(connections(acme, "a: {platformKey: suuo}", "c: {platformKey: suuo}"))
+
+    assert project.up().code == 0
+
+    assert project.writes() == []
+    assert project.recorded() == {"acme/a": before["acme/a"], "acme/c": before["acme/b"]}
+
+
+def test_nothing_is_removed_where_a_create_failed(project: Project, acme: str) -> None:
+    """With --continue-on-error, the old connection outlives the failure of the one that replaces it."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    link_all(project)
+    project.declare(connections(acme, "books: {platformKey: gbol, connectionId: " + acme + "}"))
+
+    outcome = project.up("--continue-on-error", "--skip-preview")
+
+    assert outcome.code != 0
+    assert "acme/ledger" in project.recorded()
+    assert project.writes() == []
+    assert live(project, acme) == [("gbol", "Linked")]
+
+
+# What is there already.
+
+
+def test_a_connection_that_the_customer_made_is_refused_or_adopted(project: Project, acme: str) -> None:
+    """By default preview refuses and says the ways out; `onExisting: adopt` takes it without a call."""
+    made = project.emulator.connect(acme, "gbol", "Linked")
+    project.declare(connections(acme, LEDGER))
+
+    refused = project.preview()
+    assert refused.code != 0
+    assert f"{made['id']} (Linked); set `onExisting: adopt`" in refused.shown
+    project.declare(connections(acme, "ledger: {platformKey: gbol, onExisting: adopt}"))
+    assert project.up().code == 0
+
+    assert project.recorded() == {"acme/ledger": made["id"]}
+    assert project.writes() == []
+
+
+def test_a_state_that_lost_a_resource_makes_no_second_connection(project: Project, acme: str) -> None:
+    """A waiting one is taken up again; a Linked one is refused, since it may be somebody else's."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    before = project.recorded()
+    urn = project.resources()[0]["urn"]
+    assert project.pulumi("state", "delete", urn, "--yes").code == 0
+    assert project.up().code == 0
+    assert project.recorded() == before
+
+    link_all(project)
+    assert project.pulumi("state", "delete", urn, "--yes").code == 0
+    assert project.up().code != 0
+    assert project.writes() == []
+
+
+# Crashes.
+
+
+def test_a_crash_between_post_and_checkpoint_makes_no_second_connection(project: Project, acme: str) -> None:
+    """All is killed while the answer to the first of two POSTs is under way; the next run finds it."""
+    project.declare(connections(acme, LEDGER, "shop: {platformKey: fztf}"))
+    project.emulator.faults(
+        [{"on": "POST /companies/*/connections", "do": "slow-body", "seconds": 20, "times": 1}]
+    )
+    process = project.start("up", "--yes", "--skip-preview")
+    until(lambda: len(live(project, acme)) == 1, "the first POST is committed")
+    for pid, _ in [(process.pid, ""), *descendants(process.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    assert project.recorded() == {}
+    project.pulumi("cancel", "--yes")
+
+    assert project.up().code == 0
+
+    assert len(live(project, acme)) == 2
+    assert len(set(project.recorded().values())) == 2
+
+
+def test_a_provider_that_outlives_its_engine_writes_nothing(project: Project, acme: str) -> None:
+    """The engine alone is killed while the provider waits for a quota; after the wait nothing is posted."""
+    project.declare(connections(acme, LEDGER))
+    project.emulator.faults(
+        [
+            {
+                "on": "POST /companies/*/connections",
+                "do": "status",
+                "status": 429,
+                "headers": {"Retry-After": "4"},
+                "times": 1,
+            }
+        ]
+    )
+    process = project.start("up", "--yes", "--skip-preview")
+    until(lambda: project.emulator.counts().get("create-connection", 0) == 1, "the first POST is refused")
+    (provider,) = [pid for pid, shown in descendants(process.pid) if "-m pulumi.dynamic" in shown]
+    process.kill()
+    process.communicate()
+    until(lambda: not alive(provider), "the provider leaves")
+
+    assert project.emulator.counts()["create-connection"] == 1
+    assert live(project, acme) == []
+
+
+# Losses.
+
+
+def test_more_losses_than_the_limit_are_none(project: Project, acme: str) -> None:
+    """Removing 11 Linked connections does nothing, by up or by destroy, until the limit is raised."""
+    project.declare(many(acme, 12))
+    project.settle()
+    link_all(project)
+    project.declare(many(acme, 1))
+
+    outcome = project.up()
+    assert outcome.code != 0
+    assert "would throw away 11 Linked connections of 12" in outcome.shown
+    assert project.destroy().code != 0
+    assert project.writes() == []
+    assert len(project.recorded()) == 12
+
+    assert project.up(env={"CODAT_MAX_LOSSES": "11"}).code == 0
+    assert project.writes() == ["PATCH 200"] * 11
+
+
+def test_a_loss_that_nobody_can_count_is_refused(project: Project, acme: str) -> None:
+    """Without a refresh the stack isn't known, so a loss needs an explicit limit."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    link_all(project)
+    project.declare("companies: {}\n")
+
+    outcome = project.up("--refresh=false")
+
+    assert outcome.code != 0
+    assert "run again with a refresh, or set CODAT_MAX_LOSSES" in outcome.shown
+    assert project.writes() == []
+
+
+# Saying.
+
+
+def test_many_notices_become_one_on_the_stack(project: Project, acme: str) -> None:
+    """21 waiting connections are one warning, which counts them."""
+    project.declare(many(acme, 21))
+    project.settle()
+
+    preview = project.preview("--expect-no-changes")
+
+    assert preview.code == 0
+    (warning,) = preview.warnings
+    assert warning == (
+        "warning: waits for its customer: 21 connections (acme/bank-00, acme/bank-01, acme/bank-02,"
+        " acme/bank-03, acme/bank-04 and 16 more)"
+    )
