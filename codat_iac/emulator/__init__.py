@@ -1,0 +1,25 @@
+"""A stateful Codat over real HTTP on loopback: strict where Codat is known, adjustable where it isn't.
+
+`run` serves until it is told to stop; `serving` is the same in a thread, for tests. Both bind 127.0.0.1 only.
+
+A request takes this way:
+
+```
+server      HTTP on a socket; resets, cut and slow bodies      aiohttp is here alone
+pipeline    log, fault, key, limits, idempotency, work, commit
+routes      path to function
+connections, companies      Codat's operations
+control, pages              the customer, the Portal, the tests
+paging, query, views        lists and JSON
+world       tenants, keys, knobs, clock
+tenant, links, seeds, integrations      the state
+store       SQLite, so that a kill loses nothing
+```
+"""
+
+from __future__ import annotations
+
+from .handle import DEFAULT_API_KEY, Emulator, run, serving
+from .knobs import KNOBS
+
+__all__ = ["DEFAULT_API_KEY", "KNOBS", "Emulator", "run", "serving"]

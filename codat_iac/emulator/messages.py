@@ -1,0 +1,121 @@
+"""What goes in and out: a call, a reply, and Codat's refusals with Codat's own texts.
+
+Nothing here knows a socket, so every rule of the emulator is a plain function `(world, call) -> Reply`.
+Texts: the named responses of https://github.com/codatio/oas, json/Codat-Platform.json.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+PUBLIC_API: Final = "PublicApi"
+CLIENTS_API: Final = "ClientsApi"
+
+NOT_VALID: Final = "Error processing request - not valid."
+MALFORMED_QUERY: Final = "Error parsing query - Malformed query."
+
+TEXTS: Final[Mapping[int, str]] = {
+    400: NOT_VALID,
+    401: "Unauthorized",
+    402: "You have reached the limit of your account.",
+    403: "You are using an outdated API key or a key not associated with that resource.",
+    404: "NotFound",
+    405: "Method Not Allowed",
+    409: "A request with this idempotency key is still in progress.",
+    422: "This idempotency key was used for a different request.",
+    429: "You have made too many requests in a given amount of time; please retry later.",
+    500: "There is a problem with our server. Please try again later.",
+    503: "The Codat API is temporarily offline for maintenance. Please try again later.",
+}
+"""Codat's text for a status. It documents none for 402, 405, 409 and 422: those are ours."""
+
+BODY_STATUS: Final[Mapping[int, int]] = {402: 429, 503: 500}
+"""Where Codat's own examples carry another `statusCode` in the body than the HTTP status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read whole. `args` holds what the path's template named."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    args: Mapping[str, str] = field(default_factory=dict)
+    tenant: str = ""
+
+    def json(self) -> Any:
+        """The body as JSON, or None where it isn't any."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refusal(Exception):
+    """An answer other than success, raised where the rule stands."""
+
+    def __init__(
+        self,
+        status: int,
+        error: str | None = None,
+        *,
+        service: str = PUBLIC_API,
+        validation: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, error)
+        self.reply = error_reply(status, error, service=service, validation=validation, headers=headers)
+
+
+def json_reply(data: object, status: int = 200) -> Reply:
+    """Data as JSON."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return Reply(status, text.encode(errors="replace"))
+
+
+def html_reply(text: str, status: int = 200) -> Reply:
+    """A page that may run nothing, frame nothing and tell nobody where it was."""
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return Reply(status, text.encode(errors="replace"), "text/html; charset=utf-8", headers)
+
+
+def error_reply(
+    status: int,
+    error: str | None = None,
+    *,
+    service: str = PUBLIC_API,
+    validation: object = None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Codat's ErrorMessage. `canBeRetried` is a string; `statusCode` can't be trusted, as at Codat."""
+    body = {
+        "statusCode": BODY_STATUS.get(status, status),
+        "service": service,
+        "error": TEXTS.get(status, f"HTTP {status}") if error is None else error,
+        "correlationId": uuid.uuid4().hex,
+        "validation": validation,
+        "canBeRetried": "Unknown",
+        "detailedErrorCode": 0,
+    }
+    plain = json_reply(body, status)
+    return Reply(status, plain.body, plain.content_type, headers or {})

@@ -1,0 +1,126 @@
+"""The emulator on a socket: aiohttp's plain server, and the ways in which an answer gets lost on it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from codat_iac.errors import ConfigError
+
+from .messages import Call, Reply
+from .pipeline import Delivery, deliver, plain
+from .routes import find
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiohttp.typedefs import LooseHeaders
+
+    from .world import World
+
+HOST: Final = "127.0.0.1"
+_DRIPS: Final = 20
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+@asynccontextmanager
+async def listening(world: World, port: int) -> AsyncIterator[None]:
+    """Serve the world on loopback, on a free port for 0; it then knows its URL. In the end all is dropped."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        delivery = await _answer(world, request)
+        try:
+            return await _send(request, delivery)
+        except ConnectionError:  # the client has left; what was asked is done
+            return web.Response()
+
+    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await _listen(runner, port)
+        world.url = f"http://{HOST}:{runner.addresses[0][1]}"
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.ServerRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, HOST, port, backlog=1024).start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise ConfigError(f"can't listen on port {port} of {HOST}: {error.strerror}") from None
+        raise ConfigError(
+            f"port {port} of {HOST} is in use; give another port, or 0 for a free one"
+        ) from None
+
+
+async def _answer(world: World, request: web.BaseRequest) -> Delivery:
+    route, args = find(request.method, request.path)
+    call = Call(
+        method=request.method,
+        path=request.path,
+        query={name: request.query[name] for name in request.query},
+        headers=request.headers,
+        body=await request.read(),
+        args=args,
+    )
+    if route.codat:
+        return await deliver(world, call, route, request.query_string)
+    return plain(world, call, route)
+
+
+async def _send(request: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:
+    match delivery.manner:
+        case "reset":
+            return _reset(request)
+        case "truncate":
+            return await _truncated(request, delivery.reply)
+        case "slow-body":
+            return await _dripped(request, delivery)
+        case _:
+            return web.Response(
+                status=delivery.reply.status, body=delivery.reply.body, headers=_headers(delivery.reply)
+            )
+
+
+def _headers(reply: Reply) -> LooseHeaders:
+    return {"Content-Type": reply.content_type, **reply.headers}
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    """A real RST: closing a socket that may not linger sends one. The client may have left before."""
+    if request.transport:
+        request.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
+        )
+        request.transport.abort()
+    return web.Response()
+
+
+async def _truncated(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+    """Half of what the header promises, then the end of the connection."""
+    response = web.StreamResponse(status=reply.status, headers=_headers(reply))
+    response.content_length = len(reply.body) or 64
+    response.force_close()
+    await response.prepare(request)
+    await response.write(reply.body[: len(reply.body) // 2])
+    return response
+
+
+async def _dripped(request: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:
+    body = delivery.reply.body
+    response = web.StreamResponse(status=delivery.reply.status, headers=_headers(delivery.reply))
+    response.content_length = len(body)
+    await response.prepare(request)
+    size = max(1, -(-len(body) // _DRIPS))
+    for start in range(0, len(body), size):
+        await response.write(body[start : start + size])
+        await asyncio.sleep(delivery.seconds / _DRIPS)
+    return response

@@ -1,0 +1,152 @@
+"""Everything that one emulator knows, and how it starts, starts over and starts again."""
+
+from __future__ import annotations
+
+import base64
+import math
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .faults import Faults
+from .idempotency import Idempotency
+from .knobs import KNOBS
+from .limits import Limits
+from .links import Links
+from .messages import Call, Refusal
+from .requestlog import RequestLog
+from .seeds import seeded_companies
+from .store import Saved, Store
+from .tenant import Tenant
+
+MAIN: Final = "main"
+"""The tenant of the key that the emulator was started with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What an emulator starts with."""
+
+    api_key: str
+    companies: int = 0
+    linked: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """Whose key it is, and whether it was replaced by a newer one."""
+
+    tenant: str
+    outdated: bool = False
+
+
+def authorization(api_key: str) -> str:
+    """The header for a key: Basic, and the bare key encoded, without user or colon."""
+    return f"Basic {base64.b64encode(api_key.encode()).decode()}"
+
+
+class World:
+    """The tenants, and what stands between them and a request. `url` is where it is served."""
+
+    def __init__(self, beginning: Beginning, store: Store) -> None:
+        self.beginning = beginning
+        self.store = store
+        self.url = ""
+        self._shifts = 0
+        self._start_over()
+        saved = store.load()
+        if saved:
+            self._resume(saved)
+        else:
+            self._seed()
+
+    def now(self) -> float:
+        """The emulator's clock."""
+        ahead: float = self.knobs["clockAheadSeconds"]
+        return time.time() + ahead
+
+    def read_moment(self) -> float:
+        """Which moment lists show."""
+        lag: float = self.knobs["readLagSeconds"]
+        return self.now() - lag if lag else math.inf
+
+    def shifted(self) -> int:
+        """By how many rows lists are rotated now; a list request moves it on."""
+        shift = self._shifts * int(self.knobs["rowShift"])
+        self._shifts += 1
+        return shift
+
+    def authenticate(self, call: Call) -> str:
+        """The tenant that the request's key belongs to."""
+        key = self.keys.get(call.headers.get("Authorization", ""))
+        if key is None:
+            raise Refusal(401)
+        if key.outdated:
+            raise Refusal(403)
+        return key.tenant
+
+    def tenant_of_company(self, company_id: str) -> Tenant | None:
+        """Whose company this is."""
+        return next((each for each in self.tenants.values() if company_id in each.companies), None)
+
+    def tenant_of_connection(self, connection_id: str) -> Tenant | None:
+        """Whose connection this is."""
+        return next((each for each in self.tenants.values() if connection_id in each.homes), None)
+
+    def tenant(self, name: str) -> Tenant:
+        """The tenant of that name, new if there is none."""
+        return self.tenants.setdefault(name, Tenant(name, self.store))
+
+    def add_key(self, api_key: str, key: ApiKey) -> None:
+        """Let an API key in, or change what it may."""
+        self.tenant(key.tenant)
+        self.keys[authorization(api_key)] = key
+        self._added[api_key] = [key.tenant, key.outdated]
+        self.store.put_setting("keys", self._added)
+
+    def turn(self, changes: dict[str, Any]) -> None:
+        """Set knobs; the caller has checked them."""
+        self.knobs.update(changes)
+        self.store.put_setting("knobs", self.knobs)
+
+    def reset(self) -> None:
+        """Back to how it started: companies, keys, knobs, faults, log."""
+        self.store.clear()
+        self._start_over()
+        self._seed()
+
+    def _start_over(self) -> None:
+        self.tenants: dict[str, Tenant] = {MAIN: Tenant(MAIN, self.store)}
+        self.keys = {authorization(self.beginning.api_key): ApiKey(MAIN)}
+        self._added: dict[str, Any] = {}
+        self.knobs: dict[str, Any] = {knob.name: knob.default for knob in KNOBS.values()}
+        self.faults = Faults()
+        self.log = RequestLog()
+        self.limits = Limits()
+        self.idempotency = Idempotency(self.store)
+        self.links = Links(secrets.token_bytes(32))
+
+    def _seed(self) -> None:
+        start = self.beginning
+        companies = list(seeded_companies(start.companies, start.seed, linked=start.linked))
+        self.tenants[MAIN].fill(companies)
+        for company in companies:
+            self.store.put_company(MAIN, company)
+        secret = secrets.token_hex(32)
+        self.links = Links(bytes.fromhex(secret))
+        self.store.put_setting("secret", secret)
+        self.store.commit()
+
+    def _resume(self, saved: Saved) -> None:
+        self.links = Links(bytes.fromhex(saved.settings["secret"]))
+        self.knobs.update(saved.settings.get("knobs", {}))
+        for api_key, (tenant, outdated) in saved.settings.get("keys", {}).items():
+            self.add_key(api_key, ApiKey(tenant, outdated))
+        for name, companies in saved.companies.items():
+            self.tenant(name).fill(companies)
+        for each in self.tenants.values():
+            each.deleted |= saved.deleted
+        self.idempotency.fill(saved.kept)
+        self.store.commit()
