@@ -1,6 +1,7 @@
 """The stock Pulumi program: it declares what the desired-state file says.
 
-A project's own `__main__.py` needs two lines: `from codat_iac.program import main` and `main()`.
+A project's own `__main__.py` needs two lines: `from codat_iac.program import main` and `main()`. (With
+`main: codat_iac/program` instead, the engine looks for a relative `virtualenv` below that folder.)
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def main() -> None:
     try:
         declared = desired.load(desired_path())
     except CodatIacError as error:
-        pulumi.log.error(str(error))
+        for line in str(error).splitlines():
+            pulumi.log.error(line)
         sys.exit(ALREADY_EXPLAINED)
     export_summary(declared, [declare(connection) for connection in declared])
 

@@ -1,4 +1,4 @@
-"""What `main: codat_iac/program` in a Pulumi.yaml runs."""
+"""Declares what the file named by the config `codat:desired` says."""
 
 from codat_iac.program import main
 

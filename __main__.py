@@ -1,0 +1,5 @@
+"""Declares what the file named by the config `codat:desired` says."""
+
+from codat_iac.program import main
+
+main()

@@ -1,0 +1,136 @@
+"""The project's Python: which one it is, what it has installed, and what it has not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypedDict
+
+from google.protobuf import json_format
+from pulumi.runtime.proto import language_pb2, plugin_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+INSPECT = r"""
+import importlib.metadata, json, pathlib, re, sys
+sys.path = [folder for folder in sys.path if folder]
+def normal(name):
+    return re.sub("[-_.]+", "-", name).lower()
+found = {normal(each.name): each for each in importlib.metadata.distributions()}
+lines = [line for each in found.values() for line in each.requires or () if "extra ==" not in line]
+print(json.dumps({
+    "executable": sys.executable,
+    "version": ".".join(map(str, sys.version_info[:3])),
+    "packages": {name: each.version for name, each in sorted(found.items())},
+    "needed": [normal(re.match(r"[\w.-]+", line)[0]) for line in lines],
+    "plugins": [json.loads(file.read_bytes()) for folder in sys.path
+                for file in sorted(pathlib.Path(folder).glob("*/pulumi-plugin.json"))],
+}))
+"""
+"""Prints the `Facts` of the Python that runs it."""
+
+
+class Facts(TypedDict):
+    """What a Python says of itself, its packages, and the Pulumi plugins that they bring."""
+
+    executable: str
+    version: str
+    packages: dict[str, str]
+    needed: list[str]
+    plugins: list[dict[str, object]]
+
+
+class HostError(Exception):
+    """The engine can't have what it asked for: one line for its user."""
+
+
+def project_python(info: language_pb2.ProgramInfo) -> str:
+    """The Python that the project's runtime options ask for."""
+    options = json_format.MessageToDict(info.options)
+    if (toolchain := options.get("toolchain", "pip")) != "pip":
+        unsupported(f"the option `toolchain: {toolchain}`", "use `toolchain: pip` with a `virtualenv`")
+    if typechecker := options.get("typechecker"):
+        unsupported(f"the option `typechecker: {typechecker}`", "leave it out")
+    folder = virtualenv(info)
+    if folder is None:
+        return ambient_python()
+    python = folder / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        raise HostError(
+            f"Pulumi.yaml: the option `virtualenv: {options['virtualenv']}` leads to {folder}, which is no "
+            "virtualenv: create it and install the requirements, for example with `pulumi install`"
+        )
+    return str(python)
+
+
+def virtualenv(info: language_pb2.ProgramInfo) -> Path | None:
+    """The folder of the option `virtualenv`, which counts from Pulumi.yaml. None where it isn't set."""
+    option = json_format.MessageToDict(info.options).get("virtualenv")
+    return Path(info.root_directory, str(option)) if option else None
+
+
+def ambient_python() -> str:
+    """The Python of a project that names none, chosen as Pulumi's own language host does."""
+    named = os.environ.get("PULUMI_PYTHON_CMD")
+    names = [named] if named else ["python3", "python"]
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        raise HostError(f"there is no {' or '.join(names)}: set the option `virtualenv` in Pulumi.yaml")
+    return found
+
+
+def unsupported(what: str, remedy: str) -> NoReturn:
+    """Refuse what only Pulumi's own language host can."""
+    raise HostError(
+        f"the language host of codat-iac doesn't know {what}: {remedy}, "
+        "or install Pulumi itself (pulumi.com/docs/install)"
+    )
+
+
+def inspect(python: str) -> Facts:
+    """Ask a Python for its facts."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - the project's own
+            [python, "-c", INSPECT], capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise HostError(f"{python} doesn't work: {error.strerror}") from error
+    if answer.returncode:
+        said = answer.stderr.strip() or f"exit status {answer.returncode}"
+        raise HostError(f"{python} doesn't work: {said.splitlines()[-1]}")
+    facts: Facts = json.loads(answer.stdout)
+    return facts
+
+
+def required(plugin: Mapping[str, object]) -> plugin_pb2.PackageDependency:
+    """A package's pulumi-plugin.json, in the engine's terms."""
+    renamed = {"extensionParameterization": "extension"}
+    fields = {renamed.get(key, key): value for key, value in plugin.items()}
+    result = plugin_pb2.PackageDependency()
+    json_format.ParseDict({**fields, "kind": "resource"}, result, ignore_unknown_fields=True)
+    return result
+
+
+def install(info: language_pb2.ProgramInfo) -> Iterator[bytes]:
+    """Create the virtualenv if it is missing, and install requirements.txt. Yields what to show."""
+    folder = virtualenv(info)
+    if folder and not (folder / "bin" / "python").exists():
+        yield f"Creating {folder}\n".encode()
+        yield from shown([ambient_python(), "-m", "venv", str(folder)], info.root_directory)
+    if Path(info.program_directory, "requirements.txt").exists():
+        command = [project_python(info), "-m", "pip", "install", "-r", "requirements.txt"]
+        yield from shown(command, info.program_directory)
+
+
+def shown(command: Sequence[str], folder: str) -> Iterator[bytes]:
+    """Run a command in a folder. Yields its output, line by line."""
+    with subprocess.Popen(  # noqa: S603 - the project's own Python
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        yield from process.stdout or ()
+    if process.returncode:
+        raise HostError(f"`{' '.join(command)}` failed with exit status {process.returncode}")
