@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from codat_iac.errors import CodatIacError
 
-if TYPE_CHECKING:
-    from codat_iac.client import Client
-    from codat_iac.resources import Connection
-
 __version__ = "0.1.0"
 
 __all__ = ["Client", "CodatIacError", "Connection", "__version__"]
 
 
-if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+if TYPE_CHECKING:
+    from codat_iac.client import Client
+    from codat_iac.resources import Connection
+else:  # a type checker would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
         """Import what is slow to import (pulumi, requests) when it is asked for."""

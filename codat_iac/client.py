@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from codat_iac import wire
 from codat_iac.errors import ConfigError, NotCodat, NotFound, Rejected
-from codat_iac.model import UUID, Company, Integration, LiveConnection, Status
+from codat_iac.model import UUID, Company, Integration, LiveConnection, Quota, Status
 from codat_iac.settings import BASE_URL
 from codat_iac.transport import Transport
 from codat_iac.wire import Page
@@ -32,7 +32,7 @@ class Client:
     A 429 counts as none of them: it is waited for as Codat asks, while all waits of the call together
     stay within *patience* seconds.
 
-    A read, a delete and an unlink are repeated after a 429, a 5xx or when no whole answer came. A create
+    A read, a delete and an unlink are repeated after a 429, 408, 5xx or when no whole answer came. A create
     is repeated only after a 429, with the same idempotency key, since Codat makes a new connection at
     every POST. *guard* is called right before every write and may raise to stop it; *throttle* right
     before every call; *sleep* is how to wait.
@@ -66,6 +66,11 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self._transport.base_url!r})"
+
+    @property
+    def quota(self) -> Quota:
+        """What the last answer said is left of today's requests."""
+        return self._transport.quota
 
     # The five connection operations.
 

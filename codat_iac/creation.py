@@ -42,13 +42,15 @@ class Holdings:
     """Which ids are taken, as far as this process knows.
 
     `recorded` and `claimed` map a connection's id to addresses: where the state holds it, and who declares
-    it in this run. `complete`: nothing is missing in them, since the state was read, or since each of the
-    siblings is known.
+    it in this run. `unknown` counts the siblings of which nothing is known: they may be new, or recorded and
+    not read, since a run without a refresh reads nothing, and one with `--target` its targets only; `read`:
+    something was read.
     """
 
     recorded: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
     claimed: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
-    complete: bool = True
+    unknown: int = 0
+    read: bool = True
 
     def holder(self, connection_id: str, desired: DesiredConnection) -> str | None:
         """Name the declared address that has *connection_id*, None where *desired* may take it.
@@ -63,11 +65,6 @@ class Holdings:
         """Say whether the state holds *connection_id*: where it has no holder, its address was renamed."""
         return connection_id in self.recorded
 
-    def of_siblings(self, desired: DesiredConnection) -> set[str]:
-        """Give the ids that the siblings of *desired* have, whether or not a listing shows them yet."""
-        others = desired.siblings - {desired.address}
-        return {connection_id for connection_id, at in self.claimed.items() if at & others}
-
 
 def decide(desired: DesiredConnection, live: Iterable[LiveConnection], holdings: Holdings) -> Decision:
     """Decide what creating *desired* comes to, given all *live* connections of its company."""
@@ -76,11 +73,16 @@ def decide(desired: DesiredConnection, live: Iterable[LiveConnection], holdings:
         return _exactly(desired, everything, holdings)
     mine = [c for c in everything if c.platform_key == desired.platform_key]
     free = [c for c in mine if holdings.holder(c.id, desired) is None]
-    counting = not holdings.complete and len(desired.siblings | {desired.address}) > 1
-    known = [c for c in free if c.status == Status.PENDING_AUTH or holdings.renamed(c.id)]
-    if known and not counting:
+    renamed = [c for c in free if holdings.renamed(c.id)]
+    if renamed:
         # An authorisation is worth more than a link that nobody followed yet.
-        return Adopt(max(known, key=lambda connection: connection.status != Status.PENDING_AUTH))
+        return Adopt(max(renamed, key=lambda connection: connection.status != Status.PENDING_AUTH))
+    # Each of so few may be a sibling's of which nothing is known: as if they weren't there.
+    theirs = len(free) <= holdings.unknown
+    uncertain = holdings.unknown > 0 and not holdings.read
+    waiting = [c for c in free if c.status == Status.PENDING_AUTH]
+    if waiting and not theirs and not uncertain:
+        return Adopt(waiting[0])
     nameless = [
         c.id
         for c in everything
@@ -91,9 +93,9 @@ def decide(desired: DesiredConnection, live: Iterable[LiveConnection], holdings:
             f"Codat doesn't say which platform {shortened(nameless)} of this company is, so it may be this"
             " very connection; see it in the Portal, then name it by `connectionId`, or delete it there"
         )
-    if counting:
-        return _uncertain(desired, mine, holdings)
-    return _authorised(desired, free) if free else Post()
+    if theirs:
+        return Post()
+    return _uncertain(desired, free, holdings) if uncertain else _authorised(desired, free)
 
 
 def _exactly(desired: DesiredConnection, live: list[LiveConnection], holdings: Holdings) -> Decision:
@@ -114,16 +116,12 @@ def _exactly(desired: DesiredConnection, live: list[LiveConnection], holdings: H
     return Adopt(named)
 
 
-def _uncertain(desired: DesiredConnection, mine: list[LiveConnection], holdings: Holdings) -> Decision:
-    """Without a refresh nobody knows which of several are ours: counting is all that is certain."""
-    there = {c.id for c in mine} | holdings.of_siblings(desired)
-    declared = len(desired.siblings | {desired.address})
-    if len(there) < declared:
-        return Post()
+def _uncertain(desired: DesiredConnection, free: list[LiveConnection], holdings: Holdings) -> Decision:
+    """Without a refresh nobody knows which of several are whose: counting is all that is certain."""
     return Refuse(
-        f"{len(there)} connections to {desired.platform_key} exist ({_shown(mine)}) and {declared} are"
-        " declared, and without a refresh it isn't known which is which; run again with a refresh, or name"
-        " each by `connectionId`"
+        f"{len(free)} connections to {desired.platform_key} are there ({_shown(free)}), and without a refresh"
+        f" it isn't known which of them {holdings.unknown} other addresses have; run again with a refresh, or"
+        " name each by `connectionId`"
     )
 
 

@@ -25,6 +25,7 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._recorded: dict[str, dict[str, PriorConnection]] = defaultdict(dict)
+        self._complete = False
         self._declared: set[str] = set()
         self._claims: dict[str, set[str]] = defaultdict(set)
         self._claimed_by: dict[str, str] = {}
@@ -38,11 +39,21 @@ class Ledger:
         with self._lock:
             self._recorded[prior.id][prior.address] = prior
 
+    def read_all(self) -> None:
+        """The state was read as a whole, so it holds nothing else; no hook of Pulumi's can know that."""
+        with self._lock:
+            self._complete = True
+
     def moved(self, connection_id: str, address: str, status: str | None) -> bool:
         """Say whether *status* is another than the one that was recorded before this process read it."""
         with self._lock:
             prior = self._recorded.get(connection_id, {}).get(address)
             return prior is not None and prior.status != status
+
+    def is_recorded(self, connection_id: str) -> bool:
+        """Say whether the state holds *connection_id*, as far as it was read."""
+        with self._lock:
+            return connection_id in self._recorded
 
     def missing(self, connection_id: str) -> None:
         """Codat has *connection_id* no longer."""
@@ -62,25 +73,34 @@ class Ledger:
         with self._lock:
             return address in self._declared
 
-    def expect(self, desired: DesiredConnection) -> tuple[DesiredConnection, ...]:
-        """*desired* is declared and not recorded. Give those whose create can be foreseen by now.
-
-        Without a refresh, who has what is certain once all siblings are known: the last one speaks for all.
-        """
+    def expect(self, desired: DesiredConnection) -> None:
+        """*desired* is declared and has nothing yet: one sibling more that is known."""
         with self._lock:
             self._expected[desired.address] = desired
-            if desired.connection_id or not desired.siblings - {desired.address} or self._recorded:
+
+    def foreseeable(self, desired: DesiredConnection) -> tuple[DesiredConnection, ...]:
+        """Give whose create can be foreseen, now that *desired* is expected.
+
+        Who will have what is certain once all siblings are known: the last one speaks for all.
+        """
+        with self._lock:
+            if desired.connection_id:
                 return (desired,)
-            if not self._knows(desired):
+            if self._unknown(desired):
                 return ()
             return tuple(
                 expected
                 for address, expected in self._expected.items()
-                if expected.slot == desired.slot and address not in self._claimed_by
+                if address in desired.siblings | {desired.address} and address not in self._claimed_by
             )
 
-    def _knows(self, desired: DesiredConnection) -> bool:
-        return desired.siblings <= self._expected.keys() | self._claimed_by.keys() | {desired.address}
+    def _unknown(self, desired: DesiredConnection) -> int:
+        if self._complete:
+            return 0
+        read = {address for at in self._recorded.values() for address in at}
+        return len(
+            desired.siblings - {desired.address} - read - self._expected.keys() - self._claimed_by.keys()
+        )
 
     def claim(self, connection_id: str, address: str, *, foreseen: bool = False) -> None:
         """The declared *address* has *connection_id*, or is *foreseen* to, and no other id any more."""
@@ -107,6 +127,11 @@ class Ledger:
         with self._lock:
             return min(self._claims.get(connection_id, ()), default=None)
 
+    def claimed_by(self, address: str) -> str | None:
+        """Give the id that *address* has in this run, or is foreseen to, None where it will be a new one."""
+        with self._lock:
+            return self._claimed_by.get(address)
+
     def is_held(self, connection_id: str) -> bool:
         """Say whether an address really has *connection_id*: what is merely foreseen may never come."""
         with self._lock:
@@ -124,14 +149,14 @@ class Ledger:
             return slot in self._failed
 
     def holdings(self, desired: DesiredConnection, connection_ids: Iterable[str]) -> Holdings:
-        """Give who has which of *connection_ids*, and what its siblings have, for creating *desired*."""
+        """Give who has which of *connection_ids*, for creating *desired*."""
         with self._lock:
             ids = set(connection_ids)
-            theirs = {self._claimed_by[each] for each in desired.siblings if each in self._claimed_by}
             return Holdings(
                 recorded={i: frozenset(self._recorded[i]) for i in ids if i in self._recorded},
-                claimed={i: frozenset(self._claims[i]) for i in ids | theirs if i in self._claims},
-                complete=bool(self._recorded) or self._knows(desired),
+                claimed={i: frozenset(self._claims[i]) for i in ids if i in self._claims},
+                unknown=self._unknown(desired),
+                read=bool(self._recorded),
             )
 
     def leaving(self) -> Mapping[str, PriorConnection]:

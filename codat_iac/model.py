@@ -150,3 +150,14 @@ class Integration:
     enabled: bool
     integration_id: str | None = None
     source_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of the tenant's requests of today, and when that starts anew, as Codat writes it.
+
+    None where Codat hasn't said yet. Source: https://docs.codat.io/using-the-api/rate-limits.
+    """
+
+    remaining: int | None = None
+    reset: str | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -24,7 +23,6 @@ from codat_iac.posting import SETTLING, Posting
 from codat_iac.rules import Action, Cell, LossLimit, Notice, Verdict
 from codat_iac.settings import Settings
 from codat_iac.snapshot import Snapshot
-from codat_iac.wire import safe_text
 
 
 class Operations:
@@ -49,7 +47,7 @@ class Operations:
         self._settings = settings
         self._notify = notify
         self._posting = Posting(client, sleep, settling)
-        self._losses = Losses(LossLimit(settings.max_losses), self.ledger, self._find)
+        self._losses = Losses(LossLimit(settings.max_losses), self.ledger, self.find)
 
     # Reading.
 
@@ -59,7 +57,7 @@ class Operations:
         Raises `Refused` for a company that answers 404, unless that is accepted.
         """
         self.ledger.read(prior)
-        live = self._find(prior)
+        live = self.find(prior)
         if live is None:
             self._say(Notice.GONE, prior.address)
         return live
@@ -69,7 +67,8 @@ class Operations:
         """Say whether a read may drop what it finds absent: one read doesn't see how much else is."""
         return self._settings.accept_missing
 
-    def _find(self, prior: PriorConnection) -> LiveConnection | None:
+    def find(self, prior: PriorConnection) -> LiveConnection | None:
+        """Look a recorded connection up in the snapshot: None where it is absent, see `read`."""
         live = None
         try:
             live = self.snapshot.find(prior.desired.company_id, prior.id)
@@ -107,7 +106,7 @@ class Operations:
         """Tell which notices the recorded connections give rise to, by kind the addresses."""
         coming: dict[Notice, list[str]] = {}
         for prior in self.ledger.leaving().values():
-            notice = rules.declared_again(prior, prior.desired.status, self._find(prior)).notice
+            notice = rules.declared_again(prior, prior.desired.status, self.find(prior)).notice
             if notice:
                 coming.setdefault(notice, []).append(prior.address)
         return coming
@@ -117,8 +116,9 @@ class Operations:
 
         Raises as the create would, and then nothing of the same company and platform is removed either.
         """
+        self.ledger.expect(desired)  # at once, since a sibling's create that is under way may ask
         with self.snapshot.locked(desired.company_id):
-            for expected in self.ledger.expect(desired):
+            for expected in self.ledger.foreseeable(desired):
                 with self._failing(expected):
                     self._foresee(expected)
 
@@ -148,7 +148,7 @@ class Operations:
                 f"{desired.address}: connection {prior.id} is declared as {holder} too; declare it once, or"
                 " pass `siblings` where several are meant"
             )
-        live = self._find(prior)
+        live = self.find(prior)
         if live is None:
             self._believe_absence(prior.address)
         verdict = rules.compare(prior, desired, live)
@@ -166,6 +166,18 @@ class Operations:
             self._say(verdict.cell.notice, desired.address, live)
         return verdict
 
+    def foresee_removal(self, prior: PriorConnection) -> tuple[Cell, LiveConnection | None]:
+        """Decide about a connection that is recorded and no longer declared.
+
+        Raises `Refused` where the table does, or where its absence isn't believed.
+        """
+        live = self.find(prior)
+        if live is None:
+            self._believe_absence(prior.address)
+        cell = rules.removed(prior.desired.on_removal, live)
+        _raise_problem(cell, prior.address)
+        return cell, live
+
     def _decide(self, desired: DesiredConnection, live: tuple[LiveConnection, ...]) -> Decision:
         decision = decide(desired, live, self.ledger.holdings(desired, (each.id for each in live)))
         if isinstance(decision, Post):
@@ -182,21 +194,9 @@ class Operations:
             raise self._unseen(desired) from error
 
     def _check_platform(self, desired: DesiredConnection) -> None:
-        """Codat doesn't say how it answers a POST for a platform that the tenant hasn't enabled."""
-        known = self._integrations.get(desired.platform_key)
-        if known is None:
-            near = difflib.get_close_matches(desired.platform_key, self._integrations, 1)
-            name = safe_text(self._integrations[near[0]].name) if near else ""
-            hint = f"; did you mean {near[0]} ({name})?" if near else ""
-            raise Refused(
-                f"{desired.address}: {desired.platform_key!r} is not the key of a platform of this tenant"
-                f"{hint or '; see Settings, Integrations in the Codat Portal'}"
-            )
-        if not known.enabled:
-            raise Refused(
-                f"{desired.address}: {safe_text(known.name)} ({known.key}) is not enabled; enable it under"
-                " Settings, Integrations in the Codat Portal"
-            )
+        problem = rules.platform_problem(desired.platform_key, self._integrations)
+        if problem:
+            raise Refused(f"{desired.address}: {problem}")
 
     @cached_property
     def _integrations(self) -> dict[str, Integration]:
@@ -216,8 +216,10 @@ class Operations:
             return live
 
     def _adopt_or_post(self, desired: DesiredConnection) -> LiveConnection:
-        before = self._relist(desired)
-        decision = self._decide(desired, before)
+        decision = self._decide(desired, self._company(desired))
+        if not self._moves(decision):
+            before = self._relist(desired)
+            decision = self._decide(desired, before)
         if isinstance(decision, Adopt):
             self._say(Notice.ADOPTED, desired.address, decision.connection)
             live = decision.connection
@@ -228,6 +230,10 @@ class Operations:
             live = dataclasses.replace(made, platform_key=made.platform_key or desired.platform_key)
             self.snapshot.put(live)
         return live
+
+    def _moves(self, decision: Decision) -> bool:
+        """Say whether it takes over what the state holds already: that is certain without another look."""
+        return isinstance(decision, Adopt) and self.ledger.is_recorded(decision.connection.id)
 
     def _relist(self, desired: DesiredConnection) -> tuple[LiveConnection, ...]:
         try:
@@ -268,7 +274,7 @@ class Operations:
         Raises `Refused` where it has gone meanwhile.
         """
         with self.snapshot.locked(desired.company_id):
-            live = self._find(prior)
+            live = self.find(prior)
             if rules.declared_again(prior, desired.status, live).action is Action.UNLINK:
                 live = self.snapshot.fresh(desired.company_id, prior.id)
             if live is None:
@@ -298,10 +304,8 @@ class Operations:
             )
         if prior.desired.on_removal is OnRemoval.RETAIN:
             return
-        live = self._find(prior)
-        if live is None:
-            self._believe_absence(prior.address)
-        if rules.removed(prior.desired.on_removal, live).action is Action.FORGET:
+        cell, _ = self.foresee_removal(prior)
+        if cell.action is Action.FORGET:
             return
         self._losses.total()
         with self.snapshot.locked(prior.desired.company_id):

@@ -57,7 +57,7 @@ def shared_pace(folder: Path, per_minute: int) -> Callable[[], None]:
         step = together()
     except (OSError, sqlite3.Error):
         step = alone()
-    # The file's lock is made for many processes of one thread each.
+    # Whoever waits for the file's lock polls it; the threads of one process queue here instead.
     one_thread = threading.Lock()
 
     def wait() -> None:

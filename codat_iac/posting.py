@@ -17,8 +17,9 @@ SETTLING = 5.0
 ATTEMPTS = 4
 """POSTs that are tried for one connection before we say that we don't know."""
 
-_STILL_WORKING = frozenset({408, 409})
-"""A timeout, and "the first request with this key is still in progress": either may yet come to pass."""
+_TIMEOUT = 408
+_IN_PROGRESS = 409
+"""The first request with this key is still at work, and may yet come to pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Posting:
     def post(self, desired: DesiredConnection, look: Callable[[], LiveConnection | None]) -> LiveConnection:
         """POST until it is certain that there is one more, at most `ATTEMPTS` times.
 
-        After a timeout or a reset the same idempotency key is used again; after a 5xx it is burnt, since
-        Codat replays its answer for 90 minutes. Either way the new row is looked for first:
+        Where no answer came, the same idempotency key is used again; after a 5xx it is burnt, since Codat
+        replays its answer for 90 minutes. Either way the new row is looked for first:
         https://docs.codat.io/using-the-api/write-data/idempotency.
 
         Raises the last `ApiError`, saying what isn't certain: even a plain refusal leaves that open once an
@@ -54,7 +55,7 @@ class Posting:
                     return made
                 if attempt == ATTEMPTS:
                     raise _unsure(desired, error) from error
-                if isinstance(error, CodatBroken):
+                if isinstance(error, CodatBroken) or error.status == _TIMEOUT:
                     key = _fresh_key()
         raise AssertionError  # pragma: no cover  the last attempt returns or raises
 
@@ -70,7 +71,7 @@ class Posting:
 
 def _ambiguous(error: ApiError) -> bool:
     if isinstance(error, Rejected):
-        return error.status in _STILL_WORKING
+        return error.status in {_TIMEOUT, _IN_PROGRESS}
     return isinstance(error, TransportError | CodatBroken | NotCodat)
 
 

@@ -116,3 +116,10 @@ def prior(connection_id: str, bag: Mapping[str, Any]) -> PriorConnection:
         status=bag.get("status", ""),
         unlink_refused=bag.get("unlinkRefused") is True,
     )
+
+
+def recorded(prior: PriorConnection) -> dict[str, Any]:
+    """Give what `prior` reads, without what it doesn't need."""
+    bag = inputs(prior.desired)
+    bag |= {"desiredStatus": bag["status"], "status": prior.status}
+    return bag | ({"unlinkRefused": True} if prior.unlink_refused else {})

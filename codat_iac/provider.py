@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
@@ -27,7 +28,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 from pulumi.runtime import rpc
 
-from codat_iac import host, props, rules, settings
+from codat_iac import handover, host, props, rules, settings
 from codat_iac.client import Client
 from codat_iac.errors import ConfigError, naming
 from codat_iac.notices import Notices
@@ -63,7 +64,11 @@ def _start(request: ConfigureRequest) -> Process:
     throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
     client = Client(chosen.api_key, chosen.base_url, guard=engine.require, throttle=throttle)
     notices = Notices(lambda text: engine.warn(text, host.current_urn()), engine.warn)
-    return Process(Operations(client, chosen, notices.say), notices)
+    operations = Operations(client, chosen, notices.say)
+    handed_over = os.environ.get(handover.VARIABLE)
+    if handed_over:
+        handover.take_over(Path(handed_over), operations)
+    return Process(operations, notices)
 
 
 def _here() -> Process:

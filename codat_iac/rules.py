@@ -17,11 +17,12 @@ only its customer can (https://docs.codat.io/core-concepts/connections).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from codat_iac.model import DesiredConnection, LiveConnection, OnRemoval, PriorConnection, Status
+from codat_iac.model import DesiredConnection, Integration, LiveConnection, OnRemoval, PriorConnection, Status
 from codat_iac.wire import safe_text
 
 ABSENT = "absent"
@@ -208,33 +209,27 @@ def drifted(prior: PriorConnection, live: LiveConnection) -> bool:
     return declared_again(prior, prior.desired.status, live).action is Action.UNLINK
 
 
+def is_drift(was: str, now: str) -> bool:
+    """Say whether somebody else moved it; that a customer authorises for the first time is progress."""
+    return was != now and (was, now) != (Status.PENDING_AUTH, Status.LINKED)
+
+
 def say(notice: Notice, address: str, live: LiveConnection | None = None) -> str:
     """Put a notice in one line: where, what, and who does what next."""
-    shown = safe_text(live.status) if live else ""
-    match notice:
-        case Notice.WAITING:
-            text = "PendingAuth, it waits for its customer to follow the link"
-        case Notice.DEAUTHORIZED:
-            text = f"Deauthorized, its customer must authorise it again{_cause(live)}"
-        case Notice.UNLINKED:
-            text = (
-                "Unlinked by somebody else, or by us before; its customer must authorise it again, or declare"
-                " it `Unlinked`"
-            )
-        case Notice.UNKNOWN_STATUS:
-            text = f"its status is {shown!r}, which codat-iac doesn't know, so it is left alone"
-        case Notice.NEVER_AUTHORISED:
-            text = "PendingAuth, it was never authorised, so there is nothing to unlink"
-        case Notice.UNLINK_REFUSED:
-            text = f"{shown}, and Codat refused to unlink it; it has no access as it is"
-        case Notice.GONE:
-            text = (
-                "it is gone from Codat; a new one is made if it is still declared, and its customer must"
-                " authorise that"
-            )
-        case Notice.ADOPTED:
-            text = f"adopts the connection {live.id if live else ''} ({shown}), no call"
-    return f"{address}: {text}"
+    shown = safe_text(live.status) if live else ABSENT
+    text = {
+        Notice.WAITING: "PendingAuth, it waits for its customer to follow the link",
+        Notice.DEAUTHORIZED: f"Deauthorized, its customer must authorise it again{_cause(live)}",
+        Notice.UNLINKED: "Unlinked by somebody else, or by us before; its customer must authorise it again,"
+        " or declare it `Unlinked`",
+        Notice.UNKNOWN_STATUS: f"its status is {shown!r}, which codat-iac doesn't know, so it is left alone",
+        Notice.NEVER_AUTHORISED: "PendingAuth, it was never authorised, so there is nothing to unlink",
+        Notice.UNLINK_REFUSED: f"{shown}, and Codat refused to unlink it; it has no access as it is",
+        Notice.GONE: "it is gone from Codat; a new one is made if it is still declared, and its customer must"
+        " authorise that",
+        Notice.ADOPTED: f"adopts the connection {live.id if live else ABSENT} ({shown}), no call",
+    }
+    return f"{address}: {text[notice]}"
 
 
 def _cause(live: LiveConnection | None) -> str:
@@ -245,6 +240,28 @@ def _cause(live: LiveConnection | None) -> str:
     ]
     last = next((cause for cause in reversed(causes) if cause), None)
     return f" (cause: {safe_text(last).rstrip('.')})" if last else ""
+
+
+def platform_problem(key: str, platforms: Mapping[str, Integration]) -> str | None:
+    """Say why a connection to platform *key* can't be made; *platforms* are the tenant's, by key.
+
+    Codat doesn't say how it answers a POST for a platform that the tenant hasn't enabled.
+    """
+    known = platforms.get(key)
+    if known and known.enabled:
+        return None
+    if known:
+        return (
+            f"{safe_text(known.name)} ({known.key}) is not enabled; enable it under Settings, Integrations in"
+            " the Codat Portal"
+        )
+    near = difflib.get_close_matches(key, platforms, 1)
+    hint = (
+        f"did you mean {near[0]} ({safe_text(platforms[near[0]].name)})?"
+        if near
+        else "see Settings, Integrations in the Codat Portal"
+    )
+    return f"{key!r} is not the key of a platform of this tenant; {hint}"
 
 
 def too_many_missing(missing: int, recorded: int) -> bool:

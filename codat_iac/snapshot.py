@@ -8,18 +8,23 @@ https://docs.codat.io/using-the-api/paging).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from codat_iac.client import Client
-from codat_iac.errors import NotFound, TransportError
+from codat_iac.errors import ApiError, CodatBroken, NotFound, TransportError
 from codat_iac.model import Company, LiveConnection
 from codat_iac.wire import Page
 
 READS_BEFORE_PROBE = 2
 """So many companies are read before one page of the tenant is, which tells what all pages would cost."""
+
+AT_A_TIME = 8
+"""Companies that are read at once; Codat allows ten requests at once for each of them."""
 
 LISTINGS_UNTIL_STILL = 4
 """How often a company is listed anew where its rows moved while they were read."""
@@ -42,7 +47,7 @@ class Snapshot:
         self._platform_keys: Mapping[str, str] | None = None
         self._spent = 0
         self._probe: Page[Company] | None = None
-        self._scanned = False
+        self._exhausted = False
 
     @contextmanager
     def locked(self, company_id: str) -> Iterator[None]:
@@ -76,12 +81,37 @@ class Snapshot:
         with self.locked(company_id):
             return tuple(self._known(company_id.lower()).values())
 
+    def prefetch(self, company_ids: Collection[str]) -> None:
+        """Read many companies, several at a time. One that can't be seen is asked for again when needed.
+
+        Raises the first `ApiError` that isn't about one company alone.
+        """
+
+        def read(company_id: str) -> None:
+            with contextlib.suppress(NotFound):
+                self.company(company_id)
+
+        with ThreadPoolExecutor(AT_A_TIME) as threads:
+            for reading in [threads.submit(read, company_id) for company_id in sorted(company_ids)]:
+                try:
+                    reading.result()
+                except ApiError:
+                    threads.shutdown(cancel_futures=True)
+                    raise
+
     def relist(self, company_id: str) -> tuple[LiveConnection, ...]:
         """List the connections of a company as they are at this moment, and whole."""
         company_id = company_id.lower()
         with self.locked(company_id):
             self._companies[company_id] = self._indexed(self._listing(company_id))
             return tuple(self._companies[company_id].values())
+
+    def seed(self, company_id: str, connections: Iterable[LiveConnection], absent: Iterable[str]) -> None:
+        """Take over what another process read of a company, and which ids it confirmed to be absent."""
+        company_id = company_id.lower()
+        with self.locked(company_id):
+            self._companies[company_id] = self._indexed(connections)
+            self._absent.update((company_id, connection_id.lower()) for connection_id in absent)
 
     def put(self, connection: LiveConnection) -> None:
         """Take over what our own write answered."""
@@ -122,25 +152,35 @@ class Snapshot:
         if company_id not in self._companies:
             self._read_more(company_id)
         if company_id not in self._companies:
-            with self._guard:
-                self._spent += 1
             self._companies[company_id] = self._indexed(self._listing(company_id))
         return self._companies[company_id]
 
     def _read_more(self, company_id: str) -> None:
         """Go over from single companies to the whole tenant as soon as that is the cheaper way."""
         with self._tenant:
-            if self._scanned or company_id in self._companies or self._spent < READS_BEFORE_PROBE:
-                return
-            if self._probe is None:
-                self._probe = self._client.list_companies()
-                self._keep_all(self._probe.results)
-                # Where Codat sends no connections along, reading the tenant would tell nothing.
-                self._scanned = all(company.connections is None for company in self._probe.results)
-            if not self._scanned and company_id not in self._companies and self._spent >= _pages(self._probe):
-                for page in self._client.company_pages(self._probe):
-                    self._keep_all(page.results)
-                self._scanned = True
+            if (
+                self._spent >= READS_BEFORE_PROBE
+                and not self._exhausted
+                and company_id not in self._companies
+            ):
+                try:
+                    self._read_tenant(company_id)
+                except (CodatBroken, TransportError):
+                    # Codat is slow at long pages; single companies may come through, or say what is wrong.
+                    self._exhausted = True
+            if company_id not in self._companies:
+                self._spent += 1
+
+    def _read_tenant(self, company_id: str) -> None:
+        if self._probe is None:
+            self._probe = self._client.list_companies()
+            self._keep_all(self._probe.results)
+            # Where Codat sends no connections along, reading the tenant would tell nothing.
+            self._exhausted = all(company.connections is None for company in self._probe.results)
+        if not self._exhausted and company_id not in self._companies and self._spent >= _pages(self._probe):
+            for page in self._client.company_pages(self._probe):
+                self._keep_all(page.results)
+            self._exhausted = True
 
     def _keep_all(self, companies: Iterable[Company]) -> None:
         """Keep what is new. Another thread may have read the company, or written to it, meanwhile."""

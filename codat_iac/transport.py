@@ -20,6 +20,7 @@ import urllib3
 
 from codat_iac import __version__, wire
 from codat_iac.errors import ApiError, CodatBroken, ConfigError, NotCodat, RateLimited, TransportError
+from codat_iac.model import Quota
 from codat_iac.settings import BASE_URL, check_base_url
 from codat_iac.wire import duration
 
@@ -27,8 +28,6 @@ LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; a page of 5,000 companies is below 20 MB."""
 
 _CHUNK = 64 * 1024
-_UNCERTAIN = (CodatBroken, TransportError)
-"""What a call ends in that may have been done all the same."""
 
 
 class _KeyAuth(requests.auth.AuthBase):
@@ -70,6 +69,7 @@ class Transport:
         self._auth = _KeyAuth(wire.authorization(key))
         self._secrets = wire.secret_forms(key)
         self._threads = threading.local()
+        self.quota = Quota()
 
     def __repr__(self) -> str:
         return f"Transport({self.base_url!r})"
@@ -84,8 +84,10 @@ class Transport:
     ) -> Any:
         """Make a call, repeated where that is safe, and give the answer's JSON data; raises `ApiError`."""
         most = self.retries if retries is None else retries
-        again = (RateLimited,) if method == "POST" else (RateLimited, *_UNCERTAIN)
         waited, failed = 0.0, 0
+
+        def again(error: BaseException) -> bool:
+            return isinstance(error, RateLimited) or (method != "POST" and _uncertain(error))
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -108,12 +110,12 @@ class Transport:
             self._sleep(seconds)
 
         attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(again), wait=wait, stop=stop, sleep=sleep, reraise=True
+            retry=tenacity.retry_if_exception(again), wait=wait, stop=stop, sleep=sleep, reraise=True
         )
         try:
             return attempts(self._once, method, path, body, headers or {})
         except ApiError as error:
-            error.in_doubt = failed > 0 and not isinstance(error, _UNCERTAIN)
+            error.in_doubt = failed > 0 and not _uncertain(error)
             raise
 
     def _once(self, method: str, path: str, body: dict[str, str] | None, headers: dict[str, str]) -> Any:
@@ -146,6 +148,7 @@ class Transport:
                 " the base URL, then try again",
                 doing=doing,
             ) from error
+        self.quota = wire.parse_quota(answer.headers)
         return wire.decipher(
             answer.status_code,
             answer.headers,
@@ -222,6 +225,12 @@ _PLAIN: Mapping[type[BaseException], str] = {
     socket.gaierror: "unknown host",
     ssl.SSLError: "it doesn't speak TLS as it should",
 }
+
+
+def _uncertain(error: BaseException) -> bool:
+    """Say whether a call that ended so may have been done all the same, or be done the next time."""
+    timed_out = isinstance(error, ApiError) and error.status == 408
+    return timed_out or isinstance(error, CodatBroken | TransportError)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -26,7 +26,7 @@ from codat_iac.errors import (
     Rejected,
     Unauthorized,
 )
-from codat_iac.model import Company, DataConnectionError, Integration, LiveConnection
+from codat_iac.model import Company, DataConnectionError, Integration, LiveConnection, Quota
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _MOST_WORDS = 300
 _DEEPEST = 20
+_NOT_JSON = object()
 
 
 class Malformed(ValueError):
@@ -132,10 +133,11 @@ def decipher(
     """
     hidden = tuple(secrets)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    data = _json(body) if "json" in media or not media else None
-    if 200 <= status < 300 and not (data is None and body.strip()):
-        return data
-    if 200 <= status < 300 or (status == 404 and data is None and body.strip()):
+    data = _json(body) if "json" in media or not media else _NOT_JSON
+    foreign = data is _NOT_JSON and body.strip() != b""
+    if 200 <= status < 300 and not foreign:
+        return None if data is _NOT_JSON else data
+    if foreign and (200 <= status < 300 or status == 404):
         raise NotCodat(
             f"{doing}: answered HTTP {status} with {safe_text(media, hidden) or 'something'} that is not"
             " JSON, so this isn't Codat's API; check the base URL (CODAT_BASE_URL or codat:baseUrl)",
@@ -149,7 +151,7 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return None
+        return _NOT_JSON
 
 
 _NEXT_STEP: Mapping[type[ApiError], str] = {
@@ -176,7 +178,7 @@ def _error(
     said = safe_text("; ".join(text.rstrip(".") for text in (body.error, *_faults(body.validation)) if text))
     trace = f", correlation id {safe_text(body.correlation_id)}" if body.correlation_id else ""
     wait = retry_after(headers.get("retry-after"), now)
-    step = _NEXT_STEP.get(kind) or _when(wait)
+    step = "try again" if status == 408 else _NEXT_STEP.get(kind) or _when(wait)
     if kind is CodatBroken and trace:
         step += ", and quote the correlation id to Codat if it stays"
     words = f"{doing}: {said or 'refused'} (HTTP {status}{trace}); {step}"
@@ -249,6 +251,13 @@ def parse_error_message(raw: Any) -> ErrorMessage:
         can_be_retried=str(retried) if isinstance(retried, bool) else _text(retried),
         detailed_error_code=_integer(raw.get("detailedErrorCode")),
     )
+
+
+def parse_quota(headers: Mapping[str, str]) -> Quota:
+    """Read the rate-limit headers, which every answer of Codat's carries."""
+    remaining = headers.get("x-rate-limit-remaining", "").strip()
+    reset = headers.get("x-rate-limit-reset")
+    return Quota(int(remaining) if re.fullmatch(r"[0-9]{1,12}", remaining) else None, reset)
 
 
 def parse_page(raw: Any, parse: Callable[[Any], T]) -> Page[T]:

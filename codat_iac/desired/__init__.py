@@ -5,6 +5,7 @@ files        a path -> the bytes of its files
 yaml_marks   YAML -> data that knows its places        python_file   desired() -> the same data
 contract     what the JSON Schema says of each file
 merge        all files -> one desired state, and the clashes between them
+against_tenant   what the tenant itself lacks
 document     what they share: a file's data, places and problems
 ```
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from codat_iac.desired.against_tenant import Tenant, check_tenant
 from codat_iac.desired.contract import check
 from codat_iac.desired.document import Document
 from codat_iac.desired.files import desired_files, is_python, read
@@ -26,23 +28,33 @@ from codat_iac.desired.yaml_marks import read_yaml
 from codat_iac.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from codat_iac.model import DesiredConnection
 
-__all__ = ["load"]
+__all__ = ["Tenant", "load"]
 
 
-def load(path: Path | str) -> tuple[DesiredConnection, ...]:
+def load(path: Path | str, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
     """The connections that the file or the folder declares, sorted by address, siblings filled in.
+
+    With a *tenant*, its platforms and companies are checked too, once all else is in order.
 
     Raises ConfigError with every problem of every file, one line each.
     """
     documents = [_document(file) for file in desired_files(os.fspath(path))]
     cross_check(documents)
+    _raise_problems(documents)
+    if tenant:
+        check_tenant(documents, tenant)
+        _raise_problems(documents)
+    return connections(documents)
+
+
+def _raise_problems(documents: Iterable[Document]) -> None:
     if problems := [problem for document in documents for problem in document.problems]:
         raise ConfigError(problems)
-    return connections(documents)
 
 
 def _document(path: str) -> Document:

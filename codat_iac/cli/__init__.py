@@ -1,0 +1,104 @@
+"""The command line: arguments in, the package called, an exit code out.
+
+```
+__init__   the commands, their errors and exit codes
+session    what a command works on: a stack, a desired state, a client
+plans      validate, plan, drift, links
+apply      apply
+tenant     import, export
+tools      emulator, engine
+```
+
+Results go to stdout, everything else to stderr. Errors are one line; a usage error exits with 1, Ctrl-C
+with 130. A command's module, and whatever is slow to import, is imported when the command is run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from codat_iac import __version__
+from codat_iac.errors import CodatIacError, UnsafePlan
+from codat_iac.plan import ExitCode
+
+INTERRUPTED = 130
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "validate": ("plans", "Check a desired state: the file alone, or with --online the tenant too."),
+    "plan": ("plans", "Show what an apply will do, what waits, and what nobody here manages."),
+    "apply": ("apply", "Show the plan, ask, and carry it out through Pulumi."),
+    "drift": ("plans", "Show what somebody else moved since it was recorded."),
+    "links": ("plans", "List the connections that wait for a customer, each with a fresh link."),
+    "import": ("tenant", "Bring connections that exist into the stack, and write their desired state."),
+    "export": ("tenant", "Write the desired state of connections that exist; no state is touched."),
+    "emulator": ("tools", "Run an emulated Codat on this machine, until Ctrl-C."),
+    "engine": ("tools", "Get the Pulumi engine, and see whether it is in order."),
+}
+"""Each command's module and its line in the help, so that the help imports none of them."""
+
+
+class _Commands(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"codat_iac.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def command(debug: bool) -> None:
+    """Codat connections as code, on Pulumi.
+
+    Run it in a Pulumi project; CODAT_API_KEY names the tenant. `codat-iac COMMAND --help` says more.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and give its exit code."""
+    try:
+        return command.main(list(arguments), "codat-iac", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+    except click.ClickException as error:
+        _say(error.format_message(), "; see `codat-iac --help`")
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; what was under way is finished or not begun")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+    except CodatIacError as error:
+        if "--debug" in arguments:
+            raise
+        _say(str(error))
+        return ExitCode.REFUSED if isinstance(error, UnsafePlan) else ExitCode.ERROR
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        _say(f"a bug, please report it with the output of --debug: {type(error).__name__}: {error}")
+    return ExitCode.ERROR
+
+
+def _say(text: str, hint: str = "") -> None:
+    for line in text.splitlines():
+        click.echo(f"codat-iac: {line.rstrip('.')}{hint}", err=True)

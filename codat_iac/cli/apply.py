@@ -1,0 +1,144 @@
+"""`codat-iac apply`: plan, show, ask, carry out, and tell what became of each change."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from codat_iac import render
+from codat_iac.cli.plans import COMPANY, DETAILED, exit_code, told_as
+from codat_iac.cli.session import Session, located, put, shown_as, terminal
+from codat_iac.errors import ConfigError
+from codat_iac.plan import ExitCode, Plan, still_holds
+
+if TYPE_CHECKING:
+    from codat_iac.applying import Outcome
+
+
+@click.command("apply")
+@click.argument("path", required=False)
+@located
+@shown_as("text", "json")
+@COMPANY
+@click.option(
+    "--plan",
+    "saved",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Apply this plan, and refuse where its changes no longer hold.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@click.option(
+    "--allow-losing",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Let N customers lose their authorisation; the default limit is 10, and 30 % of a stack of 10.",
+)
+@DETAILED
+def apply_command(  # noqa: PLR0913  each is an option
+    *,
+    path: str | None,
+    cwd: Path,
+    stack: str | None,
+    output: str,
+    out: Path | None,
+    company: str | None,
+    saved: Path | None,
+    yes: bool,
+    allow_losing: int | None,
+    detailed_exitcode: bool,
+) -> int:
+    """Show the plan, ask, and carry it out through Pulumi, at exactly the planned resources.
+
+    What isn't done at the end is what the next run does. A saved plan is computed again first, and refused
+    where its changes moved; other connections may move, since customers authorise all day.
+    """
+    session = Session(cwd, stack, max_losses=allow_losing)
+    with told_as(output):
+        kept = render.parse_plan(_read(saved)) if saved else None
+        desired = session.desired(path)
+        planner = session.planner(company, desired)
+        plan = planner.plan(session.only(desired, company))
+        if kept is not None:
+            still_holds(kept, plan)
+        shown = render.plan(plan, "text", datetime.now(UTC), **terminal("text", None, sys.stderr))
+        click.echo(shown, err=True)
+        if plan.problems or plan.refusal or not plan.changes:
+            return _without_applying(plan, output, out, detailed=detailed_exitcode)
+        session.check_shape()
+        if not yes:
+            _ask(plan)
+
+        from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
+
+        with _progress(len(plan.changes)) as report:
+            outcomes = apply(session.stack, planner, plan, desired, report, max_losses=allow_losing)
+    put(_outcomes(outcomes, output), out)
+    left = [outcome for outcome in outcomes if outcome.text or outcome.result != "done"]
+    return ExitCode.ERROR if left else ExitCode.IN_SYNC
+
+
+def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bool) -> int:
+    if output == render.Output.JSON:
+        put(_outcomes((), output), out)
+    return exit_code(plan.exit_code, detailed=detailed)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file}: can't be read as a plan; make it with `codat-iac plan -o json`"
+        ) from error
+
+
+def _ask(plan: Plan) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody can be asked here; pass --yes to apply this plan")
+    changes = f"{len(plan.changes)} changes" if len(plan.changes) > 1 else "this change"
+    click.confirm(f"Apply {changes}?", abort=True, err=True)
+
+
+def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
+    rows = [(o.address, str(o.step), str(o.result), o.text) for o in outcomes]
+    if output == render.Output.JSON:
+        names = ("address", "step", "result", "error")
+        return json.dumps(
+            {"formatVersion": 1, "outcomes": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2
+        )
+    done = sum(result == "done" for _, _, result, _ in rows)
+    lines = [
+        f"{result:9} {step:7} {address}" + (f": {text}" if text else "")
+        for address, step, result, text in rows
+    ]
+    rest = "" if done == len(rows) else " What is left is what the next run does."
+    return "\n".join([*lines, f"Applied: {done} of {len(rows)} changes.{rest}"])
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Outcome], None]]:
+    """Show a bar to a person, and a line for each change to a log."""
+    if not sys.stderr.isatty():
+
+        def say(outcome: Outcome) -> None:
+            click.echo(f"{outcome.result}: {outcome.step} {outcome.address}", err=True)
+
+        yield say
+        return
+    from rich.console import Console  # noqa: PLC0415  only a terminal needs it
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Applying", total=total)
+
+        def advance(outcome: Outcome) -> None:
+            bar.update(task, advance=1, description=f"{outcome.step} {outcome.address}")
+
+        yield advance

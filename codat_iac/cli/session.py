@@ -1,0 +1,173 @@
+"""What a command works on: a stack, a desired state, a client; and how it puts its result out."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import click
+
+from codat_iac import settings
+from codat_iac.client import Client
+from codat_iac.errors import ConfigError
+from codat_iac.model import DesiredConnection, PriorConnection
+from codat_iac.pace import shared_pace
+from codat_iac.plan import Plan
+from codat_iac.planning import Planner
+from codat_iac.stack import RESOURCE_TYPE, Stack, recorded
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def located(function: F) -> F:
+    """Add the options that say which stack: as Pulumi's own."""
+    function = click.option("-s", "--stack", help="The stack; the selected one by default.")(function)
+    return click.option(
+        "-C",
+        "--cwd",
+        type=click.Path(file_okay=False, exists=True, path_type=Path),
+        default=Path(),
+        help="Run as if started in this folder.",
+    )(function)
+
+
+def shown_as(*formats: str) -> Callable[[F], F]:
+    """Add the options that say how the result is put out."""
+
+    def decorate(function: F) -> F:
+        function = click.option(
+            "-o",
+            "--output",
+            type=click.Choice([str(each) for each in formats]),
+            default=str(formats[0]),
+            show_default=True,
+            help="Format.",
+        )(function)
+        return click.option(
+            "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file."
+        )(function)
+
+    return decorate
+
+
+@dataclass
+class Session:
+    """One command's world; everything is read when it is needed, and once."""
+
+    cwd: Path
+    stack_name: str | None = None
+    stateless: bool = False
+    max_losses: int | None = None
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The stack. Raises where there is no project, no engine or no selected stack."""
+        return Stack.open(self.cwd, self.stack_name)
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """The settings: the environment first, then the stack's config."""
+        config: Mapping[str, str] = {} if self.stateless else self.stack.config()
+        read = settings.read(os.environ, lambda key: config.get(f"{settings.NAMESPACE}:{key}"))
+        return read if self.max_losses is None else replace(read, max_losses=self.max_losses)
+
+    @cached_property
+    def client(self) -> Client:
+        """A client for the tenant, at the pace that Codat allows."""
+        from platformdirs import user_cache_path  # noqa: PLC0415  only who calls Codat needs it
+
+        throttle = shared_pace(user_cache_path("codat-iac"), self.settings.requests_per_minute)
+        return Client(self.settings.api_key, self.settings.base_url, throttle=throttle)
+
+    @cached_property
+    def by_urn(self) -> Mapping[str, PriorConnection]:
+        """The connections that the state holds, by URN; none where no state is to be read."""
+        return {} if self.stateless else recorded(self.stack.export())
+
+    @property
+    def recorded(self) -> dict[str, PriorConnection]:
+        """The connections that the state holds, by address."""
+        return {prior.address: prior for prior in self.by_urn.values()}
+
+    def only(
+        self, desired: Sequence[DesiredConnection], company: str | None
+    ) -> tuple[DesiredConnection, ...]:
+        """Give what is declared for *company*, or all. Raises `ConfigError` where nobody knows it."""
+        if company is None:
+            return tuple(desired)
+        known = {each.partition("/")[0] for each in [*self.recorded, *(one.address for one in desired)]}
+        if company not in known:
+            near = difflib.get_close_matches(company, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"--company {company!r} is neither declared nor recorded{hint}")
+        return tuple(each for each in desired if _belongs(each.address, company))
+
+    def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
+        """Make a planner for *company*, or for all."""
+        self.only(desired, company)
+        recorded = {
+            address: prior
+            for address, prior in self.recorded.items()
+            if company is None or _belongs(address, company)
+        }
+        return Planner(self.client, self.settings, recorded)
+
+    def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
+        """Plan for *company*, or for all."""
+        planner = self.planner(company, desired)
+        chosen = self.only(desired, company)
+        return planner.plan_stateless(chosen) if self.stateless else planner.plan(chosen)
+
+    def check_shape(self) -> None:
+        """Refuse a stack whose connections have parents: only the stock program's are driven one by one."""
+        for urn in self.by_urn:
+            if f"::{RESOURCE_TYPE}::" not in urn:
+                raise ConfigError(
+                    f"{self.stack.name}: {urn} is part of a component, which a program of your own declares;"
+                    " use `pulumi up`"
+                )
+
+    def path(self, given: str | None) -> str:
+        """Give the path of the desired state: *given*, or what the stack's config names."""
+        if given is not None:
+            return str(self.cwd / given) if given else given
+        if self.stateless:
+            raise ConfigError("--stateless reads no config; give the PATH of the desired state")
+        return str(self.stack.desired_path())
+
+    def desired(self, given: str | None) -> tuple[DesiredConnection, ...]:
+        """Load the desired state. Raises `ConfigError` with every problem."""
+        from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
+
+        return load(self.path(given))
+
+
+def terminal(output: str, out: Path | None, stream: TextIO | None = None) -> dict[str, Any]:
+    """Say how wide and how colourful a text may be: neither where no person reads it."""
+    stream = stream or sys.stdout
+    if output != "text" or out is not None or not stream.isatty():
+        return {}
+    return {"width": shutil.get_terminal_size().columns, "color": "NO_COLOR" not in os.environ}
+
+
+def _belongs(address: str, company: str) -> bool:
+    return address.partition("/")[0] == company
+
+
+def put(text: str, out: Path | None) -> None:
+    """Put a result out: to a file, or to stdout. Raises `ConfigError` where the file can't be written."""
+    if out is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    try:
+        out.write_text(text if text.endswith("\n") else f"{text}\n")
+    except OSError as error:
+        raise ConfigError(f"{out}: {error.strerror}; choose another --out") from error
+    click.echo(f"written to {out}", err=True)

@@ -1,0 +1,81 @@
+"""Connections to YAML that the loader reads back equal, as a person would have written it. Pure.
+
+No line names the JSON Schema for editors: there is no place of it that is right on every machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+import yaml
+
+from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.wire import safe_text
+
+LONGEST_NAME = 100
+"""Characters of a company's name that its comment shows."""
+
+_TEXT = "tag:yaml.org,2002:str"
+_RESOLVER = yaml.resolver.Resolver()
+_LIKE_A_NUMBER = re.compile(r"[0-9][0-9a-fox._e-]*")
+"""What one reader or another of YAML takes for a number, such as 0o17 and 12e03."""
+
+
+def dump(
+    connections: Iterable[DesiredConnection],
+    names: Mapping[str, str] | None = None,
+    *,
+    title: Iterable[str] = (),
+) -> str:
+    """Write *connections* as a desired-state file, sorted by address; only what isn't the default.
+
+    *names* are the companies' real names, by company id, each for a comment; *title* are the lines of a
+    comment at the top. A company has one half of an address, as the format wants it.
+    """
+    lines = [*(f"# {_comment(line)}" for line in title), "version: 1"]
+    company = None
+    for connection in sorted(connections, key=lambda each: each.address.split("/")):
+        half, _, name = connection.address.partition("/")
+        if company is None:
+            lines += ["", "companies:"]
+        if half != company:
+            company = half
+            real_name = _comment((names or {}).get(connection.company_id, ""))
+            lines += [
+                f"  {_key(half)}:{real_name and f' # {real_name}'}",
+                f"    id: {connection.company_id}",
+                "    connections:",
+            ]
+        lines.append(f"      {_key(name)}: {{ {_fields(connection)} }}")
+    if company is None:
+        lines += ["", "companies: {}"]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(connection: DesiredConnection) -> str:
+    fields = [f"platformKey: {_key(connection.platform_key)}"]
+    if connection.status is not Status.LINKED:
+        fields.append(f"status: {connection.status}")
+    if connection.on_removal is not OnRemoval.UNLINK:
+        fields.append(f"onRemoval: {connection.on_removal}")
+    if connection.on_existing is not OnExisting.REFUSE:
+        fields.append(f"onExisting: {connection.on_existing}")
+    if connection.connection_id:
+        fields.append(f"connectionId: {connection.connection_id}")
+    return ", ".join(fields)
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str) -> str:
+    """Give *name* in quotes where YAML would take it for anything but text: `no`, `null`, `007`."""
+    plain = _RESOLVER.resolve(yaml.ScalarNode, name, (True, False)) == _TEXT
+    return name if plain and not _LIKE_A_NUMBER.fullmatch(name) else f'"{name}"'
+
+
+def _comment(text: str) -> str:
+    """Make foreign text fit for the rest of a line: what can't be printed is a gap."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in safe_text(text))
+    short = " ".join(printable.split())
+    return short if len(short) <= LONGEST_NAME else f"{short[:LONGEST_NAME]}…"

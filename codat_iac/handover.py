@@ -1,0 +1,72 @@
+"""What a process that planned tells the one that acts, so that a targeted run knows the whole stack.
+
+A targeted run sees only its targets, and no reads. With this it decides as a full run would: which ids the
+state holds, which of them stay, and what is live in the companies that change. The file lives as long as
+the run, readable by its owner alone, and holds neither a key nor a link.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from codat_iac import props
+from codat_iac.errors import ConfigError
+from codat_iac.model import LiveConnection, PriorConnection
+from codat_iac.operations import Operations
+
+VARIABLE = "CODAT_HANDOVER"
+"""Names the file, in the environment of the process that acts."""
+
+
+def write(
+    recorded: Iterable[PriorConnection],
+    staying: Mapping[str, str],
+    companies: Mapping[str, Collection[LiveConnection]],
+) -> str:
+    """Put down what is known.
+
+    *staying* are the ids that keep their addresses, by address; *companies* what is live, by company id, in
+    the companies that change: what is recorded there and isn't live is absent for sure.
+    """
+    return json.dumps(
+        {
+            "recorded": [{"id": prior.id, **props.recorded(prior)} for prior in recorded],
+            "staying": dict(staying),
+            "companies": {
+                company_id: [_connection(connection) for connection in connections]
+                for company_id, connections in companies.items()
+            },
+        }
+    )
+
+
+def take_over(path: Path, operations: Operations) -> None:
+    """Let *operations* know what the file holds. Raises `ConfigError` where it isn't one of ours."""
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+        recorded = [props.prior(bag["id"], bag) for bag in known["recorded"]]
+        companies = {
+            company_id: [LiveConnection(**bag) for bag in bags]
+            for company_id, bags in known["companies"].items()
+        }
+        staying: dict[str, str] = known["staying"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{VARIABLE} names no file of `codat-iac apply`; unset it") from error
+    for prior in recorded:
+        operations.ledger.read(prior)
+    operations.ledger.read_all()
+    for address, connection_id in staying.items():
+        operations.ledger.claim(connection_id, address)
+    for company_id, connections in companies.items():
+        live = {connection.id for connection in connections}
+        absent = {p.id for p in recorded if p.desired.company_id == company_id and p.id not in live}
+        operations.snapshot.seed(company_id, connections, absent)
+
+
+def _connection(connection: LiveConnection) -> dict[str, Any]:
+    bag = dataclasses.asdict(dataclasses.replace(connection, link_url="", data_connection_errors=()))
+    return {name: value for name, value in bag.items() if value}

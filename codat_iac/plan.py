@@ -1,0 +1,261 @@
+"""A plan is data: what an apply will do, what waits for a customer, what nobody here manages. Pure.
+
+`planning.py` computes it, `render/` shows it, `stack.py` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from codat_iac.errors import UnsafePlan
+from codat_iac.rules import Notice, shortened
+
+FORMAT_VERSION = 1
+"""Of the JSON form; see `schemas/plan.schema.json`."""
+
+
+class Step(StrEnum):
+    """What an apply does about one address. The value is the word that the user sees."""
+
+    CREATE = "create"
+    ADOPT = "adopt"
+    """Take over a connection that is there; no call."""
+    MOVE = "move"
+    """Another address for the same connection; no call."""
+    UPDATE = "update"
+    """Record it anew; no call."""
+    UNLINK = "unlink"
+    REPLACE = "replace"
+    REMOVE = "remove"
+    """No longer declared: `removal` says what that comes to."""
+
+
+class Cause(StrEnum):
+    """Who brought the change about."""
+
+    YOU = "you changed it"
+    THEY = "they changed it"
+    BOTH = "both changed it"
+
+
+class ExitCode:
+    """What `--detailed-exitcode` makes of a plan; without it, changes and waiting are 0."""
+
+    IN_SYNC = 0
+    ERROR = 1
+    CHANGES = 2
+    WAITING = 3
+    REFUSED = 4
+
+
+Identity = tuple[str, str, str | None, str, bool, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field that differs, in Codat's spelling; None where there is no value."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that an apply will do.
+
+    `connection_id` is the one that it starts from (None for a new one); `removal` is what the old
+    connection comes to (`unlink`, `delete`, `forget`), for a replacement and a removal; `loses`: a
+    customer's authorisation is thrown away; `status` is the live one, `absent` where there is none.
+    """
+
+    address: str
+    step: Step
+    cause: Cause
+    company_id: str
+    platform_key: str
+    status: str
+    connection_id: str | None = None
+    moved_from: str | None = None
+    removal: str | None = None
+    fields: tuple[Field, ...] = ()
+    loses: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        """What must still hold when a saved plan is applied."""
+        return self.address, self.step, self.connection_id, self.status, self.loses, self.removal
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One connection that only its customer can bring to the desired status.
+
+    `since` is when, as Codat writes it: when it was made, or when it broke; empty where Codat doesn't say.
+    """
+
+    address: str
+    company_id: str
+    connection_id: str
+    platform_key: str
+    status: str
+    since: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """One live connection, in a company that is named here, which nobody here manages.
+
+    `company` is that name, the first half of its addresses; empty where it has none.
+    """
+
+    company_id: str
+    connection_id: str
+    platform_key: str
+    status: str
+    company: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One address about which the rules or Codat forbid what is asked; `text` is one line."""
+
+    address: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How many calls an apply will make, and what is left of today's quota (None: Codat didn't say)."""
+
+    reads: int = 0
+    writes: int = 0
+    quota_left: int | None = None
+    quota_resets: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an apply will do, in the order of the addresses.
+
+    `recorded` is how many connections the state holds; `refusal` the safety limit that the plan breaks;
+    `stateless`: no state was read, so nothing is ever removed.
+    """
+
+    changes: tuple[Change, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    unmanaged: tuple[Unmanaged, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    declared: int = 0
+    recorded: int = 0
+    calls: Calls = Calls()
+    refusal: str | None = None
+    stateless: bool = False
+
+    @property
+    def losses(self) -> int:
+        """How many customers' authorisations an apply would throw away."""
+        return sum(change.loses for change in self.changes)
+
+    @property
+    def counts(self) -> Counter[Step]:
+        """How many changes there are of each kind."""
+        return Counter(change.step for change in self.changes)
+
+    @property
+    def exit_code(self) -> int:
+        """The detailed exit code: the gravest of what there is."""
+        if self.problems:
+            return ExitCode.ERROR
+        if self.refusal:
+            return ExitCode.REFUSED
+        if self.changes:
+            return ExitCode.CHANGES
+        return ExitCode.WAITING if self.waiting else ExitCode.IN_SYNC
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One connection that somebody else moved: recorded against live, whatever the file says."""
+
+    address: str
+    company_id: str
+    connection_id: str
+    platform_key: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One connection that waits for its customer, with a fresh link. `url` is a secret."""
+
+    address: str
+    company: str
+    platform: str
+    status: str
+    since: str
+    url: str = field(repr=False)
+
+
+def still_holds(saved: Plan, now: Plan) -> None:
+    """Refuse a saved plan whose changes are no longer what an apply would do; the rest may have moved.
+
+    Raises `UnsafePlan`, naming what moved.
+    """
+    before = {change.address: change.identity for change in saved.changes}
+    after = {change.address: change.identity for change in now.changes}
+    moved = [
+        _moved(address, before.get(address), after.get(address)) for address in sorted({*before, *after})
+    ]
+    said = [text for text in moved if text]
+    if said:
+        raise UnsafePlan(f"the saved plan no longer holds: {shortened(said)}; make a new one")
+
+
+def _moved(address: str, before: Identity | None, after: Identity | None) -> str:
+    if before == after:
+        return ""
+    if before is None:
+        return f"{address} is new in it"
+    if after is None:
+        return f"{address} needs nothing any more"
+    was, now = next((w, n) for w, n in zip(before, after, strict=True) if w != n)
+    return f"{address} was {was} and is {now}"
+
+
+def summary(plan: Plan) -> str:
+    """Say the plan in one line, Terraform's way: what to do, or that there is nothing."""
+    counted = plan.counts
+    named = [f"{counted[step]:,} to {step}" for step in Step if counted[step]]
+    if named:
+        said = [f"Plan: {', '.join(named)}."]
+    else:
+        said = ["No changes." if plan.problems else "No changes. What you declared is what there is."]
+    if plan.losses:
+        said.append(f"{_count(plan.losses, 'customer')} would have to authorise again.")
+    if plan.problems:
+        said.append(f"{_count(len(plan.problems), 'problem')} to solve first.")
+    if plan.waiting:
+        waits = "waits for its customer" if len(plan.waiting) == 1 else "wait for their customers"
+        said.append(f"{_count(len(plan.waiting), 'connection')} {waits}.")
+    return " ".join(said)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def cause(*, you: bool, they: bool) -> Cause:
+    """Name who brought a change about; somebody did."""
+    if you and they:
+        return Cause.BOTH
+    return Cause.THEY if they else Cause.YOU
+
+
+WAITS = frozenset({Notice.WAITING, Notice.DEAUTHORIZED, Notice.UNLINKED})
+"""The notices that say: only the customer can."""

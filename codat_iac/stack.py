@@ -1,0 +1,130 @@
+"""Pulumi as seen from the command line: a project's stack, its state and its config.
+
+Pulumi's state is the only record of ids, so this reads it and never keeps a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codat_iac import engine, props, settings
+from codat_iac.errors import CodatIacError, ConfigError, EngineError
+from codat_iac.model import PriorConnection
+
+RESOURCE_TYPE = "pulumi-python:dynamic/codat:Connection"
+"""What `codat_iac.Connection` is called in a state."""
+
+PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
+
+
+class StackError(CodatIacError):
+    """Pulumi couldn't do what was asked; says its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One stack of one project. *folder* is where its Pulumi.yaml is, *pulumi_path* the engine."""
+
+    folder: Path
+    name: str
+    pulumi_path: Path
+
+    @classmethod
+    def open(cls, start: Path, name: str | None = None) -> Stack:
+        """Find the project of *start* or of a folder above it, and its stack: *name*, or the selected one.
+
+        Raises `ConfigError` where there is no project, `EngineError` where there is no engine yet, and
+        `StackError` where no stack is selected.
+        """
+        folder = _project_folder(start.resolve())
+        pulumi_path = engine.find()
+        if pulumi_path is None:
+            raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
+        return cls(folder, name or _run(pulumi_path, folder, ["stack", "--show-name"]).strip(), pulumi_path)
+
+    def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        """Run `pulumi` on this stack and give its stdout. Raises `StackError` with the last words of it."""
+        return _run(self.pulumi_path, self.folder, [*arguments, "--stack", self.name], environment)
+
+    def export(self) -> dict[str, Any]:
+        """Give the stack's state, as `pulumi stack export` does."""
+        exported: dict[str, Any] = json.loads(self.pulumi("stack", "export"))
+        return exported
+
+    def config(self) -> Mapping[str, str]:
+        """Give the stack's config with the project's own under it, secrets in plain text."""
+        values: dict[str, dict[str, Any]] = json.loads(self.pulumi("config", "--json", "--show-secrets"))
+        return {key: str(value["value"]) for key, value in values.items() if "value" in value}
+
+    def settings(self) -> settings.Settings:
+        """Read the settings: the environment first, then this stack's config."""
+        config = self.config()
+        return settings.read(os.environ, lambda key: config.get(f"{settings.NAMESPACE}:{key}"))
+
+    def desired_path(self) -> Path:
+        """Give the path of the desired state. Raises `ConfigError` where the config names none."""
+        configured = self.config().get(f"{settings.NAMESPACE}:desired")
+        if not configured:
+            raise ConfigError("no desired state: give its PATH, or `pulumi config set codat:desired FILE`")
+        return Path(os.path.relpath(self.folder / configured))
+
+
+def recorded(state: Mapping[str, Any]) -> dict[str, PriorConnection]:
+    """Read the recorded connections out of an exported state, by URN.
+
+    What is about to be deleted (a replaced one after a crash) is not among them.
+    """
+    return {
+        resource["urn"]: props.prior(resource["id"], resource["outputs"])
+        for resource in (state.get("deployment") or {}).get("resources") or ()
+        if resource["type"] == RESOURCE_TYPE and not resource.get("delete") and resource.get("id")
+    }
+
+
+def _project_folder(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if any((folder / name).is_file() for name in PROJECT_FILES):
+            return folder
+    raise ConfigError(
+        f"no Pulumi.yaml in {start} or above it; run this in a Pulumi project, or name one with --cwd"
+    )
+
+
+def _run(
+    pulumi_path: Path, folder: Path, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> str:
+    with subprocess.Popen(  # noqa: S603  the user's own engine
+        [pulumi_path, *arguments, "--non-interactive", "--color", "never"],
+        cwd=folder,
+        env=engine.environment({**os.environ, **(environment or {})}, pulumi_path),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            # Once, so that it unlocks the stack and says what it did; Ctrl-C by itself would reach it too.
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+    if process.returncode:
+        words = _last_words(errors, output) or f"exit status {process.returncode}"
+        raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
+    return output
+
+
+def _last_words(errors: str, output: str) -> str:
+    """Give what `pulumi` says is wrong: its lines of errors, wherever it prints them, or else all of stderr."""
+    lines = [line.strip() for line in (*errors.splitlines(), *output.splitlines()) if line.strip()]
+    wrong = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return " ".join(dict.fromkeys(wrong)) or " ".join(errors.split())
