@@ -6,11 +6,14 @@ handover file tells the provider of that run what the planning process knows of 
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,16 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from pulumi import Output, automation, export
+from pulumi.automation.errors import create_command_error
 
 from codat_iac import engine, handover
-from codat_iac.model import DesiredConnection
+from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.plan import Change, Plan, Step
 from codat_iac.planning import Planner
 from codat_iac.program import declare, waiting
+from codat_iac.rules import ABSENT
 from codat_iac.stack import RESOURCE_TYPE, Stack, StackError
 
 OURS = frozenset({"connections", "waiting"})
-"""The outputs of the stock program; a stack with others keeps them as they are."""
+"""The outputs of the stock program. All others are exported again as they are."""
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends this process elsewhere, and here lets Pulumi finish what is under way."""
+
+_SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
+"""The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
 
 
 class Result(StrEnum):
@@ -49,9 +60,22 @@ class Outcome:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of each change, in the order of the plan.
+
+    `error` is what Pulumi itself failed of, apart from the changes, such as a state that it couldn't write;
+    `interrupted`: it was told to stop, and what is not tried is not begun either.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    error: str = ""
+    interrupted: bool = False
+
+
 @dataclass
 class _Watcher:
-    """Listens to the engine's events. `report` is told each outcome as it comes."""
+    """Listens to the engine's events. `changes` are by URN, and `report` is told each outcome as it comes."""
 
     changes: Mapping[str, Change]
     report: Callable[[Outcome], None]
@@ -64,13 +88,17 @@ class _Watcher:
         """Take one event in."""
         with self.lock:
             if event.res_outputs_event:
-                self._finished(event.res_outputs_event.metadata.urn)
+                self._finished(event.res_outputs_event.metadata)
             elif event.diagnostic_event and event.diagnostic_event.severity == "error":
                 self._failed(event.diagnostic_event.urn or "", event.diagnostic_event.message)
 
-    def _finished(self, urn: str) -> None:
-        change = self.changes.get(urn)
-        if change and change.address not in self.done:
+    def _finished(self, step: automation.StepEventMetadata) -> None:
+        change = self.changes.get(step.urn)
+        if change is None or change.address in self.done:
+            return
+        # A replacement is done when the old one is gone, a move when the new address has it.
+        last = automation.OpType.DELETE_REPLACED
+        if step.op is last or (change.step is not Step.REPLACE and step.urn.endswith(f"::{change.address}")):
             self.done.add(change.address)
             self.report(Outcome(change.address, change.step, Result.DONE))
 
@@ -83,17 +111,16 @@ class _Watcher:
             self.errors[change.address] = text
             self.report(_outcome(change, text))
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> tuple[Outcome, ...]:
         """Tell what became of each change, in the order of the plan."""
-        found = []
-        for change in dict.fromkeys(self.changes.values()):
-            text = self.errors.get(change.address)
-            if text is not None:
-                found.append(_outcome(change, text))
-            else:
-                result = Result.DONE if change.address in self.done else Result.NOT_TRIED
-                found.append(Outcome(change.address, change.step, result))
-        return found
+        return tuple(self._became(change) for change in dict.fromkeys(self.changes.values()))
+
+    def _became(self, change: Change) -> Outcome:
+        text = self.errors.get(change.address)
+        if text is not None:
+            return _outcome(change, text)
+        result = Result.DONE if change.address in self.done else Result.NOT_TRIED
+        return Outcome(change.address, change.step, result)
 
 
 def _outcome(change: Change, text: str) -> Outcome:
@@ -106,49 +133,71 @@ def apply(
     planner: Planner,
     plan: Plan,
     desired: Sequence[DesiredConnection],
+    recorded: Mapping[str, PriorConnection],
     report: Callable[[Outcome], None],
     max_losses: int | None = None,
-) -> list[Outcome]:
+) -> Applied:
     """Carry *plan* out and say what became of each change; what isn't done, the next run does.
 
-    *desired* is all that is declared, *max_losses* a limit that goes before the user's settings.
+    *desired* and *recorded* are all that is declared and all that the state holds, also where the plan is
+    of one company; *max_losses* is a limit that goes before the user's settings.
 
     Raises `StackError` where Pulumi didn't even begin: a lock, a passphrase, a broken project.
     """
     changing = {change.address for change in plan.changes}
     acting = [each for each in desired if each.address in changing]
-    with _handed_over(planner, plan, max_losses) as environment:
-        running = _automation_stack(stack, environment)
-        prefix = f"urn:pulumi:{stack.name.rpartition('/')[2]}::{running.workspace.project_settings().name}"
-        urns = {f"{prefix}::{RESOURCE_TYPE}::{change.address}": change for change in plan.changes}
-        olds = [f"{prefix}::{RESOURCE_TYPE}::{c.moved_from}" for c in plan.changes if c.moved_from]
-        watcher = _Watcher(urns, report)
-        outputs = running.outputs()
+    known = {
+        each.address: _status(each, planner, recorded) for each in desired if each.address not in changing
+    }
+    with _Pulumi.forwarding(stack) as command, _handed_over(stack, planner, plan, max_losses) as environment:
+        outputs = _outputs(stack)
+        workspace = _Workspace(
+            work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
+        )
+        prefix = f"urn:pulumi:{stack.name.rpartition('/')[2]}::{workspace.project_settings().name}"
+        places = {
+            f"{prefix}::{RESOURCE_TYPE}::{address}": change
+            for change in plan.changes
+            for address in (change.address, change.moved_from)
+            if address
+        }
+        watcher = _Watcher(places, report)
 
         def program() -> None:
-            resources = {each.address: declare(each) for each in acting}
-            _export(desired, planner, resources, outputs)
+            _export(desired, known, {each.address: declare(each) for each in acting}, outputs)
 
-        running.workspace.program = program
         try:
-            running.up(
-                target=[*urns, *olds],
+            automation.Stack.select(stack.name, workspace).up(
+                program=program,
+                target=list(places),
                 continue_on_error=True,
                 on_event=watcher.hear,
-                on_output=_ignore,
                 suppress_progress=True,
             )
         except automation.CommandError as error:
-            if not watcher.errors and not watcher.done:
-                raise StackError(_reason(error, watcher.general)) from error
-    return watcher.outcomes()
+            return _ended(watcher, error, interrupted=command.interrupted)
+        return Applied(watcher.outcomes(), interrupted=command.interrupted)
 
 
-def _ignore(_: str) -> None:
-    """Events say it better."""
+def _status(desired: DesiredConnection, planner: Planner, recorded: Mapping[str, PriorConnection]) -> str:
+    """Give the status of what stays as it is: the live one, or the recorded one where nobody read it."""
+    if desired.address in planner.recorded or desired.address not in recorded:
+        return planner.status(desired)
+    return recorded[desired.address].status or ABSENT
 
 
-def _reason(error: automation.CommandError, general: Iterable[str]) -> str:
+def _ended(watcher: _Watcher, error: automation.CommandError, *, interrupted: bool) -> Applied:
+    """Tell what there is to tell of a failed run. Raises `StackError` where nothing began."""
+    if interrupted:
+        return Applied(watcher.outcomes(), interrupted=True)
+    # Where changes failed, they are what made the run fail.
+    reason = "" if watcher.errors else _reason(error, watcher.general)
+    if not watcher.errors and not watcher.done:
+        raise StackError(reason) from error
+    return Applied(watcher.outcomes(), reason)
+
+
+def _reason(error: automation.CommandError, general: Sequence[str]) -> str:
     if isinstance(error, automation.ConcurrentUpdateError):
         return "the stack is locked by another run; wait for it, or `pulumi cancel` if it is dead"
     said = next(iter(general), "")
@@ -158,17 +207,81 @@ def _reason(error: automation.CommandError, general: Iterable[str]) -> str:
     return f"`pulumi up` failed: {said.removeprefix('error: ')}"
 
 
-def _automation_stack(stack: Stack, environment: Mapping[str, str]) -> automation.Stack:
-    home = stack.pulumi_path.parent
-    command = automation.PulumiCommand(str(home.parent) if home.name == "bin" else None)
-    workspace = automation.LocalWorkspace(
-        work_dir=str(stack.folder), env_vars=dict(environment), pulumi_command=command, program=lambda: None
-    )
-    return automation.Stack.select(stack.name, workspace)
+class _Workspace(automation.LocalWorkspace):
+    def select_stack(self, stack_name: str) -> None:
+        """Leave the stack selected that the user selected: every call names its own."""
+
+
+class _Pulumi(automation.PulumiCommand):
+    """Starts `pulumi` so that an interrupt reaches it once, and waits until it is through with it.
+
+    A Ctrl-C would reach it by itself, and a signal for this process alone would not reach it at all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path.parent.parent) if path.parent.name == "bin" else None)
+        self.interrupted = False
+        self._missed = False
+        self._running: subprocess.Popen[str] | None = None
+
+    @classmethod
+    @contextmanager
+    def forwarding(cls, stack: Stack) -> Iterator[_Pulumi]:
+        """Hand signals on to what runs, instead of ending this process in the middle."""
+        command = cls(stack.pulumi_path)
+        before = {number: signal.getsignal(number) for number in ENDINGS}
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, command._interrupt)
+        try:
+            yield command
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, *_: Any) -> None:
+        self.interrupted = True
+        if self._running:
+            self._running.send_signal(signal.SIGINT)
+        else:
+            self._missed = True
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: automation.OnOutput | None = None,  # noqa: ARG002  events say it better
+        on_error: automation.OnOutput | None = None,  # noqa: ARG002
+    ) -> automation.CommandResult:
+        """Run it to its end. Raises `automation.CommandError`."""
+        if self.interrupted:
+            raise automation.CommandError(automation.CommandResult("", "interrupted", 1))
+        with subprocess.Popen(  # noqa: S603  the user's own engine
+            [self.command, "--non-interactive", *args],
+            cwd=cwd,
+            env={**additional_env, "PULUMI_AUTOMATION_API": "true"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            self._running = process
+            if self._missed:
+                process.send_signal(signal.SIGINT)
+            output, errors = process.communicate()
+        result = automation.CommandResult(output, errors, process.returncode)
+        if result.code:
+            raise create_command_error(result)
+        return result
 
 
 @contextmanager
-def _handed_over(planner: Planner, plan: Plan, max_losses: int | None) -> Iterator[dict[str, str]]:
+def _handed_over(
+    stack: Stack, planner: Planner, plan: Plan, max_losses: int | None
+) -> Iterator[dict[str, str]]:
     changing = {change.address for change in plan.changes} | {c.moved_from for c in plan.changes}
     text = handover.write(
         planner.recorded.values(),
@@ -179,25 +292,43 @@ def _handed_over(planner: Planner, plan: Plan, max_losses: int | None) -> Iterat
         file = Path(folder) / "handover.json"
         file.write_text(text)
         yield {
-            **engine.environment(os.environ),
+            **engine.environment(os.environ, stack.pulumi_path),
             handover.VARIABLE: str(file),
             "PULUMI_OPTION_REFRESH": "false",
             **({} if max_losses is None else {"CODAT_MAX_LOSSES": str(max_losses)}),
         }
 
 
+def _outputs(stack: Stack) -> Mapping[str, Any]:
+    """Read the outputs of other makes than ours, as what to export again."""
+    state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))
+    resources = (state.get("deployment") or {}).get("resources") or ()
+    outputs = next((each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"), None)
+    return {name: _kept(value) for name, value in (outputs or {}).items() if name not in OURS}
+
+
+def _kept(value: Any) -> Any:
+    """Give a value out of a state as what to export, secrets as secrets, however deep."""
+    if isinstance(value, list):
+        return [_kept(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    key, secret = _SECRET
+    if value.get(key) == secret:
+        return Output.secret(json.loads(value["plaintext"]))
+    return {name: _kept(each) for name, each in value.items()}
+
+
 def _export(
     desired: Sequence[DesiredConnection],
-    planner: Planner,
+    known: Mapping[str, str],
     resources: Mapping[str, Any],
-    outputs: Mapping[str, automation.OutputValue],
+    outputs: Mapping[str, Any],
 ) -> None:
     """Export the stack's outputs again: a program that exports nothing wipes them."""
-    known = {each.address: planner.status(each) for each in desired if each.address not in resources}
     changed = Output.all(**{address: resource.status for address, resource in resources.items()})
     statuses = changed.apply(lambda found: [{**known, **found}[each.address] for each in desired])
     export("connections", statuses.apply(lambda found: dict(sorted(Counter(found).items()))))
     export("waiting", statuses.apply(lambda found: waiting(desired, found)))
     for name, output in outputs.items():
-        if name not in OURS:
-            export(name, Output.secret(output.value) if output.secret else output.value)
+        export(name, output)

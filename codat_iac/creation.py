@@ -120,8 +120,8 @@ def _uncertain(desired: DesiredConnection, free: list[LiveConnection], holdings:
     """Without a refresh nobody knows which of several are whose: counting is all that is certain."""
     return Refuse(
         f"{len(free)} connections to {desired.platform_key} are there ({_shown(free)}), and without a refresh"
-        f" it isn't known which of them {holdings.unknown} other addresses have; run again with a refresh, or"
-        " name each by `connectionId`"
+        f" it isn't known which of them {holdings.unknown} other addresses have; run again with a refresh,"
+        " or, where nothing is recorded yet, name one of them by `connectionId`"
     )
 
 

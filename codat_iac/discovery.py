@@ -103,7 +103,7 @@ def _whole(company: Company, snapshot: Snapshot) -> Company:
 def _companies(client: Client, filters: Filters) -> list[Company]:
     tests = [tag_test(query) for query in filters.tags]
     if filters.companies and all(UUID.fullmatch(wanted) for wanted in filters.companies):
-        listed = [_company(client, wanted.lower()) for wanted in dict.fromkeys(filters.companies)]
+        listed = [_company(client, wanted) for wanted in sorted({each.lower() for each in filters.companies})]
     elif filters.companies:
         listed = _named(_scan(client), filters.companies)
     else:

@@ -1,4 +1,4 @@
-"""Which connections an import brings in, at which addresses, and which it leaves alone, each with a reason. Pure."""
+"""Which connections an import brings in, at which addresses, and which it leaves alone and why. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from codat_iac.model import (
     UUID,
     DesiredConnection,
     LiveConnection,
+    OnExisting,
     PriorConnection,
     Slot,
     Status,
@@ -127,15 +128,20 @@ class _Known:
             return Skipped(live, problem)
         if pinned:
             return self._at(pinned, live)
-        waiting, free = self._open.get(_slot(live), ()), self._free[_slot(live)]
+        # One with `onExisting: create` asks for another connection than the one that somebody authorised.
+        waiting = [
+            each
+            for each in self._open.get(_slot(live), ())
+            if each.on_existing is not OnExisting.CREATE or live.status == Status.PENDING_AUTH
+        ]
         if not waiting:
             return Arrival(live, self._addresses[live.id])
-        if len(waiting) == len(free) == 1:
+        if len(waiting) == len(self._free[_slot(live)]) == 1:
             return self._at(waiting[0], live)
         there = rules.shortened([each.address for each in waiting])
         return Skipped(
             live,
-            f"may be what {there} declares and the state doesn't hold yet, and that isn't certain; name it there"
+            f"may be what {there} declares and the state doesn't hold yet, which isn't certain; name it there"
             " by `connectionId`",
         )
 
@@ -186,26 +192,26 @@ class _Known:
     @cached_property
     def _addresses(self) -> Mapping[str, str]:
         halves = self._halves()
-        there = [(prior.id, prior.desired.company_id, prior.address) for prior in self._recorded]
-        there += [(each.connection_id or "", each.company_id, each.address) for each in self._declared]
+        there = {each.connection_id: each for each in self._declared if each.connection_id}
+        there |= {prior.id: prior.desired for prior in self._recorded}
         return naming.addresses(
             self._found.companies,
             halves=halves,
             # A program of somebody's own may give one company several names, which no file can.
-            known={i: address for i, company_id, address in there if halves[company_id] == _half(address)},
-            taken={address for _, _, address in there},
+            known={i: d.address for i, d in there.items() if halves.get(d.company_id) == _half(d.address)},
+            taken={each.address for each in self._declared} | self._occupied,
         )
 
     def _halves(self) -> Mapping[str, str]:
         """Give the names that companies have: in the desired state, or else in the state."""
         named = {each.company_id: _half(each.address) for each in self._declared}
-        others = dict.fromkeys(named.values())
+        taken = set(named.values())
         for prior in sorted(self._recorded, key=lambda each: each.address):
             half = _half(prior.address)
-            if prior.desired.company_id not in named and half not in others:
+            if prior.desired.company_id not in named and half not in taken:
                 named[prior.desired.company_id] = half
-                others[half] = None
-        return defaultdict(str, named)
+                taken.add(half)
+        return named
 
 
 def _as_it_is(live: LiveConnection, address: str) -> DesiredConnection:

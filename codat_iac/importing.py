@@ -25,10 +25,10 @@ from pulumi.dynamic.dynamic import serialize_provider
 from codat_iac import desired, props
 from codat_iac.client import Client
 from codat_iac.desired import yaml_writer
-from codat_iac.desired.files import SUFFIXES, is_python
+from codat_iac.desired.page import Page, check_target, declared_at
 from codat_iac.discovery import Found
-from codat_iac.drafting import Arrival, Draft, Skipped, draft, exported
-from codat_iac.errors import CodatIacError, ConfigError
+from codat_iac.drafting import Draft, Skipped, draft, exported
+from codat_iac.errors import CodatIacError
 from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.planning import Planner
 from codat_iac.provider import ConnectionProvider
@@ -40,12 +40,12 @@ DEFAULT_FILE = "imported.yaml"
 """The name of the new file where the desired state is a folder."""
 
 TITLE = (
-    "Written by `codat-iac import`, yours from here on. Each name is half of an address, such as acme/ledger:",
+    "Written by `codat-iac import`, yours from here on. A name is half of an address, such as acme/ledger:",
     "keep it stable. The ids of the connections are in the stack's state.",
 )
 EXPORT_TITLE = (
-    "Written by `codat-iac export`. Each connection is named by its `connectionId`, so it fits without a state:",
-    "nothing is ever made. Take the ids out once a stack has it, and what is deleted in Codat is made again.",
+    "Written by `codat-iac export`. Each connection is named by its `connectionId`: no state is needed, and",
+    "none is ever made. Once a stack has them take the ids out, so that what is deleted can be made again.",
 )
 
 OWN_TYPES = frozenset({"pulumi:pulumi:Stack", "pulumi:providers:pulumi-python"})
@@ -92,19 +92,12 @@ def import_into(
     drafted = draft(found, declared, everything(before))
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     if drafted.undeclared:
-        _check_target(target, desired_path, overwrite=overwrite)
+        check_target(target, desired_path, overwrite=overwrite)
     confirm(drafted)
     if drafted.arrivals:
-        attempt = _Import(stack, client, settings, desired_path, _Page(target), drafted, before, declared)
+        attempt = _Import(stack, client, settings, desired_path, Page(target), drafted, before, declared)
         attempt.run(tell)
     return drafted
-
-
-def declared_at(path: Path) -> tuple[DesiredConnection, ...]:
-    """Load a desired state that need not be there yet."""
-    if not path.exists() or (path.is_dir() and not any(f.suffix.lower() in SUFFIXES for f in path.iterdir())):
-        return ()
-    return desired.load(path)
 
 
 def everything(state: Mapping[str, Any]) -> list[PriorConnection]:
@@ -120,63 +113,6 @@ def _resources(state: Mapping[str, Any]) -> list[dict[str, Any]]:
     return (state.get("deployment") or {}).get("resources") or []
 
 
-def _check_target(target: Path, desired_path: Path, *, overwrite: bool) -> None:
-    """Raise `ConfigError` where *target* can't be written, or the stack's program wouldn't read it."""
-    if desired_path.is_dir():
-        inside = target.parent.resolve() == desired_path.resolve() and not target.name.startswith(".")
-        fits = inside and target.suffix.lower() in SUFFIXES
-        remedy = "choose an --out *.yaml in that folder"
-    else:
-        fits = target.resolve() == desired_path.resolve()
-        remedy = "let it name a folder, in which each import has a file of its own"
-    if not fits:
-        raise ConfigError(
-            f"codat:desired names {desired_path}, so {target} would not be read, and the next `pulumi up` would"
-            f" unlink what it imported; {remedy}"
-        )
-    if is_python(str(target)):
-        raise ConfigError(f"{target} is Python, which an import can't write; let codat:desired name a folder")
-    if target.exists() and not overwrite:
-        raise ConfigError(
-            f"{target} exists already, and an import writes over nothing unless told to; {remedy}"
-        )
-
-
-class _Page:
-    """One desired-state file that is written whole, or put back as it was."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._before: bytes | None = None
-        self._written = False
-
-    def load(self) -> tuple[DesiredConnection, ...]:
-        """Give what it declares, nothing where it isn't there."""
-        return desired.load(self.path) if self.path.exists() else ()
-
-    def write(self, text: str) -> None:
-        """Write it at once: whoever reads meanwhile sees the old text or the new. Raises `ConfigError`."""
-        beside = self.path.with_name(f".{self.path.name}.new")
-        try:
-            if not self._written and self.path.exists():
-                self._before = self.path.read_bytes()
-            beside.write_text(text, "utf-8")
-            beside.replace(self.path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise ConfigError(
-                f"{self.path} can't be written ({error.strerror}); choose another --out"
-            ) from error
-        self._written = True
-
-    def put_back(self) -> None:
-        """Leave it as it was found."""
-        if self._written and self._before is None:
-            self.path.unlink(missing_ok=True)
-        elif self._before is not None:
-            self.path.write_bytes(self._before)
-
-
 @dataclass
 class _Import:
     """One attempt, and what it takes to undo it."""
@@ -185,7 +121,7 @@ class _Import:
     client: Client
     settings: Settings
     desired_path: Path
-    page: _Page
+    page: Page
     draft: Draft
     before: Mapping[str, Any]
     declared: Sequence[DesiredConnection]
@@ -279,7 +215,7 @@ class _Import:
         return changes | {problem.text for problem in plan.problems}
 
     def _undo(self, error: BaseException) -> None:
-        """Take out of the state what came in, and then put the file back. Raises `ImportFailed` if that fails.
+        """Take out of the state what came in, then put the file back. Raises `ImportFailed` if that fails.
 
         Without the file the next `pulumi up` would unlink what the state holds: never the other way round.
         """
@@ -287,8 +223,9 @@ class _Import:
             self._forget()
         except CodatIacError as second:
             raise ImportFailed(
-                f"{error or type(error).__name__}; and the state can't be put back ({second}). The desired state"
-                " names what was found by its ids: `pulumi up`, or the same import again, completes it"
+                f"{str(error) or type(error).__name__}; and the state can't be put back ({second}). The"
+                " desired state names what was found by its ids: `pulumi up`, or the same import again,"
+                " completes it"
             ) from error
         self.page.put_back()
 

@@ -25,12 +25,14 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._recorded: dict[str, dict[str, PriorConnection]] = defaultdict(dict)
+        self._read: set[str] = set()
         self._complete = False
         self._declared: set[str] = set()
         self._claims: dict[str, set[str]] = defaultdict(set)
         self._claimed_by: dict[str, str] = {}
         self._foreseen: set[str] = set()
-        self._expected: dict[str, DesiredConnection] = {}
+        self._expected: dict[Slot, set[str]] = defaultdict(set)
+        self._postponed: dict[Slot, dict[str, DesiredConnection]] = defaultdict(dict)
         self._failed: set[Slot] = set()
         self._missing: set[str] = set()
 
@@ -38,6 +40,7 @@ class Ledger:
         """The state holds *prior*."""
         with self._lock:
             self._recorded[prior.id][prior.address] = prior
+            self._read.add(prior.address)
 
     def read_all(self) -> None:
         """The state was read as a whole, so it holds nothing else; no hook of Pulumi's can know that."""
@@ -76,30 +79,32 @@ class Ledger:
     def expect(self, desired: DesiredConnection) -> None:
         """*desired* is declared and has nothing yet: one sibling more that is known."""
         with self._lock:
-            self._expected[desired.address] = desired
+            self._expected[desired.slot].add(desired.address)
 
     def foreseeable(self, desired: DesiredConnection) -> tuple[DesiredConnection, ...]:
-        """Give whose create can be foreseen, now that *desired* is expected.
+        """Give whose create can be foreseen, now that *desired* is expected: each is given once.
 
         Who will have what is certain once all siblings are known: the last one speaks for all.
         """
         with self._lock:
             if desired.connection_id:
                 return (desired,)
+            postponed = self._postponed[desired.slot]
+            postponed[desired.address] = desired
             if self._unknown(desired):
                 return ()
-            return tuple(
-                expected
-                for address, expected in self._expected.items()
-                if address in desired.siblings | {desired.address} and address not in self._claimed_by
-            )
+            theirs = [address for address in postponed if address in desired.siblings | {desired.address}]
+            ready = [postponed.pop(address) for address in theirs]
+            return tuple(each for each in ready if each.address not in self._claimed_by)
 
     def _unknown(self, desired: DesiredConnection) -> int:
         if self._complete:
             return 0
-        read = {address for at in self._recorded.values() for address in at}
-        return len(
-            desired.siblings - {desired.address} - read - self._expected.keys() - self._claimed_by.keys()
+        known = (self._read, self._expected[desired.slot], self._claimed_by)
+        return sum(
+            1
+            for address in desired.siblings - {desired.address}
+            if not any(address in each for each in known)
         )
 
     def claim(self, connection_id: str, address: str, *, foreseen: bool = False) -> None:

@@ -33,7 +33,7 @@ _LETTERS = str.maketrans(
         "'": "",
         "\u2019": "",
         "&": " and ",
-    }  # fmt: skip
+    }
 )
 """Letters that Unicode doesn't take apart, and signs that are no gaps between words."""
 
@@ -72,7 +72,7 @@ def slug(name: str) -> str:
 def _company_halves(
     companies: Iterable[Company], halves: Mapping[str, str], used: Collection[str]
 ) -> dict[str, str]:
-    """Name the companies: those that would get one name all get a longer one, so that none depends on luck."""
+    """Name the companies: those that would get one name all get a longer one, whichever came first."""
     waiting = {company.id: _candidates(company) for company in companies}
     named = {company_id: halves[company_id] for company_id in waiting.keys() & halves.keys()}
     taken = {*used, *halves.values()}

@@ -216,10 +216,12 @@ class Operations:
             return live
 
     def _adopt_or_post(self, desired: DesiredConnection) -> LiveConnection:
-        decision = self._decide(desired, self._company(desired))
-        if not self._moves(decision):
-            before = self._relist(desired)
-            decision = self._decide(desired, before)
+        moved = self._moved(desired)
+        if moved:
+            self._say(Notice.ADOPTED, desired.address, moved)
+            return moved
+        before = self._relist(desired)
+        decision = self._decide(desired, before)
         if isinstance(decision, Adopt):
             self._say(Notice.ADOPTED, desired.address, decision.connection)
             live = decision.connection
@@ -231,9 +233,13 @@ class Operations:
             self.snapshot.put(live)
         return live
 
-    def _moves(self, decision: Decision) -> bool:
-        """Say whether it takes over what the state holds already: that is certain without another look."""
-        return isinstance(decision, Adopt) and self.ledger.is_recorded(decision.connection.id)
+    def _moved(self, desired: DesiredConnection) -> LiveConnection | None:
+        """Find what the state holds at an address that is no longer declared: a rename needs no call."""
+        known = self.snapshot.known(desired.company_id)
+        match decide(desired, known, self.ledger.holdings(desired, (each.id for each in known))):
+            case Adopt(connection) if self.ledger.is_recorded(connection.id):
+                return connection
+        return None
 
     def _relist(self, desired: DesiredConnection) -> tuple[LiveConnection, ...]:
         try:
@@ -259,6 +265,8 @@ class Operations:
 
     def _reach(self, desired: DesiredConnection, live: LiveConnection) -> LiveConnection:
         """Bring what was just adopted to the desired status: only an unlink can be asked for."""
+        if rules.declared(desired.status, live).action is Action.UNLINK:
+            live = self._there(desired, self.snapshot.fresh(desired.company_id, live.id))
         cell = rules.declared(desired.status, live)
         if cell.action is Action.UNLINK:
             return self._unlink(live, desired.address, cell)
@@ -274,14 +282,18 @@ class Operations:
         Raises `Refused` where it has gone meanwhile.
         """
         with self.snapshot.locked(desired.company_id):
-            live = self.find(prior)
-            if rules.declared_again(prior, desired.status, live).action is Action.UNLINK:
-                live = self.snapshot.fresh(desired.company_id, prior.id)
-            if live is None:
-                raise Refused(f"{desired.address}: connection {prior.id} is gone meanwhile; run again")
+            found = self.find(prior)
+            if rules.declared_again(prior, desired.status, found).action is Action.UNLINK:
+                found = self.snapshot.fresh(desired.company_id, prior.id)
+            live = self._there(desired, found)
             self.ledger.claim(prior.id, desired.address)
             cell = rules.declared_again(prior, desired.status, live)
             return self._unlink(live, desired.address, cell) if cell.action is Action.UNLINK else live
+
+    def _there(self, desired: DesiredConnection, live: LiveConnection | None) -> LiveConnection:
+        if live is None:
+            raise Refused(f"{desired.address}: its connection is gone meanwhile; run again")
+        return live
 
     def remove(self, prior: PriorConnection) -> None:
         """Do what the policy asks of a connection that is recorded and no longer declared.

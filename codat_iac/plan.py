@@ -1,16 +1,18 @@
 """A plan is data: what an apply will do, what waits for a customer, what nobody here manages. Pure.
 
-`planning.py` computes it, `render/` shows it, `stack.py` carries it out.
+`planning.py` computes it, `render/` shows it, `applying.py` carries it out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from codat_iac.errors import UnsafePlan
 from codat_iac.rules import Notice, shortened
+from codat_iac.wire import safe_text
 
 FORMAT_VERSION = 1
 """Of the JSON form; see `schemas/plan.schema.json`."""
@@ -50,9 +52,6 @@ class ExitCode:
     REFUSED = 4
 
 
-Identity = tuple[str, str, str | None, str, bool, str | None]
-
-
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field that differs, in Codat's spelling; None where there is no value."""
@@ -66,9 +65,10 @@ class Field:
 class Change:
     """One thing that an apply will do.
 
-    `connection_id` is the one that it starts from (None for a new one); `removal` is what the old
-    connection comes to (`unlink`, `delete`, `forget`), for a replacement and a removal; `loses`: a
-    customer's authorisation is thrown away; `status` is the live one, `absent` where there is none.
+    `connection_id` is the one that it starts from (None for a new one), and `status` its live one, `absent`
+    where there is none; `moved_from`: the address at which what it takes over is recorded. `removal` is what
+    the old connection comes to (`unlink`, `delete`, `forget`), for a replacement and a removal; `loses`: a
+    customer's authorisation is thrown away.
     """
 
     address: str
@@ -82,11 +82,6 @@ class Change:
     removal: str | None = None
     fields: tuple[Field, ...] = ()
     loses: bool = False
-
-    @property
-    def identity(self) -> Identity:
-        """What must still hold when a saved plan is applied."""
-        return self.address, self.step, self.connection_id, self.status, self.loses, self.removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +153,8 @@ class Plan:
 
     @property
     def losses(self) -> int:
-        """How many customers' authorisations an apply would throw away."""
-        return sum(change.loses for change in self.changes)
+        """How many customers' authorisations an apply would throw away; one id may stand at two addresses."""
+        return len({change.connection_id for change in self.changes if change.loses})
 
     @property
     def counts(self) -> Counter[Step]:
@@ -205,10 +200,10 @@ class Link:
 def still_holds(saved: Plan, now: Plan) -> None:
     """Refuse a saved plan whose changes are no longer what an apply would do; the rest may have moved.
 
-    Raises `UnsafePlan`, naming what moved.
+    Who brought a change about may be another by now. Raises `UnsafePlan`, naming what moved.
     """
-    before = {change.address: change.identity for change in saved.changes}
-    after = {change.address: change.identity for change in now.changes}
+    before = {change.address: change for change in saved.changes}
+    after = {change.address: change for change in now.changes}
     moved = [
         _moved(address, before.get(address), after.get(address)) for address in sorted({*before, *after})
     ]
@@ -217,15 +212,42 @@ def still_holds(saved: Plan, now: Plan) -> None:
         raise UnsafePlan(f"the saved plan no longer holds: {shortened(said)}; make a new one")
 
 
-def _moved(address: str, before: Identity | None, after: Identity | None) -> str:
-    if before == after:
-        return ""
+_IDENTITY: Mapping[str, str] = {
+    "step": "what is done",
+    "connection_id": "its connection",
+    "status": "its status",
+    "company_id": "its company",
+    "platform_key": "its platform",
+    "moved_from": "where it is recorded",
+    "removal": "what becomes of the old one",
+    "loses": "whether an authorisation is lost",
+    "fields": "what differs",
+}
+"""What must still hold of a change, in words; what says most comes first."""
+
+
+def _moved(address: str, before: Change | None, after: Change | None) -> str:
     if before is None:
         return f"{address} is new in it"
     if after is None:
         return f"{address} needs nothing any more"
-    was, now = next((w, n) for w, n in zip(before, after, strict=True) if w != n)
-    return f"{address} was {was} and is {now}"
+    for name, words in _IDENTITY.items():
+        was, now = getattr(before, name), getattr(after, name)
+        if was != now:
+            return f"{address}: {words} was {_shown(was)} and is {_shown(now)}"
+    return ""
+
+
+def _shown(value: str | bool | tuple[Field, ...] | None) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return safe_text(value)
+        case _:
+            return ", ".join(f"{f.name} {_shown(f.before)} to {_shown(f.after)}" for f in value) or "nothing"
 
 
 def summary(plan: Plan) -> str:
@@ -251,10 +273,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def cause(*, you: bool, they: bool) -> Cause:
-    """Name who brought a change about; somebody did."""
-    if you and they:
-        return Cause.BOTH
-    return Cause.THEY if they else Cause.YOU
+    """Name who brought a change about; somebody did, and what isn't yours is theirs."""
+    if not you:
+        return Cause.THEY
+    return Cause.BOTH if they else Cause.YOU
 
 
 WAITS = frozenset({Notice.WAITING, Notice.DEAUTHORIZED, Notice.UNLINKED})

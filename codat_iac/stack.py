@@ -124,7 +124,7 @@ def _run(
 
 
 def _last_words(errors: str, output: str) -> str:
-    """Give what `pulumi` says is wrong: its lines of errors, wherever it prints them, or else all of stderr."""
+    """Give what `pulumi` says is wrong: its errors, wherever it prints them, or else all of stderr."""
     lines = [line.strip() for line in (*errors.splitlines(), *output.splitlines()) if line.strip()]
     wrong = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return " ".join(dict.fromkeys(wrong)) or " ".join(errors.split())

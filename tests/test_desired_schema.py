@@ -99,7 +99,7 @@ def test_everything_in_the_schema_explains_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "example", sorted((CHECKOUT / "examples/yaml").glob("*.yaml")), ids=lambda one: one.name
+    "example", sorted((CHECKOUT / "examples/yaml").glob("[a-z]*.yaml")), ids=lambda one: one.name
 )
 def test_every_yaml_example_names_the_schema_and_obeys_it(example: Path) -> None:
     """A stock validator agrees with the loader, and the editor finds the schema from the first line."""

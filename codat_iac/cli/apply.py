@@ -17,6 +17,7 @@ from codat_iac.cli.plans import COMPANY, DETAILED, exit_code, told_as
 from codat_iac.cli.session import Session, located, put, shown_as, terminal
 from codat_iac.errors import ConfigError
 from codat_iac.plan import ExitCode, Plan, still_holds
+from codat_iac.stack import StackError
 
 if TYPE_CHECKING:
     from codat_iac.applying import Outcome
@@ -78,10 +79,16 @@ def apply_command(  # noqa: PLR0913  each is an option
         from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
 
         with _progress(len(plan.changes)) as report:
-            outcomes = apply(session.stack, planner, plan, desired, report, max_losses=allow_losing)
-    put(_outcomes(outcomes, output), out)
-    left = [outcome for outcome in outcomes if outcome.text or outcome.result != "done"]
-    return ExitCode.ERROR if left else ExitCode.IN_SYNC
+            applied = apply(
+                session.stack, planner, plan, desired, session.recorded, report, max_losses=allow_losing
+            )
+    put(_outcomes(applied.outcomes, output), out)
+    if applied.interrupted:
+        raise click.Abort
+    if applied.error:
+        raise StackError(applied.error)
+    done = all(outcome.result == "done" for outcome in applied.outcomes)
+    return ExitCode.IN_SYNC if done else ExitCode.ERROR
 
 
 def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bool) -> int:

@@ -22,7 +22,8 @@ SUFFIXES = (".yaml", ".yml", ".py")
 def desired_files(path: str) -> list[str]:
     """The file itself, or the desired-state files of the folder, by name.
 
-    Hidden files are none, and neither are `_*.py`: those are helpers for the others to import.
+    Hidden files are none, and neither are `_*.py` (helpers for the others to import) and Pulumi's own
+    `Pulumi*.yaml`, so that a project's folder may hold its desired state too.
     A folder in the folder is not looked into.
     """
     if not path:
@@ -66,7 +67,7 @@ def is_python(path: str) -> bool:
 
 
 def _is_desired(name: str) -> bool:
-    if name.startswith(".") or (name.startswith("_") and is_python(name)):
+    if name.startswith((".", "Pulumi.")) or (name.startswith("_") and is_python(name)):
         return False
     return name.lower().endswith(SUFFIXES)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import yaml
 
@@ -18,7 +19,7 @@ LONGEST_NAME = 100
 """Characters of a company's name that its comment shows."""
 
 _TEXT = "tag:yaml.org,2002:str"
-_RESOLVER = yaml.resolver.Resolver()
+_RESOLVER: Any = yaml.resolver.Resolver()
 _LIKE_A_NUMBER = re.compile(r"[0-9][0-9a-fox._e-]*")
 """What one reader or another of YAML takes for a number, such as 0o17 and 12e03."""
 
@@ -31,10 +32,10 @@ def dump(
 ) -> str:
     """Write *connections* as a desired-state file, sorted by address; only what isn't the default.
 
-    *names* are the companies' real names, by company id, each for a comment; *title* are the lines of a
-    comment at the top. A company has one half of an address, as the format wants it.
+    *names* are the companies' real names, by company id, each for a comment; *title* are our own lines for
+    a comment at the top. A company has one half of an address, as the format wants it.
     """
-    lines = [*(f"# {_comment(line)}" for line in title), "version: 1"]
+    lines = [*(f"# {line}" for line in title), "version: 1"]
     company = None
     for connection in sorted(connections, key=lambda each: each.address.split("/")):
         half, _, name = connection.address.partition("/")

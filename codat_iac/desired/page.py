@@ -1,0 +1,74 @@
+"""The file that an import writes: one that the stack's program reads, and nobody else's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codat_iac.desired import load
+from codat_iac.desired.files import SUFFIXES, is_python
+from codat_iac.errors import ConfigError
+from codat_iac.model import DesiredConnection
+
+
+def declared_at(path: Path) -> tuple[DesiredConnection, ...]:
+    """Load a desired state that need not be there yet."""
+    if not path.exists() or (path.is_dir() and not any(f.suffix.lower() in SUFFIXES for f in path.iterdir())):
+        return ()
+    return load(path)
+
+
+def check_target(target: Path, desired_path: Path, *, overwrite: bool) -> None:
+    """Raise `ConfigError` where *target* can't be written, or the stack's program wouldn't read it."""
+    if desired_path.is_dir():
+        inside = target.parent.resolve() == desired_path.resolve() and not target.name.startswith(".")
+        fits = inside and target.suffix.lower() in SUFFIXES
+        remedy = "choose an --out *.yaml in that folder"
+    else:
+        fits = target.resolve() == desired_path.resolve()
+        remedy = "let it name a folder, in which each import has a file of its own"
+    if not fits:
+        raise ConfigError(
+            f"codat:desired names {desired_path}, so {target} would not be read, and the next `pulumi up`"
+            f" would unlink what it imported; {remedy}"
+        )
+    if is_python(str(target)):
+        raise ConfigError(f"{target} is Python, which an import can't write; let codat:desired name a folder")
+    if target.exists() and not overwrite:
+        raise ConfigError(
+            f"{target} exists already, and an import writes over nothing unless told to; {remedy}"
+        )
+
+
+class Page:
+    """One desired-state file that is written whole, or put back as it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._before: bytes | None = None
+        self._written = False
+
+    def load(self) -> tuple[DesiredConnection, ...]:
+        """Give what it declares, nothing where it isn't there."""
+        return load(self.path) if self.path.exists() else ()
+
+    def write(self, text: str) -> None:
+        """Write it at once: whoever reads meanwhile sees the old text or the new. Raises `ConfigError`."""
+        beside = self.path.with_name(f".{self.path.name}.new")
+        try:
+            if not self._written and self.path.exists():
+                self._before = self.path.read_bytes()
+            beside.write_text(text, "utf-8")
+            beside.replace(self.path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise ConfigError(
+                f"{self.path} can't be written ({error.strerror}); choose another --out"
+            ) from error
+        self._written = True
+
+    def put_back(self) -> None:
+        """Leave it as it was found."""
+        if self._written and self._before is None:
+            self.path.unlink(missing_ok=True)
+        elif self._before is not None:
+            self.path.write_bytes(self._before)

@@ -1,0 +1,88 @@
+"""Lines for a terminal: aligned columns, hanging indents, and colour where it is wished for."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+
+WIDEST = 44
+"""A column isn't padded beyond this: one long name must not push away all others."""
+
+_NARROWEST = 30
+"""With less room than this beside the columns, a wrapped text goes below them."""
+
+_HANGING = 8
+_HARD_SPACE = "\xa0"
+
+Paint = Callable[[str, str], str]
+"""Gives a text the style of that name (`bold red`), or leaves it as it is."""
+
+
+def paint(color: bool) -> Paint:
+    """Choose how styles are shown: as a terminal's colours, or not at all."""
+    if not color:
+        return lambda text, _: text
+    # Slow to import, and most output is piped.
+    from rich.color import ColorSystem  # noqa: PLC0415
+    from rich.style import Style  # noqa: PLC0415
+
+    return lambda text, style: Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+
+
+def width_of(text: str) -> int:
+    """Say how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415  only a foreign name needs it
+
+    return cell_len(text)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align rows of equally many cells, two spaces between them; an overlong cell pushes its own row."""
+    widths = [min(WIDEST, max(map(width_of, column))) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def beside(rows: Sequence[tuple[Sequence[str], str]], width: int | None, indent: str = "  ") -> list[str]:
+    """Set a text beside each row of aligned cells, wrapped below itself where *width* is given."""
+    return [
+        hanging(f"{indent}{head}  ", text, width)
+        for head, (_, text) in zip(_padded([cells for cells, _ in rows]), rows, strict=True)
+    ]
+
+
+def _padded(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    aligned = columns(rows)
+    widest = max(map(width_of, aligned), default=0)
+    return (line + " " * (widest - width_of(line)) for line in aligned)
+
+
+def hanging(head: str, text: str, width: int | None) -> str:
+    """Set a text beside a head, wrapped below itself where *width* is given and it doesn't fit."""
+    taken = width_of(head)
+    if width is None or not text or taken + width_of(text) <= width:
+        return (head + text).rstrip()
+    indent = taken if width - taken >= _NARROWEST else _HANGING
+    lines = textwrap.wrap(
+        text,
+        max(width - indent, _NARROWEST),
+        initial_indent=_HARD_SPACE * max(taken - indent, 0),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return f"\n{' ' * indent}".join([head + lines[0].lstrip(_HARD_SPACE), *lines[1:]])
+
+
+def shortened(text: str) -> str:
+    """Cut a text to the widest column, between whole characters."""
+    if width_of(text) <= WIDEST:
+        return text
+    from rich.cells import set_cell_size  # noqa: PLC0415  only a long name needs it
+
+    return set_cell_size(text, WIDEST - 1).rstrip() + "…"

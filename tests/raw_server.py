@@ -1,0 +1,140 @@
+"""A bare socket that answers with whatever a test gives: what no well-behaved server would send."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Answer = bytes | Callable[[socket.socket], None]
+"""The bytes to send, or what to do with the connection instead."""
+
+
+@dataclass
+class RawServer:
+    """What it was asked, where it is, and the file of the authority that vouches for it, itself."""
+
+    url: str
+    authority: Path
+    requests: list[str] = field(default_factory=list)
+    connections: int = 0
+
+    @property
+    def lines(self) -> list[str]:
+        """The first line of each request, without the version of HTTP."""
+        return [request.partition(" HTTP/")[0] for request in self.requests]
+
+
+def http(body: bytes | str | Mapping[str, Any] | None = b"", status: int = 200, **headers: str) -> bytes:
+    """An answer, of JSON and the last on its connection unless `headers` say otherwise, with `_` for `-`."""
+    whole = (
+        body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+    )
+    usual = {"Content_Type": "application/json", "Content_Length": str(len(whole)), "Connection": "close"}
+    lines = usual | headers
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items() if value)
+    return f"HTTP/1.1 {status} Words\r\n{head}\r\n".encode("latin-1") + whole
+
+
+def page(*rows: Mapping[str, Any], total: int | None = None, follow: str | None = None) -> dict[str, Any]:
+    """A page of Codat's."""
+    links = {"next": {"href": follow}} if follow is not None else {}
+    return {
+        "results": list(rows),
+        "pageNumber": 1,
+        "pageSize": 100,
+        "totalResults": len(rows) if total is None else total,
+        "_links": links,
+    }
+
+
+@contextmanager
+def answering(*answers: Answer, tls: Path | None = None, keep_alive: bool = False) -> Iterator[RawServer]:
+    """Serve on loopback: each request gets the next answer, the last one for ever.
+
+    `tls`: speak TLS, with a certificate made in this folder. `keep_alive`: more than one request for
+    each connection.
+    """
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        scheme = "http" if tls is None else "https"
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        server = RawServer(url, Path() if tls is None else tls / "certificate.pem")
+        context = None if tls is None else _context(tls)
+        threads: list[threading.Thread] = []
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                server.connections += 1
+                threads.append(threading.Thread(target=talk, args=(connection,), daemon=True))
+                threads[-1].start()
+
+        def talk(connection: socket.socket) -> None:
+            with contextlib.suppress(OSError), _wrapped(connection, context) as spoken:
+                while request := _request(spoken):
+                    answer = answers[min(len(server.requests), len(answers) - 1)]
+                    server.requests.append(request)
+                    if callable(answer):
+                        answer(spoken)
+                    else:
+                        spoken.sendall(answer)
+                    if not keep_alive:
+                        return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for each in threads:
+                each.join(0 if keep_alive else 5)
+
+
+def _context(folder: Path) -> ssl.SSLContext:
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=tests"
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*made.split(), *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _wrapped(connection: socket.socket, context: ssl.SSLContext | None) -> socket.socket:
+    if context is None:
+        return connection
+    try:
+        return context.wrap_socket(connection, server_side=True)
+    except OSError:
+        connection.close()
+        raise
+
+
+def _request(connection: socket.socket) -> str:
+    """One request, or nothing where the client has left; what begins unlike HTTP is taken as it is."""
+    received = b""
+    while b"\r\n\r\n" not in received and (not received or received[:1].isalpha()):
+        chunk = connection.recv(65536)
+        if not chunk:
+            return ""
+        received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65536)
+    return (head + b"\r\n\r\n" + body).decode("latin-1")

@@ -1,0 +1,191 @@
+"""Property bags into our words and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codat_iac import props
+from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
+from tests.builders import COMPANY, a_desired, a_live, a_prior, an_id
+
+PLAIN: dict[str, Any] = {"address": "acme/ledger", "companyId": COMPANY, "platformKey": "gbol"}
+
+NAMES = [*PLAIN, "connectionId", "status", "onRemoval", "onExisting", "siblings"]
+
+halves = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
+addresses = st.builds("{}/{}".format, halves, halves)
+
+
+@st.composite
+def any_desired(draw: st.DrawFn) -> DesiredConnection:
+    """Anything that can be declared, as it is after parsing: an address is one of its own siblings."""
+    address = draw(addresses)
+    return DesiredConnection(
+        address=address,
+        company_id=str(draw(st.uuids())),
+        platform_key=draw(st.from_regex(r"[a-z]{4}", fullmatch=True)),
+        status=draw(st.sampled_from(props.DESIRABLE)),
+        on_removal=draw(st.sampled_from(OnRemoval)),
+        on_existing=draw(st.sampled_from(OnExisting)),
+        connection_id=draw(st.none() | st.uuids().map(str)),
+        siblings=draw(st.frozensets(addresses, max_size=3)) | {address},
+    )
+
+
+@given(desired=any_desired())
+def test_what_is_declared_survives_the_way_through_pulumi(desired: DesiredConnection) -> None:
+    """Inputs are valid, are JSON, and read back they are the same."""
+    bag = json.loads(json.dumps(props.inputs(desired)))
+
+    assert props.failures(bag) == {}
+    assert props.desired(bag) == desired
+    assert props.inputs(props.desired(bag)) == bag
+
+
+@given(desired=any_desired(), status=st.sampled_from([*Status, "Migrating"]))
+def test_what_is_recorded_can_be_read_again(desired: DesiredConnection, status: str) -> None:
+    """Outputs hold the desired of then and the live status apart, and are recorded the same again."""
+    bag = json.loads(json.dumps(props.outputs(desired, a_live(status=status))))
+
+    prior = props.prior(an_id(1), bag)
+
+    assert (prior.id, prior.desired, prior.status) == (an_id(1), desired, status)
+    assert props.outputs(prior.desired, a_live(status=status)) == bag
+
+
+@given(desired=any_desired(), status=st.sampled_from([*Status, "absent"]), refused=st.booleans())
+def test_what_was_read_from_the_state_can_be_handed_over(
+    desired: DesiredConnection, status: str, refused: bool
+) -> None:
+    """A process that planned tells the one that acts: nothing that counts is lost on the way."""
+    prior = PriorConnection(an_id(1), desired, status, refused)
+
+    assert props.prior(prior.id, json.loads(json.dumps(props.recorded(prior)))) == prior
+
+
+def test_an_absent_connection_is_recorded_as_absent() -> None:
+    """What a read didn't find stays recorded, and says so."""
+    bag = props.outputs(a_desired(), None)
+
+    assert bag["status"] == "absent"
+    assert props.prior(an_id(1), bag).desired == a_desired(siblings=frozenset({"acme/ledger"}))
+
+
+def test_no_link_is_recorded() -> None:
+    """Whoever has the link can authorise, so neither it nor its one-time password is an output."""
+    live = a_live(status="PendingAuth", link_url="https://link.codat.io/start?otp=123456")
+
+    shown = json.dumps(props.outputs(a_desired(), live)).lower()
+
+    assert "otp" not in shown
+    assert "123456" not in shown
+    assert "link.codat.io" not in shown
+
+
+def test_the_outputs_are_these_and_no_others() -> None:
+    """What is recorded is a contract with every state file."""
+    live = a_live(1, "PendingAuth", platform_name="Xero", source_type="Accounting")
+
+    assert props.outputs(a_desired(), live) == {
+        "address": "acme/ledger",
+        "companyId": COMPANY,
+        "platformKey": "gbol",
+        "status": "PendingAuth",
+        "desiredStatus": "Linked",
+        "onRemoval": "unlink",
+        "onExisting": "refuse",
+        "platformName": "Xero",
+        "sourceType": "Accounting",
+        "created": "2026-11-24T00:01:00Z",
+    }
+
+
+def test_an_unlink_that_codat_refused_is_recorded() -> None:
+    """After our own write, what still asks for an unlink is what Codat refused; a read changes that not."""
+    desired, deauthorized = a_desired(status=Status.UNLINKED), a_live(status="Deauthorized")
+
+    written = props.outputs(desired, deauthorized)
+    only_read = props.outputs(desired, deauthorized, written=False)
+
+    assert props.prior(an_id(1), written).unlink_refused
+    assert not props.prior(an_id(1), only_read).unlink_refused
+    assert "unlinkRefused" not in props.outputs(desired, a_live())
+    assert "unlinkRefused" not in props.outputs(a_desired(), deauthorized)
+
+
+def test_a_state_that_knows_less_is_read() -> None:
+    """What an older version didn't record has its default."""
+    assert props.prior(an_id(1), dict(PLAIN)) == a_prior(
+        1, a_desired(siblings=frozenset({"acme/ledger"})), status=""
+    )
+
+
+def test_ids_are_in_small_letters() -> None:
+    """Codat takes either case and answers in small letters; an id in capitals must not look absent."""
+    shouted = {**PLAIN, "companyId": COMPANY.upper(), "connectionId": an_id(10).upper()}
+
+    assert props.desired(shouted).company_id == COMPANY
+    assert props.desired(shouted).connection_id == an_id(10)
+    assert props.prior(an_id(10).upper(), shouted).id == an_id(10)
+
+
+# What is wrong.
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({}, {}),
+        ({"address": "ledger"}, {"address": "'ledger' is not an address such as acme/ledger"}),
+        ({"address": "acme/led*"}, {"address": "'acme/led*' is not an address such as acme/ledger"}),
+        ({"companyId": "acme"}, {"companyId": "'acme' is not the id of a company (a UUID)"}),
+        (
+            {"platformKey": "xero-au"},
+            {"platformKey": "'xero-au' is not a platform key (four lower-case letters, such as gbol)"},
+        ),
+        (
+            {"platformKey": 4.0},
+            {"platformKey": "4.0 is not a platform key (four lower-case letters, such as gbol)"},
+        ),
+        ({"connectionId": "1"}, {"connectionId": "'1' is not the id of a connection (a UUID)"}),
+        ({"status": "PendingAuth"}, {"status": "'PendingAuth' is not Linked or Unlinked"}),
+        ({"status": ["Linked"]}, {"status": "['Linked'] is not Linked or Unlinked"}),
+        ({"onRemoval": "drop"}, {"onRemoval": "'drop' is not unlink or delete or retain"}),
+        ({"onExisting": True}, {"onExisting": "True is not refuse or adopt or create"}),
+        ({"siblings": "acme/b"}, {"siblings": "'acme/b' is not a list of addresses"}),
+        ({"siblings": ["acme/b", None]}, {"siblings": "['acme/b', None] is not a list of addresses"}),
+        ({"siblings": ["b"]}, {"siblings": "['b'] is not a list of addresses"}),
+        ({"siblings": [["acme/b"]]}, {"siblings": "[['acme/b']] is not a list of addresses"}),
+        ({"siblings": ["acme/b"]}, {}),
+    ],
+    ids=str,
+)
+def test_each_wrong_input_is_named(change: dict[str, Any], wrong: dict[str, str]) -> None:
+    """Pulumi shows each reason at its property, and nothing is called."""
+    assert props.failures({**PLAIN, **change}) == wrong
+
+
+def test_all_wrong_inputs_are_named_at_once() -> None:
+    """Nobody has to run five times for five mistakes."""
+    assert props.failures({"status": "on"}).keys() == {"address", "companyId", "platformKey", "status"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_known_yet_is_not_wrong(name: str) -> None:
+    """In a preview, another resource's output is None."""
+    assert props.failures({**PLAIN, name: None}) == {}
+
+
+anything = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=3)
+
+
+@given(bag=st.dictionaries(st.sampled_from(NAMES), anything))
+def test_no_input_makes_it_stumble(bag: dict[str, Any]) -> None:
+    """Whatever a program passes is either read or named as wrong."""
+    if not props.failures(bag) and None not in bag.values():
+        props.desired(bag)

@@ -1,0 +1,403 @@
+"""Imports into a real stack: what is found is managed afterwards, and nothing else has happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codat_iac import discovery, importing
+from codat_iac.client import Client
+from codat_iac.discovery import Filters
+from codat_iac.drafting import Draft
+from codat_iac.emulator import Emulator
+from codat_iac.errors import ConfigError
+from codat_iac.importing import ImportFailed
+from codat_iac.planning import Planner
+from codat_iac.stack import Stack, recorded
+from tests.builders import connected
+from tests.project import Project, connections
+
+pytestmark = pytest.mark.engine
+
+UP_TO_DATE = "--expect-no-changes"
+
+
+class Importer:
+    """Imports into the stack of a project, as the command line does."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.stack = Stack.open(project.folder)
+        self.settings = self.stack.settings()
+        self.client = Client(self.settings.api_key, self.settings.base_url)
+
+    def run(self, tell: Callable[[str], None] = lambda _: None, **rest: Any) -> Draft:
+        """Import everything; *tell* hears each step before it is done."""
+        found = discovery.find(self.client, rest.pop("filters", Filters()))
+        return importing.import_into(
+            self.stack, self.client, self.settings, found, self.stack.desired_path(), tell=tell, **rest
+        )
+
+    def export(self) -> str:
+        """Write everything as a desired state, with what the stack knows."""
+        found = discovery.find(self.client, Filters())
+        declared = importing.declared_at(self.stack.desired_path())
+        return importing.export(found, declared, self.stack.export())[0]
+
+    def changes(self) -> list[str]:
+        """What a plan of the project would do."""
+        prior = {each.address: each for each in recorded(self.stack.export()).values()}
+        plan = Planner(self.client, self.settings, prior).plan(
+            importing.declared_at(self.stack.desired_path())
+        )
+        return [f"{change.step} {change.address}" for change in plan.changes] + [
+            p.text for p in plan.problems
+        ]
+
+
+@pytest.fixture
+def importer(project: Project, monkeypatch: pytest.MonkeyPatch) -> Importer:
+    """Imports into a stack that is empty yet."""
+    for name, value in project.environment.items():
+        monkeypatch.setenv(name, value)
+    return Importer(project)
+
+
+def resources(project: Project) -> list[dict[str, Any]]:
+    """All that the state holds, Pulumi's own things too."""
+    exported = json.loads(project.pulumi("stack", "export").shown)
+    return list(exported["deployment"].get("resources") or [])
+
+
+def at_step(step: str, act: Callable[[], object]) -> Callable[[str], None]:
+    """Do something right before a step."""
+    return lambda told: act() if told.startswith(step) else None
+
+
+def written(project: Project) -> str:
+    """The desired state as it stands."""
+    return (project.folder / "connections.yaml").read_text("utf-8")
+
+
+def test_a_mixed_tenant_is_managed_after_an_import(importer: Importer, emulator: Emulator) -> None:
+    """Whatever is in it: the preview is empty, nothing was written to Codat, and again there is nothing to do."""
+    project = importer.project
+    names = ["Acme & Sons", "Acme & Sons", "", "🍕", "x" * 200, "no", "# %TAG: {"]
+    companies = [str(emulator.add_company(name or " ")["id"]) for name in names]
+    statuses = ["PendingAuth", "Linked", "Deauthorized", "Unlinked", "Something new"]
+    for company in companies[:2]:
+        for status in statuses:
+            connected(emulator, company, "suuo", status)
+    for company in companies:
+        connected(emulator, company, "gbol")
+
+    done = importer.run()
+
+    assert len(done.arrivals) == len(project.recorded()) == 17
+    assert done.skipped == ()
+    assert set(project.recorded().values()) == {each.live.id for each in done.arrivals}
+    assert "connectionId" not in written(project)
+    assert importer.changes() == []
+    preview = project.preview(UP_TO_DATE)
+    assert preview.code == 0, preview.shown
+    assert "18 unchanged" in preview.shown
+
+    before, text = resources(project), written(project)
+    again = importer.run(confirm=lambda draft: None if draft.arrivals == () else pytest.fail("again?"))
+    assert {each.held for each in again.skipped} == {True}
+    assert (resources(project), written(project)) == (before, text)
+
+    (project.folder / "connections.yaml").write_text(importer.export(), "utf-8")
+    assert importer.changes() == []
+    assert project.preview(UP_TO_DATE).code == 0
+    assert project.writes() == []
+
+
+def test_an_import_fits_around_what_is_there(importer: Importer, acme: str, emulator: Emulator) -> None:
+    """An id that another address holds is left there, names are kept, and what the file declares comes in there."""
+    project = importer.project
+    folder = project.folder / "desired"
+    folder.mkdir()
+    project.pulumi("config", "set", "codat:desired", "desired")
+    mine = folder / "mine.yaml"
+    mine.write_text(
+        "version: 1\n" + connections(acme, "ledger: {platformKey: gbol}", "xero-2: {platformKey: qhyg}")
+    )
+    project.settle()
+    ids = project.recorded()
+    kept = resources(project)
+    more = [connected(emulator, acme, "gbol"), connected(emulator, acme, "gbol", "PendingAuth")]
+    pinned = connected(emulator, acme, "suuo", "Unlinked")
+    text = connections(acme, "ledger: {platformKey: gbol}", "xero-2: {platformKey: qhyg}")
+    mine.write_text(
+        f"version: 1\n{text}      bank: {{platformKey: suuo, connectionId: {pinned}, onRemoval: retain, status: Unlinked}}\n"
+    )
+
+    done = importer.run()
+
+    assert sorted((each.address, each.held) for each in done.skipped) == [
+        ("acme/ledger", True),
+        ("acme/xero-2", True),
+    ]
+    new = {"acme/bank": pinned, "acme/xero": more[0], "acme/xero-3": more[1]}
+    assert project.recorded() == ids | new
+    assert [each for each in resources(project) if each["urn"].split("::")[-1] not in new] == kept
+    assert (
+        (folder / "imported.yaml")
+        .read_text()
+        .endswith(
+            f"  acme: # Acme\n    id: {acme}\n    connections:\n"
+            "      xero: { platformKey: gbol }\n      xero-3: { platformKey: gbol }\n"
+        )
+    )
+    assert project.preview(UP_TO_DATE).code == 0
+    assert project.writes() == []
+
+
+def test_a_file_is_written_over_only_when_told_to(importer: Importer, acme: str, emulator: Emulator) -> None:
+    """And then it says what it said before, too."""
+    project = importer.project
+    project.declare(connections(acme, "ledger: {platformKey: gbol, onRemoval: retain} # mine"))
+    project.settle()
+    connected(emulator, acme, "suuo")
+    text = written(project)
+
+    with pytest.raises(ConfigError, match=r"connections\.yaml exists already"):
+        importer.run()
+    assert written(project) == text
+    importer.run(overwrite=True)
+
+    assert "      ledger: { platformKey: gbol, onRemoval: retain }\n" in written(project)
+    assert set(project.recorded()) == {"acme/ledger", "acme/plaid"}
+    assert importer.changes() == []
+    assert project.preview(UP_TO_DATE).code == 0
+
+
+def test_changes_that_waited_before_are_no_reason_to_fail(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """What the user has yet to apply, and what drifted, is as it was; the import adds nothing to it."""
+    project = importer.project
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+    project.settle()
+    emulator.delete_connection(project.recorded()["acme/ledger"])
+    project.declare(connections(acme, "ledger: {platformKey: gbol}", "shop: {platformKey: fztf}"))
+    bank = connected(emulator, acme, "suuo")
+    changes = importer.changes()
+
+    importer.run(overwrite=True)
+
+    assert changes == importer.changes() == ["replace acme/ledger", "create acme/shop"]
+    assert project.recorded()["acme/plaid"] == bank
+
+
+def test_an_import_that_is_not_confirmed_does_nothing(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """What `confirm` raises ends it."""
+    connected(emulator, acme)
+
+    def no(draft: Draft) -> None:
+        assert [each.address for each in draft.arrivals] == ["acme/xero"]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        importer.run(confirm=no)
+
+    assert not (importer.project.folder / "connections.yaml").exists()
+    assert resources(importer.project) == []
+
+
+# When it fails.
+
+
+def a_tenant(emulator: Emulator, count: int = 4) -> dict[str, str]:
+    """The connection ids of some companies, by the addresses that they will get."""
+    found = {}
+    for number in range(count):
+        company = str(emulator.add_company(f"Company {number}")["id"])
+        found[f"company-{number}/xero"] = connected(emulator, company)
+    return found
+
+
+def test_a_plan_that_is_not_empty_undoes_the_import(importer: Importer, emulator: Emulator) -> None:
+    """One that somebody deleted meanwhile would be made again: all is as it was, and the reason is said."""
+    tenant = a_tenant(emulator)
+    gone = tenant["company-1/xero"]
+
+    with pytest.raises(
+        ImportFailed, match="nothing was imported: the plan afterwards would not be empty: company-1"
+    ):
+        importer.run(at_step("proving", lambda: emulator.delete_connection(gone)))
+
+    assert resources(importer.project) == []
+    assert list(importer.project.folder.glob("*.yaml")) == []
+    assert importer.project.writes() == []
+    assert len(importer.run().arrivals) == 3
+    assert importer.changes() == []
+
+
+def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, emulator: Emulator) -> None:
+    """Pulumi records what it can; what somebody else recorded meanwhile stays, at whatever address."""
+    project = importer.project
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+    project.settle()
+    tenant = a_tenant(emulator)
+    mine = written(project)
+
+    def somebody_else() -> None:
+        # Another run declares one of the addresses first, and gets a connection of its own.
+        program = project.folder / "connections.yaml"
+        text, other = program.read_text(), emulator.add_company("Other")["id"]
+        other_text = connections(str(other), "xero: {platformKey: suuo}").replace("acme", "company-2")
+        program.write_text(
+            "version: 1\n" + connections(acme, "ledger: {platformKey: gbol}") + other_text.partition("\n")[2]
+        )
+        assert project.up().code == 0
+        program.write_text(text)
+
+    with pytest.raises(
+        ImportFailed, match=r"`pulumi import --file.* failed: .*company-2/xero' already exists"
+    ):
+        importer.run(at_step("importing", somebody_else), overwrite=True)
+
+    assert set(project.recorded()) == {"acme/ledger", "company-2/xero"}
+    assert project.recorded()["company-2/xero"] != tenant["company-2/xero"]
+    assert written(project) == mine
+
+
+def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """Pulumi takes one id at two addresses; this must not."""
+    project = importer.project
+    ledger = connected(emulator, acme)
+
+    def somebody_else() -> None:
+        text = written(project)
+        project.declare(connections(acme, f"mine: {{platformKey: gbol, connectionId: {ledger}}}"))
+        assert project.up().code == 0
+        (project.folder / "connections.yaml").write_text(text)
+
+    with pytest.raises(
+        ImportFailed, match=f"connection {ledger} is recorded as acme/mine, acme/xero and not as"
+    ):
+        importer.run(at_step("importing", somebody_else))
+
+    assert project.recorded() == {"acme/mine": ledger}
+
+
+def test_an_interrupted_import_is_undone(importer: Importer, emulator: Emulator) -> None:
+    """Ctrl-C reaches Pulumi once, which leaves no lock; then all is as it was."""
+    a_tenant(emulator, 40)
+    alarm = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT))
+
+    with pytest.raises(KeyboardInterrupt):
+        importer.run(at_step("importing", alarm.start))
+
+    assert resources(importer.project) == []
+    assert list(importer.project.folder.glob("*.yaml")) == []
+    assert len(importer.run().arrivals) == 40
+
+
+def test_an_undoing_that_fails_says_how_to_go_on(
+    importer: Importer, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file stays as long as the state may hold what it declares."""
+    project = importer.project
+    a_tenant(emulator)
+    backend = project.environment["PULUMI_BACKEND_URL"]
+
+    with pytest.raises(
+        ImportFailed, match="and the state can't be put back .*same import again, completes it"
+    ):
+        importer.run(at_step("proving", lambda: monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///nowhere")))
+
+    monkeypatch.setenv("PULUMI_BACKEND_URL", backend)
+    assert len(project.recorded()) == written(project).count("connectionId") == 4
+    assert importer.run().arrivals == ()
+    assert project.preview(UP_TO_DATE).code == 0
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from codat_iac import discovery, importing
+from codat_iac.client import Client
+from codat_iac.stack import Stack
+
+stack = Stack.open(Path.cwd())
+settings = stack.settings()
+client = Client(settings.api_key, settings.base_url)
+found = discovery.find(client, discovery.Filters())
+
+def tell(step):
+    if step.startswith(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+importing.import_into(stack, client, settings, found, stack.desired_path(), tell=tell)
+"""
+
+
+@pytest.mark.parametrize(("step", "recorded_by_then"), [("writing", 0), ("importing", 0), ("proving", 3)])
+@pytest.mark.parametrize("completed_by", ["import", "up"])
+def test_an_import_that_is_killed_is_completed_by_the_next(
+    importer: Importer, acme: str, emulator: Emulator, step: str, recorded_by_then: int, completed_by: str
+) -> None:
+    """Before and after each step; several connections to one platform are never mistaken for each other."""
+    project = importer.project
+    ids = {connected(emulator, acme, "suuo", status) for status in ("Linked", "PendingAuth", "Unlinked")}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, step], cwd=project.folder, env=os.environ, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(project.recorded()) == recorded_by_then
+
+    if completed_by == "import" or step == "writing":
+        importer.run()
+    else:
+        assert project.up().code == 0
+
+    assert set(project.recorded().values()) == ids
+    assert project.preview(UP_TO_DATE).code == 0
+    assert importer.changes() == []
+    assert project.writes() == []
+
+
+def test_an_import_uses_the_key_of_today(
+    importer: Importer, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state holds a copy of the config, in which there was no key yet; `pulumi import` believes it."""
+    project = importer.project
+    importer.run(filters=Filters(companies=(str(emulator.add_company("First")["id"]),)))
+    connected(emulator, str(emulator.add_company("Acme")["id"]))
+    project.declare("companies: {}\n")
+    project.settle()
+    connected(emulator, str(emulator.add_company("Bolt")["id"]))
+    project.pulumi("config", "set", "--secret", "codat:apiKey", emulator.api_key)
+    monkeypatch.delenv("CODAT_API_KEY")
+    (project.folder / "connections.yaml").unlink()
+
+    assert len(importer.run().arrivals) == 2
+
+    assert emulator.api_key not in project.everything_written()
+
+
+def test_an_import_leaves_no_file_behind(importer: Importer, emulator: Emulator, tmp_path: Path) -> None:
+    """Neither in the project nor in the folder for temporary files."""
+    a_tenant(emulator, 1)
+    before = {file.name for file in importer.project.folder.iterdir()}
+
+    importer.run()
+
+    assert {file.name for file in importer.project.folder.iterdir()} - before == {"connections.yaml"}
+    assert list(tmp_path.glob("codat-iac-*")) == []

@@ -1,0 +1,160 @@
+"""The settings: the environment first, then the stack's config; what makes no sense is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from codat_iac import settings
+from codat_iac.errors import ConfigError
+from codat_iac.settings import Settings
+
+KEY = {"CODAT_API_KEY": "from-the-environment"}
+
+
+def read(environment: Mapping[str, str], config: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from two plain mappings."""
+    return settings.read(environment, (config or {}).get)
+
+
+def test_the_defaults_are_codats() -> None:
+    """A key is all that must be set."""
+    assert read(KEY) == Settings(
+        api_key="from-the-environment",
+        base_url="https://api.codat.io",
+        max_losses=None,
+        accept_missing=False,
+        requests_per_minute=1000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "key", "text", "name", "value"),
+    [
+        ("CODAT_API_KEY", "apiKey", " k \n", "api_key", "k"),
+        (
+            "CODAT_BASE_URL",
+            "baseUrl",
+            "https://proxy.example/codat/",
+            "base_url",
+            "https://proxy.example/codat",
+        ),
+        ("CODAT_MAX_LOSSES", "maxLosses", "0", "max_losses", 0),
+        ("CODAT_MAX_LOSSES", "maxLosses", "25", "max_losses", 25),
+        ("CODAT_ACCEPT_MISSING", "acceptMissing", "TRUE", "accept_missing", True),
+        ("CODAT_ACCEPT_MISSING", "acceptMissing", "1", "accept_missing", True),
+        ("CODAT_ACCEPT_MISSING", "acceptMissing", "yes", "accept_missing", True),
+        ("CODAT_ACCEPT_MISSING", "acceptMissing", "no", "accept_missing", False),
+        ("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute", "600", "requests_per_minute", 600),
+        ("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute", "0", "requests_per_minute", 0),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", "config"])
+def test_a_setting_is_read_from_either_place(
+    place: str, variable: str, key: str, text: str, name: str, value: Any
+) -> None:
+    """The same words mean the same in both."""
+    chosen = read({**KEY, variable: text}) if place == "environment" else read({}, {"apiKey": "c", key: text})
+
+    assert getattr(chosen, name) == value
+
+
+def test_the_environment_wins() -> None:
+    """Refresh and destroy use the recorded config, where an old key lives on."""
+    chosen = read(
+        {**KEY, "CODAT_ACCEPT_MISSING": "false", "CODAT_MAX_LOSSES": "1"},
+        {"apiKey": "old", "acceptMissing": "true", "maxLosses": "9"},
+    )
+
+    assert (chosen.api_key, chosen.accept_missing, chosen.max_losses) == ("from-the-environment", False, 1)
+
+
+@pytest.mark.parametrize("blank", ["", "  \t"])
+def test_a_blank_variable_counts_as_unset(blank: str) -> None:
+    """CI systems set what they have no value for to nothing."""
+    chosen = read(
+        {"CODAT_API_KEY": blank, "CODAT_MAX_LOSSES": blank, "CODAT_ACCEPT_MISSING": blank},
+        {"apiKey": "from-the-stack", "maxLosses": "3", "acceptMissing": "true"},
+    )
+
+    assert (chosen.api_key, chosen.max_losses, chosen.accept_missing) == ("from-the-stack", 3, True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        pytest.param({}, "no API key: set CODAT_API_KEY", id="no key"),
+        pytest.param({"CODAT_API_KEY": " "}, "no API key", id="a blank key"),
+        pytest.param({**KEY, "CODAT_MAX_LOSSES": "-1"}, "CODAT_MAX_LOSSES .* '-1'", id="a negative number"),
+        pytest.param({**KEY, "CODAT_MAX_LOSSES": "many"}, "it takes a number such as 10", id="a word"),
+        pytest.param({**KEY, "CODAT_MAX_LOSSES": "²"}, "it takes a number", id="a superscript"),
+        pytest.param({**KEY, "CODAT_MAX_LOSSES": "9" * 5000}, "it takes a number", id="too many digits"),
+        pytest.param({**KEY, "CODAT_REQUESTS_PER_MINUTE": "1.5"}, "it takes a number", id="a fraction"),
+        pytest.param({**KEY, "CODAT_ACCEPT_MISSING": "maybe"}, "it takes true or false", id="no yes or no"),
+        pytest.param({**KEY, "CODAT_BASE_URL": "codat"}, "not a URL like https://api.codat.io", id="no URL"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(environment: Mapping[str, str], text: str) -> None:
+    """With the name of the setting, in both its places, and what it takes."""
+    with pytest.raises(ConfigError, match=text):
+        read(environment)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080", "http://localhost:1", "http://LOCALHOST", "http://[::1]:9"]
+)
+def test_loopback_has_no_pace(url: str) -> None:
+    """Codat's limit is not the emulator's."""
+    assert read({**KEY, "CODAT_BASE_URL": url}).requests_per_minute == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("https://api.codat.io", "https://api.codat.io"),
+        (" https://api.codat.io/ ", "https://api.codat.io"),
+        ("HTTPS://proxy.example:8443/codat//", "https://proxy.example:8443/codat"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+    ],
+)
+def test_a_base_url_is_normalised(url: str, clean: str) -> None:
+    """Without spaces and trailing slashes."""
+    assert settings.check_base_url(url) == clean
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        pytest.param("http://api.codat.io", "would send the API key in the open", id="plain http"),
+        pytest.param("http://127.0.0.1.example", "in the open", id="looks like loopback"),
+        pytest.param("http://127.0.0.1@else.where", "user or password", id="loopback as a user"),
+        pytest.param("https://else.where\\@api.codat.io", "user or password", id="a backslash"),
+        pytest.param("https://me:pw@api.codat.io", "user or password", id="a password"),
+        pytest.param("https://@api.codat.io", "user or password", id="an empty user"),
+        pytest.param("me:pw@api.codat.io", "not a URL", id="a password without a scheme"),
+        pytest.param("", "not a URL", id="nothing"),
+        pytest.param("api.codat.io", "not a URL", id="no scheme"),
+        pytest.param("ftp://api.codat.io", "not a URL", id="another scheme"),
+        pytest.param("https://", "not a URL", id="no host"),
+        pytest.param("https://[::1", "not a URL", id="half an address"),
+        pytest.param("https://api.codat.io:none", "not a URL", id="a port in words"),
+        pytest.param("https://api.codat.io:99999", "not a URL", id="a port too far"),
+        pytest.param("https://api.codat.io?x=1", "not a URL", id="a query"),
+        pytest.param("https://api.codat.io#x", "not a URL", id="a fragment"),
+        pytest.param("https://evil\x1b[31m\nhost?", "not a URL", id="control characters"),
+    ],
+)
+def test_a_base_url_that_would_give_the_key_away_is_refused(url: str, text: str) -> None:
+    """In one line, and without the password that it held."""
+    with pytest.raises(ConfigError, match=text) as caught:
+        settings.check_base_url(url)
+
+    assert str(caught.value).isprintable()
+    assert "pw" not in str(caught.value)
+
+
+def test_the_key_is_not_shown() -> None:
+    """Settings may be printed; the key may not."""
+    assert "from-the-environment" not in repr(read(KEY))
