@@ -28,6 +28,7 @@ from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.plan import Change, Plan, Step
 from codat_iac.planning import Planner
 from codat_iac.program import declare, waiting
+from codat_iac.resources import Connection
 from codat_iac.rules import ABSENT
 from codat_iac.stack import RESOURCE_TYPE, Stack, StackError
 
@@ -36,6 +37,9 @@ OURS = frozenset({"connections", "waiting"})
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends this process elsewhere, and here lets Pulumi finish what is under way."""
+
+AT_A_TIME = 4
+"""Changes at once: as many as the provider's host serves. More would all have to end after an interrupt."""
 
 _SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
@@ -146,9 +150,7 @@ def apply(
     """
     changing = {change.address for change in plan.changes}
     acting = [each for each in desired if each.address in changing]
-    known = {
-        each.address: _status(each, planner, recorded) for each in desired if each.address not in changing
-    }
+    before = {each.address: _status(each, planner, recorded) for each in desired}
     with _Pulumi.forwarding(stack) as command, _handed_over(stack, planner, plan, max_losses) as environment:
         outputs = _outputs(stack)
         workspace = _Workspace(
@@ -164,13 +166,14 @@ def apply(
         watcher = _Watcher(places, report)
 
         def program() -> None:
-            _export(desired, known, {each.address: declare(each) for each in acting}, outputs)
+            _export(desired, before, {each.address: declare(each) for each in acting}, outputs)
 
         try:
             automation.Stack.select(stack.name, workspace).up(
                 program=program,
                 target=list(places),
                 continue_on_error=True,
+                parallel=AT_A_TIME,
                 on_event=watcher.hear,
                 suppress_progress=True,
             )
@@ -200,7 +203,7 @@ def _ended(watcher: _Watcher, error: automation.CommandError, *, interrupted: bo
 def _reason(error: automation.CommandError, general: Sequence[str]) -> str:
     if isinstance(error, automation.ConcurrentUpdateError):
         return "the stack is locked by another run; wait for it, or `pulumi cancel` if it is dead"
-    said = next(iter(general), "")
+    said = next(iter(general), "").partition(" Traceback ")[0]
     if not said:
         lines = [line.strip() for line in str(error).splitlines()]
         said = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
@@ -282,15 +285,9 @@ class _Pulumi(automation.PulumiCommand):
 def _handed_over(
     stack: Stack, planner: Planner, plan: Plan, max_losses: int | None
 ) -> Iterator[dict[str, str]]:
-    changing = {change.address for change in plan.changes} | {c.moved_from for c in plan.changes}
-    text = handover.write(
-        planner.recorded.values(),
-        {p.address: p.id for p in planner.recorded.values() if p.address not in changing},
-        {c.company_id: planner.operations.snapshot.company(c.company_id) for c in plan.changes},
-    )
     with tempfile.TemporaryDirectory(prefix="codat-iac-") as folder:
         file = Path(folder) / "handover.json"
-        file.write_text(text)
+        file.write_text(planner.hand_over(plan))
         yield {
             **engine.environment(os.environ, stack.pulumi_path),
             handover.VARIABLE: str(file),
@@ -300,11 +297,11 @@ def _handed_over(
 
 
 def _outputs(stack: Stack) -> Mapping[str, Any]:
-    """Read the outputs of other makes than ours, as what to export again."""
+    """Read the outputs of other makes than ours, as the state has them."""
     state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))
     resources = (state.get("deployment") or {}).get("resources") or ()
     outputs = next((each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"), None)
-    return {name: _kept(value) for name, value in (outputs or {}).items() if name not in OURS}
+    return {name: value for name, value in (outputs or {}).items() if name not in OURS}
 
 
 def _kept(value: Any) -> Any:
@@ -321,14 +318,19 @@ def _kept(value: Any) -> Any:
 
 def _export(
     desired: Sequence[DesiredConnection],
-    known: Mapping[str, str],
-    resources: Mapping[str, Any],
+    before: Mapping[str, str],
+    resources: Mapping[str, Connection],
     outputs: Mapping[str, Any],
 ) -> None:
     """Export the stack's outputs again: a program that exports nothing wipes them."""
-    changed = Output.all(**{address: resource.status for address, resource in resources.items()})
-    statuses = changed.apply(lambda found: [{**known, **found}[each.address] for each in desired])
-    export("connections", statuses.apply(lambda found: dict(sorted(Counter(found).items()))))
-    export("waiting", statuses.apply(lambda found: waiting(desired, found)))
+
+    async def statuses() -> list[str]:
+        # Of a change that failed nothing is known, and an `apply` over it would export just that.
+        after = {address: await resource.status.future() for address, resource in resources.items()}
+        return [after.get(each.address) or before[each.address] for each in desired]
+
+    known = Output.from_input(statuses())
+    export("connections", known.apply(lambda found: dict(sorted(Counter(found).items()))))
+    export("waiting", known.apply(lambda found: waiting(desired, found)))
     for name, output in outputs.items():
-        export(name, output)
+        export(name, _kept(output))

@@ -1,4 +1,4 @@
-"""Put what was decided about one address into a change: what is done, who is behind it, what differs. Pure."""
+"""Put what was decided about one address into a change: what is done, who did it, what differs. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from codat_iac import props, rules
 from codat_iac.model import DesiredConnection, LiveConnection, PriorConnection, Status
-from codat_iac.plan import WAITS, Change, Field, Step, Waiting, cause
-from codat_iac.rules import ABSENT, Action, Cell, Verdict
+from codat_iac.plan import WAITS, Cause, Change, Field, Step, Waiting, cause
+from codat_iac.rules import ABSENT, Action, Verdict
 
 _SHOWN = ("companyId", "connectionId", "onRemoval", "platformKey", "status")
 """The inputs whose differences are told; a change of the rest is none."""
@@ -16,9 +16,8 @@ _SHOWN = ("companyId", "connectionId", "onRemoval", "platformKey", "status")
 
 def made(desired: DesiredConnection) -> Change:
     """Tell of a connection that is made."""
-    return Change(
-        desired.address, Step.CREATE, cause(you=True, they=False), desired.company_id, desired.platform_key, ABSENT
-    )
+    company_id, platform_key = desired.slot
+    return Change(desired.address, Step.CREATE, Cause.YOU, company_id, platform_key, ABSENT)
 
 
 def taken(desired: DesiredConnection, live: LiveConnection, origin: PriorConnection | None) -> Change:
@@ -47,13 +46,11 @@ def altered(
     """Tell of a recorded connection that is declared otherwise, or that somebody moved."""
     replaced = verdict.action is Action.REPLACE
     going = rules.removed(prior.desired.on_removal, live).action if replaced else verdict.action
+    differs = rules.record(prior.desired) != rules.record(desired)
     return Change(
         desired.address,
         Step(verdict.action),
-        cause(
-            you=rules.record(prior.desired) != rules.record(desired) or bool(rules.replaced_by(prior, desired)),
-            they=_moved(prior, live),
-        ),
+        cause(you=differs or bool(rules.replaced_by(prior, desired)), they=_moved(prior, live)),
         desired.company_id,
         desired.platform_key,
         _status(live),
@@ -64,8 +61,9 @@ def altered(
     )
 
 
-def removed(prior: PriorConnection, live: LiveConnection | None, cell: Cell) -> Change:
+def removed(prior: PriorConnection, live: LiveConnection | None) -> Change:
     """Tell of a connection that is declared no longer."""
+    going = rules.removed(prior.desired.on_removal, live).action
     return Change(
         prior.address,
         Step.REMOVE,
@@ -74,8 +72,8 @@ def removed(prior: PriorConnection, live: LiveConnection | None, cell: Cell) -> 
         prior.desired.platform_key,
         _status(live),
         connection_id=prior.id,
-        removal=str(cell.action),
-        loses=rules.loses(cell.action, live),
+        removal=str(going),
+        loses=rules.loses(going, live),
     )
 
 
@@ -107,7 +105,7 @@ def _status(live: LiveConnection | None) -> str:
 
 
 def _moved(prior: PriorConnection, live: LiveConnection | None) -> bool:
-    """Say whether live is other than recorded, or, where a refresh has recorded that, than what was desired."""
+    """Say whether somebody moved it since it was recorded, or before, where a refresh has recorded that."""
     asks = rules.declared_again(prior, prior.desired.status, live).action is not Action.NONE
     return asks or rules.is_drift(prior.status, _status(live))
 
@@ -131,6 +129,9 @@ def _inputs(desired: DesiredConnection) -> dict[str, str]:
 
 
 def _fields(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Field, ...]:
+    if before == after:
+        return ()
+
     from deepdiff import DeepDiff  # noqa: PLC0415  slow to import, and few plans have changes
 
     diff = DeepDiff(before, after, view="tree")

@@ -58,7 +58,11 @@ class Holdings:
         An id that the state holds at an address which is no longer declared may be taken: a rename.
         """
         claims = self.claimed.get(connection_id, frozenset()) - {desired.address}
-        kept = self.recorded.get(connection_id, frozenset()) & (desired.siblings | {desired.address})
+        kept = {
+            address
+            for address in self.recorded.get(connection_id, ())
+            if address == desired.address or address in desired.siblings
+        }
         return min(claims | kept, default=None)
 
     def renamed(self, connection_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""What belongs together where no state says so: declared and live connections, a company and its names. Pure."""
+"""What belongs together: declared and live connections without a state, a company and its names. Pure."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def match(
         certain += [each for each in mine if each.address not in uncertain]
         candidates |= free if uncertain else set()
         notes += [
-            f"{address}: {len(live)} connections to {slot.platform_key} exist and {len(mine)} are declared, so"
-            " which is which isn't known; name each by `connectionId`"
+            f"{address}: {len(live)} connections to {slot.platform_key} exist and {len(mine)} are declared,"
+            " so which is which isn't known; name each by `connectionId`"
             for address in uncertain
         ]
     return Matching(recorded, tuple(certain), tuple(notes), frozenset(candidates))
@@ -59,7 +59,7 @@ def _match_slot(
     declared: Sequence[DesiredConnection], live: Mapping[str, LiveConnection]
 ) -> tuple[dict[str, LiveConnection], set[str], set[str]]:
     """Give what is matched, by address; the addresses that can't be, for sure; and the ids they may have."""
-    matched = {each.address: live[each.connection_id] for each in declared if each.connection_id in live}
+    matched = {each.address: live[i] for each in declared if (i := each.connection_id or "") in live}
     nameless = {each.address for each in declared if not each.connection_id}
     free = set(live) - {connection.id for connection in matched.values()}
     if len(nameless) == len(free) == 1:

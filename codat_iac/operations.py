@@ -154,6 +154,8 @@ class Operations:
         verdict = rules.compare(prior, desired, live)
         _raise_problem(verdict.cell, desired.address)
         if verdict.action is Action.REPLACE:
+            if not taken:
+                _raise_problem(rules.removed(prior.desired.on_removal, live), desired.address)
             self.ledger.release(desired.address)
             self.foresee(desired)
             lost = loses_on_removal(prior, live) and not taken

@@ -105,6 +105,23 @@ def test_the_outputs_are_these_and_no_others() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("siblings", "recorded"),
+    [
+        ((), None),
+        (("acme/ledger",), None),
+        (("acme/b",), ["acme/b", "acme/ledger"]),
+        (("acme/ledger", "acme/b"), ["acme/b", "acme/ledger"]),
+    ],
+    ids=["none", "itself", "another", "both"],
+)
+def test_siblings_are_recorded_where_there_are_any(
+    siblings: tuple[str, ...], recorded: list[str] | None
+) -> None:
+    """In order, and with itself among them, so that the same siblings are never a change."""
+    assert props.inputs(a_desired(siblings=frozenset(siblings))).get("siblings") == recorded
+
+
 def test_an_unlink_that_codat_refused_is_recorded() -> None:
     """After our own write, what still asks for an unlink is what Codat refused; a read changes that not."""
     desired, deauthorized = a_desired(status=Status.UNLINKED), a_live(status="Deauthorized")

@@ -10,13 +10,14 @@ import unicodedata
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from codat_iac import render
 from codat_iac.errors import ConfigError, EngineError, Problem
 from codat_iac.plan import Drifted, Plan, Unmanaged, summary
 from codat_iac.render import FORMATS, Output
 from tests.test_render_samples import (
+    CALM,
     DRIFTED,
     EVERYTHING,
     HOSTILE,
@@ -127,7 +128,7 @@ def test_an_error_becomes_the_problems_that_it_carries_or_one_without_a_place() 
     assert render.problems_of(EngineError("no engine")) == (Problem("", 0, 0, "no engine"),)
 
 
-@settings(deadline=None)
+@CALM
 @given(plan=plans)
 def test_nothing_foreign_reaches_a_terminal_in_any_format(plan: Plan) -> None:
     """A status with an escape sequence in it is a line of text, whatever is looked at."""
@@ -136,7 +137,7 @@ def test_nothing_foreign_reaches_a_terminal_in_any_format(plan: Plan) -> None:
     assert unfit(render.plan(plan, Output.TEXT, NOW, width=60, color=True)) <= {"\x1b"}
 
 
-@settings(deadline=None)
+@CALM
 @given(plan=plans)
 def test_every_rendering_of_a_plan_can_be_written_as_utf_8(plan: Plan) -> None:
     """Half characters, which JSON can bring, would fail at the last moment."""

@@ -9,12 +9,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from codat_iac import render
 from codat_iac.errors import Problem
 from codat_iac.plan import Calls, Drifted, Field, Plan
 from tests.test_render_samples import (
+    CALM,
     DRIFTED,
     EVERYTHING,
     HOSTILE,
@@ -247,7 +248,7 @@ def test_a_hostile_text_is_only_a_text(text: str) -> None:
         assert "49" not in parsed.words()
 
 
-@settings(deadline=None)
+@CALM
 @given(plan=plans)
 def test_the_page_of_any_plan_is_whole(plan: Plan) -> None:
     """Every element is closed, and every row is there."""

@@ -17,6 +17,7 @@ from codat_iac.errors import ConfigError, Problem
 from codat_iac.plan import FORMAT_VERSION, Plan, Step
 from codat_iac.render import parse_plan
 from tests.test_render_samples import (
+    CALM,
     DRIFTED,
     EVERYTHING,
     HOSTILE,
@@ -80,14 +81,14 @@ def test_the_schema_knows_the_steps_and_the_version() -> None:
     }
 
 
-@settings(deadline=None)
+@CALM
 @given(plan=plans)
 def test_every_plan_that_is_rendered_fits_the_schema(plan: Plan) -> None:
     """Whatever Codat calls its statuses."""
     VALIDATOR.validate(json.loads(render.plan(plan, "json", NOW)))
 
 
-@settings(deadline=None)
+@CALM
 @given(plan=plans)
 def test_a_saved_plan_read_back_is_the_plan(plan: Plan) -> None:
     """Nothing is lost, and nothing is made up."""
@@ -350,7 +351,7 @@ def test_the_order_of_members_and_the_wording_of_the_summary_do_not_matter(
 VALUES: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, -1, 1.5, "", "x", [], {}, [{}], {"a": 1}])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(CALM, max_examples=300)
 @given(data=st.data())
 def test_whatever_is_done_to_a_saved_plan_it_is_refused_or_fits_the_schema(data: st.DataObject) -> None:
     """There is no third way, such as a traceback."""

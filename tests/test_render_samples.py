@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from codat_iac.plan import (
@@ -22,6 +23,9 @@ from codat_iac.plan import (
     Waiting,
 )
 from codat_iac.wire import redact
+
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""On a busy machine."""
 
 NOW = datetime(2026, 11, 24, 11, 5, tzinfo=UTC)
 OTP = "s3cr3t0tp"
@@ -170,7 +174,7 @@ def many(number: int = 10_000) -> Plan:
                 cause=like.cause,
                 company_id=an_id(index // 3),
                 status=like.status,
-                connection_id=like.connection_id,
+                connection_id=like.connection_id and an_id(100_000 + index),
                 moved_from=like.moved_from,
                 removal=like.removal,
                 fields=like.fields,

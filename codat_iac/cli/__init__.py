@@ -16,7 +16,9 @@ with 130. A command's module, and whatever is slow to import, is imported when t
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 
 import click
@@ -24,6 +26,8 @@ import click
 from codat_iac import __version__
 from codat_iac.errors import CodatIacError, UnsafePlan
 from codat_iac.plan import ExitCode
+
+DEBUG = "--debug"
 
 INTERRUPTED = 130
 
@@ -61,7 +65,7 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(DEBUG, is_flag=True, help="Show the traceback of an error; goes anywhere in the line.")
 def command(debug: bool) -> None:
     """Codat connections as code, on Pulumi.
 
@@ -71,34 +75,40 @@ def command(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and give its exit code."""
+    plain = [argument for argument in arguments if argument != DEBUG]
+    debug = len(plain) < len(arguments)
     try:
-        return command.main(list(arguments), "codat-iac", standalone_mode=False) or 0
+        return command.main(plain, "codat-iac", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-    except click.ClickException as error:
-        _say(error.format_message(), "; see `codat-iac --help`")
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "codat-iac"
+        _say(f"{error.format_message().rstrip('.')}; see `{path} --help`")
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; what was under way is finished or not begun")
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
     except CodatIacError as error:
-        if "--debug" in arguments:
-            raise
-        _say(str(error))
+        if debug:
+            traceback.print_exc()
+        else:
+            _say(str(error))
         return ExitCode.REFUSED if isinstance(error, UnsafePlan) else ExitCode.ERROR
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
-        _say(f"a bug, please report it with the output of --debug: {type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001  no traceback ever reaches a user who didn't ask for it
+        if debug:
+            traceback.print_exc()
+        else:
+            _say(f"a bug, please report it with the output of --debug: {type(error).__name__}: {error}")
     return ExitCode.ERROR
 
 
-def _say(text: str, hint: str = "") -> None:
+def _say(text: str) -> None:
     for line in text.splitlines():
-        click.echo(f"codat-iac: {line.rstrip('.')}{hint}", err=True)
+        click.echo(f"codat-iac: {line.rstrip('.')}", err=True)

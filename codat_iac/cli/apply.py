@@ -65,7 +65,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         kept = render.parse_plan(_read(saved)) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)
-        plan = planner.plan(session.only(desired, company))
+        plan = planner.plan(desired)
         if kept is not None:
             still_holds(kept, plan)
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal("text", None, sys.stderr))
@@ -122,7 +122,8 @@ def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
         )
     done = sum(result == "done" for _, _, result, _ in rows)
     lines = [
-        f"{result:9} {step:7} {address}" + (f": {text}" if text else "")
+        f"{result:9} {step:7} {text if text.startswith(address) else address}"
+        + (f": {text}" if text and not text.startswith(address) else "")
         for address, step, result, text in rows
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."

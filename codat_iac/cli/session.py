@@ -96,34 +96,23 @@ class Session:
         """The connections that the state holds, by address."""
         return {prior.address: prior for prior in self.by_urn.values()}
 
-    def only(
-        self, desired: Sequence[DesiredConnection], company: str | None
-    ) -> tuple[DesiredConnection, ...]:
-        """Give what is declared for *company*, or all. Raises `ConfigError` where nobody knows it."""
-        if company is None:
-            return tuple(desired)
+    def check_company(self, desired: Sequence[DesiredConnection], company: str | None) -> None:
+        """Raise `ConfigError` where nobody knows *company*."""
         known = {each.partition("/")[0] for each in [*self.recorded, *(one.address for one in desired)]}
-        if company not in known:
+        if company is not None and company not in known:
             near = difflib.get_close_matches(company, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"--company {company!r} is neither declared nor recorded{hint}")
-        return tuple(each for each in desired if _belongs(each.address, company))
 
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Make a planner for *company*, or for all."""
-        self.only(desired, company)
-        recorded = {
-            address: prior
-            for address, prior in self.recorded.items()
-            if company is None or _belongs(address, company)
-        }
-        return Planner(self.client, self.settings, recorded)
+        self.check_company(desired, company)
+        return Planner(self.client, self.settings, self.recorded, company)
 
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
         """Plan for *company*, or for all."""
         planner = self.planner(company, desired)
-        chosen = self.only(desired, company)
-        return planner.plan_stateless(chosen) if self.stateless else planner.plan(chosen)
+        return planner.plan_stateless(desired) if self.stateless else planner.plan(desired)
 
     def check_shape(self) -> None:
         """Refuse a stack whose connections have parents: only the stock program's are driven one by one."""
@@ -155,10 +144,6 @@ def terminal(output: str, out: Path | None, stream: TextIO | None = None) -> dic
     if output != "text" or out is not None or not stream.isatty():
         return {}
     return {"width": shutil.get_terminal_size().columns, "color": "NO_COLOR" not in os.environ}
-
-
-def _belongs(address: str, company: str) -> bool:
-    return address.partition("/")[0] == company
 
 
 def put(text: str, out: Path | None) -> None:

@@ -54,7 +54,8 @@ def _chips(plan: Plan) -> list[tuple[str, str, int]]:
     """What changes can be filtered by: key, sign and number."""
     counts = plan.counts
     steps = [(step.value, words.SIGNS[step], counts[step]) for step in Step if counts[step]]
-    return [*steps, (_LOSSES, "!", plan.losses)] if plan.losses else steps
+    losing = sum(change.loses for change in plan.changes)
+    return [*steps, (_LOSSES, "!", losing)] if losing else steps
 
 
 def drift(drifted: Sequence[Drifted], now: datetime) -> str:

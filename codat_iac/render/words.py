@@ -12,7 +12,7 @@ from urllib.parse import quote
 from codat_iac.errors import Problem
 from codat_iac.model import Status
 from codat_iac.plan import Calls, Change, Drifted, Field, Plan, Step, Unmanaged, Waiting
-from codat_iac.rules import ABSENT, shortened
+from codat_iac.rules import ABSENT
 from codat_iac.wire import safe_text
 
 SIGNS: Mapping[Step, str] = {
@@ -46,7 +46,7 @@ _MEANINGS: Mapping[str, str] = {
     Status.DEAUTHORIZED: "access was lost",
     Status.UNLINKED: "was disconnected",
 }
-_PLAIN = re.compile(r"[A-Za-z0-9 ._/,;()+-]{,300}")
+_PLAIN = re.compile(r"[A-Za-z0-9 ._/,;()+'`?-]{,300}")
 """Nothing in this can be a link, a password or a control character, so it needs no closer look."""
 
 _OF_A_LINK = "%/:?#[]@!$&'()*+,;=~"
@@ -81,7 +81,9 @@ def address_of_page(url: str) -> str:
 
 def sentence(text: str) -> str:
     """Make a sentence of ours fit, which may quote foreign text; unlike a value it is never cut."""
-    return text.strip() if _PLAIN.fullmatch(text) else " ".join(map(safe_text, text.split()))
+    if _PLAIN.fullmatch(text):
+        return text.strip()
+    return " ".join(word if _PLAIN.fullmatch(word) else safe_text(word) for word in text.split())
 
 
 def of(address: str, text: str) -> str:
@@ -146,7 +148,9 @@ def statement(waiting: Waiting) -> str:
 def kinds(counted: Mapping[str, int]) -> str:
     """Count what there is of each kind, the most frequent first: `400 PendingAuth, 2 Unlinked`."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return shortened([f"{number:,} {fit(name)}" for name, number in ordered], _MOST_KINDS)
+    named = ", ".join(f"{number:,} {fit(name)}" for name, number in ordered[:_MOST_KINDS])
+    rest = len(ordered) - _MOST_KINDS
+    return f"{named} and {rest:,} more" if rest > 0 else named
 
 
 def statuses(items: Iterable[Waiting | Unmanaged]) -> str:

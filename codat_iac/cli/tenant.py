@@ -1,0 +1,157 @@
+"""`codat-iac import` and `codat-iac export`: from what a tenant has to what is declared."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codat_iac.cli.session import Session, located, put
+from codat_iac.discovery import Filters, find
+from codat_iac.errors import ConfigError
+from codat_iac.model import Status
+
+if TYPE_CHECKING:
+    from codat_iac.drafting import Draft, Skipped
+
+
+def chosen_by(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that say which connections; *function* is given them as `filters`."""
+
+    @functools.wraps(function)
+    def chosen(
+        *,
+        companies: Sequence[str],
+        tags: Sequence[str],
+        platforms: Sequence[str],
+        statuses: Sequence[str],
+        everything: bool,
+        **rest: Any,
+    ) -> int:
+        if everything == any((companies, tags, platforms, statuses)):
+            raise ConfigError("say which connections: --company, --tag, --platform, --status, or --all")
+        filters = Filters(tuple(companies), tuple(tags), frozenset(platforms), frozenset(statuses))
+        return function(filters=filters, **rest)
+
+    for option in (
+        click.option("--all", "everything", is_flag=True, help="All connections of the tenant."),
+        click.option(
+            "--status",
+            "statuses",
+            multiple=True,
+            type=click.Choice([str(status) for status in Status]),
+            help="Only these.",
+        ),
+        click.option("--platform", "platforms", multiple=True, help="Only this platform key, such as gbol."),
+        click.option("--tag", "tags", multiple=True, help="Only companies with this tag, such as region=uk."),
+        click.option("--company", "companies", multiple=True, help="Only this company: its id or its name."),
+    ):
+        chosen = option(chosen)
+    return chosen
+
+
+@click.command("import")
+@located
+@chosen_by
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write; by default what the stack's config names, or imported.yaml in that folder.",
+)
+@click.option("--overwrite", is_flag=True, help="Write --out anew where it exists; what it says stays in it.")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+def import_command(
+    *,
+    cwd: Path,
+    stack: str | None,
+    filters: Filters,
+    out: Path | None,
+    overwrite: bool,
+    yes: bool,
+) -> int:
+    """Bring connections that exist into the stack, and write their desired state.
+
+    Nothing is changed in Codat. What the state holds already is left alone. At the end the plan has to be
+    empty, or else all is undone. The filters narrow each other down; each may be given more than once.
+    """
+    from codat_iac.importing import import_into  # noqa: PLC0415  pulumi is slow to import
+
+    session = Session(cwd, stack)
+    found = find(session.client, filters)
+    draft = import_into(
+        session.stack,
+        session.client,
+        session.settings,
+        found,
+        session.stack.desired_path(),
+        out,
+        overwrite=overwrite,
+        confirm=lambda drafted: _confirm(drafted, yes=yes),
+        tell=lambda text: click.echo(text, err=True),
+    )
+    if draft.arrivals:
+        click.echo(f"Imported {len(draft.arrivals)} connections; the plan is empty.")
+    return 0
+
+
+@click.command("export")
+@located
+@chosen_by
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file, not to stdout."
+)
+@click.option("--stateless", is_flag=True, help="Read no stack: CODAT_API_KEY is all that is needed.")
+def export_command(
+    *,
+    cwd: Path,
+    stack: str | None,
+    filters: Filters,
+    out: Path | None,
+    stateless: bool,
+) -> int:
+    """Write the desired state of connections that exist; no state is touched.
+
+    A stateless plan of what is written is empty. What the stack names already keeps its name.
+    """
+    from codat_iac.desired.page import declared_at  # noqa: PLC0415  yaml and jsonschema
+    from codat_iac.importing import export  # noqa: PLC0415  pulumi is slow to import
+
+    session = Session(cwd, stack, stateless)
+    found = find(session.client, filters)
+    declared = () if stateless else declared_at(session.stack.desired_path())
+    text, skipped = export(found, declared, None if stateless else session.stack.export())
+    _tell_skipped(skipped)
+    put(text, out)
+    return 0
+
+
+def _confirm(draft: Draft, *, yes: bool) -> None:
+    _tell_skipped(draft.skipped)
+    if not draft.arrivals:
+        click.echo("Nothing to import.", err=True)
+        return
+    for arrival in draft.arrivals[:_MOST_SHOWN]:
+        click.echo(f"  + {arrival.address}  {arrival.live.platform_key}  {arrival.live.status}", err=True)
+    if len(draft.arrivals) > _MOST_SHOWN:
+        click.echo(f"  and {len(draft.arrivals) - _MOST_SHOWN} more", err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody can be asked here; pass --yes to import these")
+    click.confirm(f"Import {len(draft.arrivals)} connections?", abort=True, err=True)
+
+
+def _tell_skipped(skipped: Sequence[Skipped]) -> None:
+    held = sum(each.held for each in skipped)
+    if held:
+        click.echo(f"{held} connections are left alone: the state has them already", err=True)
+    for each in skipped:
+        if not each.held:
+            click.echo(f"left alone: {each.live.id}: {each.reason}", err=True)
+
+
+_MOST_SHOWN = 20
