@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: check lint fmt types test demo engine lock clean
+.PHONY: check lint fmt types test demo bench engine lock clean
 
 check: lint types test
 
@@ -37,6 +37,9 @@ test: engine
 
 demo: engine
 	$(BIN)/python examples/demo.py
+
+bench: engine
+	$(BIN)/python benchmarks/doors.py $(N)
 
 lock: $(VENV)/installed
 	$(BIN)/pip install --quiet uv

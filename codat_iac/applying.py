@@ -24,12 +24,11 @@ from pulumi import Output, automation, export
 from pulumi.automation.errors import create_command_error
 
 from codat_iac import engine, handover
-from codat_iac.model import DesiredConnection, PriorConnection
+from codat_iac.model import DesiredConnection
 from codat_iac.plan import Change, Plan, Step
 from codat_iac.planning import Planner
 from codat_iac.program import declare, waiting
 from codat_iac.resources import Connection
-from codat_iac.rules import ABSENT
 from codat_iac.stack import RESOURCE_TYPE, Stack, StackError
 
 OURS = frozenset({"connections", "waiting"})
@@ -100,9 +99,9 @@ class _Watcher:
         change = self.changes.get(step.urn)
         if change is None or change.address in self.done:
             return
-        # A replacement is done when the old one is gone, a move when the new address has it.
-        last = automation.OpType.DELETE_REPLACED
-        if step.op is last or (change.step is not Step.REPLACE and step.urn.endswith(f"::{change.address}")):
+        # A move is done when the new address has it, a replacement when the old one is gone.
+        own = step.urn.endswith(f"::{change.address}")
+        if own and (change.step is not Step.REPLACE or step.op == automation.OpType.DELETE_REPLACED):
             self.done.add(change.address)
             self.report(Outcome(change.address, change.step, Result.DONE))
 
@@ -137,33 +136,28 @@ def apply(
     planner: Planner,
     plan: Plan,
     desired: Sequence[DesiredConnection],
-    recorded: Mapping[str, PriorConnection],
     report: Callable[[Outcome], None],
     max_losses: int | None = None,
 ) -> Applied:
     """Carry *plan* out and say what became of each change; what isn't done, the next run does.
 
-    *desired* and *recorded* are all that is declared and all that the state holds, also where the plan is
-    of one company; *max_losses* is a limit that goes before the user's settings.
+    *desired* is all that is declared, *max_losses* a limit that goes before the user's settings.
 
     Raises `StackError` where Pulumi didn't even begin: a lock, a passphrase, a broken project.
     """
     changing = {change.address for change in plan.changes}
     acting = [each for each in desired if each.address in changing]
-    before = {each.address: _status(each, planner, recorded) for each in desired}
+    before = {each.address: planner.status(each) for each in desired}
     with _Pulumi.forwarding(stack) as command, _handed_over(stack, planner, plan, max_losses) as environment:
         outputs = _outputs(stack)
         workspace = _Workspace(
             work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
         )
         prefix = f"urn:pulumi:{stack.name.rpartition('/')[2]}::{workspace.project_settings().name}"
-        places = {
-            f"{prefix}::{RESOURCE_TYPE}::{address}": change
-            for change in plan.changes
-            for address in (change.address, change.moved_from)
-            if address
-        }
-        watcher = _Watcher(places, report)
+        places = {change.moved_from: change for change in plan.changes if change.moved_from}
+        places |= {change.address: change for change in plan.changes}
+        by_urn = {f"{prefix}::{RESOURCE_TYPE}::{address}": change for address, change in places.items()}
+        watcher = _Watcher(by_urn, report)
 
         def program() -> None:
             _export(desired, before, {each.address: declare(each) for each in acting}, outputs)
@@ -171,7 +165,7 @@ def apply(
         try:
             automation.Stack.select(stack.name, workspace).up(
                 program=program,
-                target=list(places),
+                target=list(by_urn),
                 continue_on_error=True,
                 parallel=AT_A_TIME,
                 on_event=watcher.hear,
@@ -180,13 +174,6 @@ def apply(
         except automation.CommandError as error:
             return _ended(watcher, error, interrupted=command.interrupted)
         return Applied(watcher.outcomes(), interrupted=command.interrupted)
-
-
-def _status(desired: DesiredConnection, planner: Planner, recorded: Mapping[str, PriorConnection]) -> str:
-    """Give the status of what stays as it is: the live one, or the recorded one where nobody read it."""
-    if desired.address in planner.recorded or desired.address not in recorded:
-        return planner.status(desired)
-    return recorded[desired.address].status or ABSENT
 
 
 def _ended(watcher: _Watcher, error: automation.CommandError, *, interrupted: bool) -> Applied:
@@ -329,7 +316,7 @@ def _export(
         after = {address: await resource.status.future() for address, resource in resources.items()}
         return [after.get(each.address) or before[each.address] for each in desired]
 
-    known = Output.from_input(statuses())
+    known: Output[list[str]] = Output.from_input(statuses())
     export("connections", known.apply(lambda found: dict(sorted(Counter(found).items()))))
     export("waiting", known.apply(lambda found: waiting(desired, found)))
     for name, output in outputs.items():

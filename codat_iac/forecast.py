@@ -32,15 +32,17 @@ class Takeover:
 
 def forecast(changes: Iterable[Change], takeovers: Mapping[str, Takeover], quota: Quota) -> Calls:
     """Count the calls; *takeovers* are what the changed addresses take over, by address."""
-    lists = posts = ends = 0
+    lists = posts = 0
+    ending: set[str | None] = set()  # ids: one may be recorded at two addresses, and ends once
     for change in changes:
         takeover = takeovers.get(change.address)
         if takeover:
             lists += not takeover.recorded
-            ends += takeover.unlinks
+            ending |= {takeover.live.id} if takeover.unlinks else set()
         elif change.step in {Step.CREATE, Step.REPLACE}:
             lists += 1
             posts += 1
-        ends += change.step is Step.UNLINK or change.removal in {Action.UNLINK, Action.DELETE}
+        if change.step is Step.UNLINK or change.removal in {Action.UNLINK, Action.DELETE}:
+            ending.add(change.connection_id)
     platforms = posts > 0  # whether they are enabled is asked once
-    return Calls(lists + ends + platforms, posts + ends, quota.remaining, quota.reset)
+    return Calls(lists + len(ending) + platforms, posts + len(ending), quota.remaining, quota.reset)

@@ -171,10 +171,10 @@ class _Import:
         with _json_file({"resources": resources}) as file:
             self.stack.pulumi(
                 "import",
+                "--yes",
                 f"--file={file}",
                 "--generate-code=false",
                 "--protect=false",
-                "--yes",
                 "--skip-preview",
                 "--suppress-progress",
                 environment={

@@ -108,7 +108,9 @@ class Planner:
         found = sorted(decisions.changes, key=lambda change: change.address)
         losing = {change.connection_id: change.address for change in found if change.loses}
         recorded = len(self.recorded)
-        refused = self._limit.exceeded(len(losing), recorded)
+        # On an empty stack the provider can't tell whether all was read, and so refuses any loss.
+        uncounted = bool(losing) and not recorded and self._limit.explicit is None
+        refused = uncounted or self._limit.exceeded(len(losing), recorded)
         return Plan(
             changes=tuple(found),
             waiting=tuple(decisions.waiting),

@@ -68,9 +68,9 @@ class Stack:
         config = self.config()
         return settings.read(os.environ, lambda key: config.get(f"{settings.NAMESPACE}:{key}"))
 
-    def desired_path(self) -> Path:
-        """Give the path of the desired state. Raises `ConfigError` where the config names none."""
-        configured = self.config().get(f"{settings.NAMESPACE}:desired")
+    def desired_path(self, config: Mapping[str, str] | None = None) -> Path:
+        """Give the path of the desired state. Raises `ConfigError` where the (given) config names none."""
+        configured = (self.config() if config is None else config).get(f"{settings.NAMESPACE}:desired")
         if not configured:
             raise ConfigError("no desired state: give its PATH, or `pulumi config set codat:desired FILE`")
         return Path(os.path.relpath(self.folder / configured))

@@ -6,13 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codat_iac import engine
+from pulumi.dynamic.dynamic import serialize_provider
+
+from codat_iac import engine, props
 from codat_iac.emulator import Emulator
+from codat_iac.model import PriorConnection
+from codat_iac.provider import ConnectionProvider
+from codat_iac.stack import RESOURCE_TYPE
 
 PULUMI_YAML = f"""\
 name: shop
@@ -64,6 +69,26 @@ class Outcome:
         return [line for line in self.lines if line.startswith("warning:")]
 
 
+@dataclass(frozen=True)
+class Ran:
+    """How `codat-iac` ended, and what it wrote to stdout and to stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The document on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def said(self) -> list[str]:
+        """The lines on stderr that `codat-iac` says itself, without its name."""
+        own = "codat-iac: "
+        return [line.removeprefix(own) for line in self.err.splitlines() if line.startswith(own)]
+
+
 @dataclass
 class Project:
     """One project with one stack `dev` on a file backend, and the emulator that it manages."""
@@ -112,6 +137,36 @@ class Project:
             start_new_session=True,
         )
 
+    def codat_iac(
+        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Ran:
+        """Run `codat-iac` to its end, in the project's folder, with nobody to ask."""
+        process = self.start_codat_iac(*arguments, env=env, cwd=cwd)
+        out, err = process.communicate(timeout=240)
+        return Ran(process.returncode, out, err)
+
+    def start_codat_iac(
+        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.Popen[str]:
+        """Start `codat-iac`, in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "codat_iac", *arguments],
+            cwd=cwd or self.folder,
+            env={**os.environ, **self.environment, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def record(self, priors: Iterable[PriorConnection], **outputs: Any) -> None:
+        """Let the state hold *priors*, and the stack have *outputs*, as if a run had made them."""
+        state = json.dumps({"version": 3, "deployment": {"resources": recorded_resources(priors, outputs)}})
+        (self.folder / "state.json").write_text(state)
+        outcome = self.pulumi("stack", "import", "--file", "state.json")
+        assert outcome.code == 0, outcome.shown
+
     def up(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
         """`pulumi up`, without asking."""
         return self.pulumi("up", "--yes", *arguments, env=env)
@@ -156,3 +211,37 @@ class Project:
         """All that Pulumi left on the disk: states, backups, histories."""
         files = [path for path in (self.folder / "state").rglob("*") if path.is_file()]
         return "\n".join(path.read_text(errors="replace") for path in files)
+
+
+def recorded_resources(priors: Iterable[PriorConnection], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a state holds of the stack `dev`, as `pulumi up` leaves it."""
+    prefix, provider_id = "urn:pulumi:dev::shop", "00000000-0000-0000-0000-000000000001"
+    stack = {
+        "urn": f"{prefix}::pulumi:pulumi:Stack::shop-dev",
+        "custom": False,
+        "type": "pulumi:pulumi:Stack",
+        "outputs": dict(outputs),
+    }
+    provider = {
+        "urn": f"{prefix}::pulumi:providers:pulumi-python::default",
+        "custom": True,
+        "id": provider_id,
+        "type": "pulumi:providers:pulumi-python",
+        "inputs": {"codat:desired": "connections.yaml"},
+        "outputs": {"codat:desired": "connections.yaml"},
+    }
+    ours = {"__provider": serialize_provider(ConnectionProvider())}
+    connections = [
+        {
+            "urn": f"{prefix}::{RESOURCE_TYPE}::{prior.address}",
+            "custom": True,
+            "id": prior.id,
+            "type": RESOURCE_TYPE,
+            "inputs": props.inputs(prior.desired) | ours,
+            "outputs": props.recorded(prior) | ours,
+            "parent": stack["urn"],
+            "provider": f"{provider['urn']}::{provider_id}",
+        }
+        for prior in priors
+    ]
+    return [stack, provider, *connections]

@@ -18,25 +18,24 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "codat_iac"
 
 FLOORS = (
-    {"errors", "model"},
-    {"wire"},
-    {"settings"},
-    {"rules"},
-    {"creation", "plan", "props", "notices", "naming", "pace"},
-    {"transport", "desired", "render", "ledger"},
-    {"client"},
-    {"snapshot", "discovery"},
-    {"posting", "losses"},
-    {"operations"},
-    {"handover", "matching", "changes", "forecast"},
-    {"deciding"},
-    {"planning", "host"},
+    {"errors", "model", "pace"},  # words
+    {"wire", "naming", "matching"},
+    {"rules", "settings"},
+    {"creation", "plan", "props", "notices"},
+    {"changes", "forecast", "render", "desired"},  # pure up to here, but for the files of the desired state
+    {"transport"},  # effects
+    {"client", "ledger"},
+    {"snapshot", "losses", "posting"},
+    {"operations", "discovery"},
+    {"deciding", "drafting", "handover"},
+    {"planning"},
+    {"host"},  # the Pulumi door
     {"provider"},
     {"resources"},
     {"program"},
-    {"engine", "emulator"},
-    {"stack"},
-    {"applying", "importing"},
+    {"engine", "emulator"},  # tools
+    {"stack"},  # the command-line door
+    {"importing", "applying"},
     {"cli"},
 )
 """The house, ground floor first: a room uses only what is below it. A package is one room."""

@@ -538,10 +538,11 @@ def test_a_rename_calls_nothing(emulator: Emulator, run: Run, acme: str, status:
     run.read(old)
 
     run.operations.foresee(a_desired("acme/new", company_id=acme))
+    emulator.clear_requests()
     assert run.operations.create(a_desired("acme/new", company_id=acme)).id == there
     run.operations.remove(old)
 
-    assert writes(emulator) == []
+    assert emulator.requests()["total"] == 0
     assert rows(emulator, acme) == {there: status}
 
 
@@ -795,6 +796,43 @@ def test_a_held_id_is_left_alone(emulator: Emulator, run: Run, acme: str, on_rem
     assert emulator.requests()["total"] == 0
 
 
+def test_letting_go_needs_no_look(emulator: Emulator, run: Run, acme: str) -> None:
+    """A retained connection is forgotten even where its company is gone."""
+    prior = recorded(a_desired(company_id=acme, on_removal=OnRemoval.RETAIN), connected(emulator, acme))
+    emulator.delete_company(acme)
+    emulator.clear_requests()
+
+    run.operations.remove(prior)
+
+    assert emulator.requests()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [("Linked", Action.UNLINK), ("PendingAuth", Action.DELETE), ("Unlinked", Action.FORGET)],
+)
+def test_a_removal_can_be_foreseen(
+    emulator: Emulator, run: Run, acme: str, status: str, action: Action
+) -> None:
+    """What the table asks for and what is live, without a call."""
+    prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status=status))
+
+    cell, live = run.operations.foresee_removal(prior)
+
+    assert cell.action is action
+    assert live is not None
+    assert live.status == status
+    assert writes(emulator) == []
+
+
+def test_a_removal_that_will_be_refused_is_foreseen(emulator: Emulator, run: Run, acme: str) -> None:
+    """A status that nobody knows stays recorded, and a plan says so."""
+    prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status="Migrating"))
+
+    with pytest.raises(Refused, match="acme/ledger: its status is none that codat-iac knows"):
+        run.operations.foresee_removal(prior)
+
+
 @pytest.mark.parametrize(
     ("before", "act", "call", "left"),
     [
@@ -985,6 +1023,17 @@ def test_a_replacement_makes_the_new_one_before_the_old_one_goes(
     assert rows(emulator, acme)[made.id] == "PendingAuth"
 
 
+def test_what_can_not_be_let_go_of_is_not_replaced(emulator: Emulator, run: Run, acme: str) -> None:
+    """Its status is one that nobody knows, so the old one would stay: found in the diff, before a POST."""
+    prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status="Migrating"))
+    run.read(prior)
+
+    with pytest.raises(Refused, match="acme/ledger: its status is none that codat-iac knows, so it stays"):
+        run.operations.compare(prior, a_desired(company_id=acme, platform_key="qhyg"))
+
+    assert writes(emulator) == []
+
+
 # Absence.
 
 
@@ -1110,6 +1159,8 @@ def test_a_mass_disappearance_is_no_absence(emulator: Emulator, acme: str) -> No
     assert accepting.operations.compare(bank[0], bank[0].desired).action is Action.REPLACE
     accepting.operations.remove(bank[1])
     assert writes(emulator) == []
+    run.operations.remove(bank[21])
+    assert writes(emulator) == ["DELETE 200"], "what is there is no absence"
 
 
 @pytest.mark.parametrize("gone", [9, 12])
@@ -1218,13 +1269,16 @@ def test_a_destroy_is_limited_too(emulator: Emulator, run: Run, acme: str) -> No
     assert writes(emulator) == []
 
 
-def test_without_a_refresh_a_loss_is_refused(emulator: Emulator, run: Run, acme: str) -> None:
+@pytest.mark.parametrize("on_removal", [OnRemoval.UNLINK, OnRemoval.DELETE])
+def test_without_a_refresh_a_loss_is_refused(
+    emulator: Emulator, run: Run, acme: str, on_removal: OnRemoval
+) -> None:
     """It can't be counted; what nobody authorised may go."""
-    linked, waiting = a_bank(emulator, acme, 1), a_bank(emulator, acme, 1, "PendingAuth")
+    desired = a_desired(company_id=acme, on_removal=on_removal)
 
     with pytest.raises(UnsafePlan, match="without a refresh nobody can count"):
-        run.operations.remove(linked[0])
-    run.operations.remove(waiting[0])
+        run.operations.remove(recorded(desired, connected(emulator, acme)))
+    run.operations.remove(recorded(desired, connected(emulator, acme, status="PendingAuth")))
 
     assert writes(emulator) == ["DELETE 200"]
 

@@ -274,7 +274,7 @@ def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, 
         program.write_text(text)
 
     with pytest.raises(
-        ImportFailed, match=r"`pulumi import --file.* failed: .*company-2/xero' already exists"
+        ImportFailed, match=r"`pulumi import --yes` failed: .*company-2/xero' already exists"
     ):
         importer.run(at_step("importing", somebody_else), overwrite=True)
 

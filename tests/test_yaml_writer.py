@@ -58,7 +58,7 @@ def test_nothing_is_declared_on_purpose(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "half", ["no", "on", "null", "true", "007", "1.5", "0x1f", "0o17", "12e03", "2026-01-01"]
+    "half", ["no", "on", "null", "true", "007", "1.5", "0x1f", "0o17", "12e03", "1.5e-3", "2026-01-01"]
 )
 def test_what_any_yaml_takes_for_another_thing_is_in_quotes(tmp_path: Path, half: str) -> None:
     """Our loader takes keys as they are written; an editor, or `yq`, doesn't."""
@@ -69,7 +69,7 @@ def test_what_any_yaml_takes_for_another_thing_is_in_quotes(tmp_path: Path, half
     assert read(tmp_path, text)[0].platform_key == "null"
 
 
-@pytest.mark.parametrize("half", ["24-7-security", "acme", "3d-print", "x1.y_z"])
+@pytest.mark.parametrize("half", ["24-7-security", "acme", "3d-print", "x1.y_z", "123-0289743c"])
 def test_what_is_text_anyway_stands_as_it_is(half: str) -> None:
     """Quotes are the exception."""
     assert f"  {half}:\n" in dump([DesiredConnection(f"{half}/xero", COMPANY, "gbol")])

@@ -16,6 +16,7 @@ with 130. A command's module, and whatever is slow to import, is imported when t
 from __future__ import annotations
 
 import importlib
+import io
 import signal
 import sys
 import traceback
@@ -32,13 +33,13 @@ DEBUG = "--debug"
 INTERRUPTED = 130
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "validate": ("plans", "Check a desired state: the file alone, or with --online the tenant too."),
-    "plan": ("plans", "Show what an apply will do, what waits, and what nobody here manages."),
+    "validate": ("plans", "Check a desired state; with --online, against the tenant too."),
+    "plan": ("plans", "Show what an apply will do, and what waits for a customer."),
     "apply": ("apply", "Show the plan, ask, and carry it out through Pulumi."),
     "drift": ("plans", "Show what somebody else moved since it was recorded."),
-    "links": ("plans", "List the connections that wait for a customer, each with a fresh link."),
-    "import": ("tenant", "Bring connections that exist into the stack, and write their desired state."),
-    "export": ("tenant", "Write the desired state of connections that exist; no state is touched."),
+    "links": ("plans", "List what waits for a customer, each with a fresh link."),
+    "import": ("tenant", "Bring connections that exist into the stack and the file."),
+    "export": ("tenant", "Write the desired state of connections that exist."),
     "emulator": ("tools", "Run an emulated Codat on this machine, until Ctrl-C."),
     "engine": ("tools", "Get the Pulumi engine, and see whether it is in order."),
 }
@@ -75,6 +76,8 @@ def command(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that the terminal can't spell is no error
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

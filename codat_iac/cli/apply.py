@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from codat_iac import render
-from codat_iac.cli.plans import COMPANY, DETAILED, exit_code, told_as
-from codat_iac.cli.session import Session, located, put, shown_as, terminal
+from codat_iac.cli.plans import COMPANY, DETAILED, PATH, exit_code
+from codat_iac.cli.session import Session, ask, located, put, shown_as, terminal, told_as
 from codat_iac.errors import ConfigError
 from codat_iac.plan import ExitCode, Plan, still_holds
 from codat_iac.stack import StackError
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("apply")
-@click.argument("path", required=False)
-@located
-@shown_as("text", "json")
+@PATH
 @COMPANY
 @click.option(
     "--plan",
@@ -39,9 +38,12 @@ if TYPE_CHECKING:
     "--allow-losing",
     type=click.IntRange(0),
     metavar="N",
-    help="Let N customers lose their authorisation; the default limit is 10, and 30 % of a stack of 10.",
+    help="Let N customers lose their authorisation. The limit is 10 by default, and 30 % of a stack of 10 or"
+    " more.",
 )
+@shown_as("text", "json")
 @DETAILED
+@located
 def apply_command(  # noqa: PLR0913  each is an option
     *,
     path: str | None,
@@ -61,27 +63,25 @@ def apply_command(  # noqa: PLR0913  each is an option
     where its changes moved; other connections may move, since customers authorise all day.
     """
     session = Session(cwd, stack, max_losses=allow_losing)
-    with told_as(output):
+    with told_as(output, out):
         kept = render.parse_plan(_read(saved)) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)
         plan = planner.plan(desired)
         if kept is not None:
-            still_holds(kept, plan)
+            plan = _narrowed(plan, kept)
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal("text", None, sys.stderr))
         click.echo(shown, err=True)
         if plan.problems or plan.refusal or not plan.changes:
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
         session.check_shape()
         if not yes:
-            _ask(plan)
+            ask(f"Apply {_counted(len(plan.changes))}?")
 
         from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
 
         with _progress(len(plan.changes)) as report:
-            applied = apply(
-                session.stack, planner, plan, desired, session.recorded, report, max_losses=allow_losing
-            )
+            applied = apply(session.stack, planner, plan, desired, report, max_losses=allow_losing)
     put(_outcomes(applied.outcomes, output), out)
     if applied.interrupted:
         raise click.Abort
@@ -89,6 +89,17 @@ def apply_command(  # noqa: PLR0913  each is an option
         raise StackError(applied.error)
     done = all(outcome.result == "done" for outcome in applied.outcomes)
     return ExitCode.IN_SYNC if done else ExitCode.ERROR
+
+
+def _narrowed(plan: Plan, kept: Plan) -> Plan:
+    """Give what *plan* does about what was saved. Raises `UnsafePlan` where that is no longer the same."""
+    addresses = {change.address for change in kept.changes}
+    narrowed = replace(plan, changes=tuple(each for each in plan.changes if each.address in addresses))
+    still_holds(kept, narrowed)
+    rest = len(plan.changes) - len(narrowed.changes)
+    if rest:
+        click.echo(f"Not in the saved plan, and left to the next one: {_counted(rest)}.", err=True)
+    return narrowed
 
 
 def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bool) -> int:
@@ -99,18 +110,11 @@ def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bo
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{file}: can't be read as a plan; make it with `codat-iac plan -o json`"
         ) from error
-
-
-def _ask(plan: Plan) -> None:
-    if not sys.stdin.isatty():
-        raise ConfigError("nobody can be asked here; pass --yes to apply this plan")
-    changes = f"{len(plan.changes)} changes" if len(plan.changes) > 1 else "this change"
-    click.confirm(f"Apply {changes}?", abort=True, err=True)
 
 
 def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
@@ -127,7 +131,11 @@ def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
         for address, step, result, text in rows
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."
-    return "\n".join([*lines, f"Applied: {done} of {len(rows)} changes.{rest}"])
+    return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}"])
+
+
+def _counted(changes: int) -> str:
+    return "1 change" if changes == 1 else f"{changes:,} changes"
 
 
 @contextmanager

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from codat_iac import render
-from codat_iac.cli.session import Session, located, put, shown_as, terminal
-from codat_iac.errors import CodatIacError
+from codat_iac.cli.session import Session, located, put, shown_as, terminal, told_as
+from codat_iac.errors import ConfigError
 from codat_iac.plan import ExitCode
 
+PATH = click.argument("path", required=False, type=click.Path())
+COMPANY = click.option("--company", metavar="NAME", help="Only this company: the first half of an address.")
 DETAILED = click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help="Exit with 0 in sync, 2 changes, 3 only waiting for customers (1 error, 4 refused in any case).",
+    help="Exit with 2 for changes, and 3 where all there is waits for customers. Always: 0 fine, 1 error, 4"
+    " refused by a safety limit.",
 )
-COMPANY = click.option("--company", help="Only this company: the first half of its addresses.")
-
-
-@contextmanager
-def told_as(output: str) -> Iterator[None]:
-    """Put an error out as JSON too, where JSON is what the caller reads."""
-    try:
-        yield
-    except CodatIacError as error:
-        if output == render.Output.JSON:
-            click.echo(render.problems(render.problems_of(error), output, datetime.now(UTC)))
-        raise
 
 
 def exit_code(code: int, *, detailed: bool) -> int:
@@ -39,33 +29,37 @@ def exit_code(code: int, *, detailed: bool) -> int:
 
 
 @click.command("validate")
-@click.argument("path", required=False)
-@located
+@PATH
+@click.option("--online", is_flag=True, help="Ask the tenant too: for its platforms and its companies.")
 @shown_as(*render.FORMATS["problems"])
-@click.option("--online", is_flag=True, help="Also ask the tenant: its platforms and its companies.")
+@located
 def validate_command(
     path: str | None, cwd: Path, stack: str | None, output: str, out: Path | None, online: bool
 ) -> int:
     """Check a desired state; every problem is told, with file, line and column.
 
-    PATH is a YAML or Python file or a folder of them; by default the one that the stack's config names.
+    PATH is a YAML or Python file, or a folder of them; by default what the stack's config names. With
+    --online, the API key comes from CODAT_API_KEY, or else from the stack's config.
     """
     from codat_iac.desired import Tenant, load  # noqa: PLC0415  yaml and jsonschema
 
-    session = Session(cwd, stack, stateless=path is not None)
+    # A given file needs no stack, nor does the tenant where the environment has its key.
+    session = Session(cwd, stack, path is not None and (not online or bool(os.environ.get("CODAT_API_KEY"))))
     now = datetime.now(UTC)
-    try:
-        tenant = None
-        file = session.path(path)
-        if online:
-            load(file)
-            platforms = {integration.key: integration for integration in session.client.integrations()}
-            pages = session.client.company_pages()
-            tenant = Tenant(platforms, frozenset(company.id for page in pages for company in page.results))
-        connections = load(file, tenant)
-    except CodatIacError as error:
-        put(render.problems(render.problems_of(error), output, now, **terminal(output, out)), out)
-        return ExitCode.ERROR
+    with told_as(output, out):
+        try:
+            file = session.path(path)
+            connections = load(file)
+            if online:
+                platforms = {integration.key: integration for integration in session.client.integrations()}
+                pages = session.client.company_pages()
+                ids = frozenset(company.id for page in pages for company in page.results)
+                connections = load(file, Tenant(platforms, ids))
+        except ConfigError as error:
+            if not error.problems:
+                raise
+            put(render.problems(error.problems, output, now, **terminal(output, out)), out)
+            return ExitCode.ERROR
     companies = {connection.company_id for connection in connections}
     checked = f"{file}: {len(connections)} connections of {len(companies)} companies"
     put(render.problems((), output, now, checked=checked, **terminal(output, out)), out)
@@ -73,17 +67,17 @@ def validate_command(
 
 
 @click.command("plan")
-@click.argument("path", required=False)
-@located
-@shown_as(*render.FORMATS["plan"])
+@PATH
 @COMPANY
 @click.option(
     "--stateless",
     is_flag=True,
     help="Read no state and need no engine: match by company and platform, remove nothing. Needs a PATH.",
 )
-@click.option("--every", is_flag=True, help="Name also what is only counted, in text.")
+@click.option("--every", is_flag=True, help="In text, name also what is only counted.")
+@shown_as(*render.FORMATS["plan"])
 @DETAILED
+@located
 def plan_command(
     *,
     path: str | None,
@@ -98,11 +92,11 @@ def plan_command(
 ) -> int:
     """Show what an apply will do, what waits for a customer, and what nobody here manages.
 
-    Each change says who brought it about: you, in the desired state, or they, in Codat. With
-    `--output json --out FILE` the plan can be applied as it is: `codat-iac apply --plan FILE`.
+    Each change says who brought it about: you, in the desired state, or they, in Codat. A plan that was
+    saved with `-o json --out FILE` can be applied as it is: `codat-iac apply --plan FILE`.
     """
     session = Session(cwd, stack, stateless)
-    with told_as(output):
+    with told_as(output, out):
         plan = session.plan(session.desired(path), company)
     shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal(output, out))
     put(shown, out)
@@ -110,10 +104,10 @@ def plan_command(
 
 
 @click.command("drift")
-@located
-@shown_as(*render.FORMATS["drift"])
 @COMPANY
+@shown_as(*render.FORMATS["drift"])
 @DETAILED
+@located
 def drift_command(
     cwd: Path,
     stack: str | None,
@@ -124,17 +118,17 @@ def drift_command(
 ) -> int:
     """Show what somebody else moved: recorded against live, whatever the desired state says."""
     session = Session(cwd, stack)
-    with told_as(output):
+    with told_as(output, out):
         drifted = session.planner(company).drift()
     put(render.drift(drifted, output, datetime.now(UTC), **terminal(output, out)), out)
     return exit_code(ExitCode.CHANGES if drifted else ExitCode.IN_SYNC, detailed=detailed_exitcode)
 
 
 @click.command("links")
-@located
-@shown_as(*render.FORMATS["links"])
 @COMPANY
+@shown_as(*render.FORMATS["links"])
 @DETAILED
+@located
 def links_command(
     cwd: Path,
     stack: str | None,
@@ -148,7 +142,7 @@ def links_command(
     A link lets whoever has it authorise: it goes to stdout or to FILE, and nowhere else.
     """
     session = Session(cwd, stack)
-    with told_as(output):
+    with told_as(output, out):
         waiting = session.planner(company).links()
-    put(render.links(waiting, output, datetime.now(UTC), **terminal(output, out)), out)
+    put(render.links(waiting, output, datetime.now(UTC), **terminal(output, out)), out, private=True)
     return exit_code(ExitCode.WAITING if waiting else ExitCode.IN_SYNC, detailed=detailed_exitcode)

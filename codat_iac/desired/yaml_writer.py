@@ -20,7 +20,7 @@ LONGEST_NAME = 100
 
 _TEXT = "tag:yaml.org,2002:str"
 _RESOLVER: Any = yaml.resolver.Resolver()
-_LIKE_A_NUMBER = re.compile(r"[0-9][0-9a-fox._e-]*")
+_LIKE_A_NUMBER = re.compile(r"[0-9][0-9a-fox._]*|[0-9._]+e-[0-9]+")
 """What one reader or another of YAML takes for a number, such as 0o17 and 12e03."""
 
 
