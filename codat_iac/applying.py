@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,6 +42,13 @@ AT_A_TIME = 4
 
 _SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
+
+
+_LAST: Mapping[Step, Collection[automation.OpType]] = {
+    Step.REPLACE: {automation.OpType.DELETE_REPLACED},
+    Step.REMOVE: {automation.OpType.DELETE, automation.OpType.DELETE_REPLACED},
+}
+"""What the engine does last for some steps; else it does one thing."""
 
 
 class Result(StrEnum):
@@ -99,9 +106,9 @@ class _Watcher:
         change = self.changes.get(step.urn)
         if change is None or change.address in self.done:
             return
-        # A move is done when the new address has it, a replacement when the old one is gone.
-        own = step.urn.endswith(f"::{change.address}")
-        if own and (change.step is not Step.REPLACE or step.op == automation.OpType.DELETE_REPLACED):
+        # A move is done when the new address has it, a replacement or a removal when the old one is gone.
+        awaited = _LAST.get(change.step)
+        if step.urn.endswith(f"::{change.address}") and (awaited is None or step.op in awaited):
             self.done.add(change.address)
             self.report(Outcome(change.address, change.step, Result.DONE))
 
@@ -137,18 +144,21 @@ def apply(
     plan: Plan,
     desired: Sequence[DesiredConnection],
     report: Callable[[Outcome], None],
+    tell: Callable[[str], None],
     max_losses: int | None = None,
 ) -> Applied:
     """Carry *plan* out and say what became of each change; what isn't done, the next run does.
 
-    *desired* is all that is declared, *max_losses* a limit that goes before the user's settings.
+    *desired* is all that is declared, *max_losses* a limit that goes before the user's settings. *tell* is
+    told what there is to say meanwhile.
 
     Raises `StackError` where Pulumi didn't even begin: a lock, a passphrase, a broken project.
     """
     changing = {change.address for change in plan.changes}
     acting = [each for each in desired if each.address in changing]
     before = {each.address: planner.status(each) for each in desired}
-    with _Pulumi.forwarding(stack) as command, _handed_over(stack, planner, plan, max_losses) as environment:
+    handing_over = _handed_over(stack, planner, plan, max_losses)
+    with _Pulumi.forwarding(stack, tell) as command, handing_over as environment:
         outputs = _outputs(stack)
         workspace = _Workspace(
             work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
@@ -208,17 +218,18 @@ class _Pulumi(automation.PulumiCommand):
     A Ctrl-C would reach it by itself, and a signal for this process alone would not reach it at all.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
         super().__init__(str(path.parent.parent) if path.parent.name == "bin" else None)
         self.interrupted = False
+        self._tell = tell
         self._missed = False
         self._running: subprocess.Popen[str] | None = None
 
     @classmethod
     @contextmanager
-    def forwarding(cls, stack: Stack) -> Iterator[_Pulumi]:
+    def forwarding(cls, stack: Stack, tell: Callable[[str], None]) -> Iterator[_Pulumi]:
         """Hand signals on to what runs, instead of ending this process in the middle."""
-        command = cls(stack.pulumi_path)
+        command = cls(stack.pulumi_path, tell)
         before = {number: signal.getsignal(number) for number in ENDINGS}
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
@@ -230,6 +241,8 @@ class _Pulumi(automation.PulumiCommand):
                 signal.signal(number, handler)
 
     def _interrupt(self, *_: Any) -> None:
+        if not self.interrupted:
+            self._tell("stopping when what is under way is finished; once more ends it in the middle")
         self.interrupted = True
         if self._running:
             self._running.send_signal(signal.SIGINT)

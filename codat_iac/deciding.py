@@ -31,13 +31,16 @@ class Decisions:
 
 
 def decide(
-    operations: Operations, declared: Sequence[DesiredConnection], priors: Sequence[PriorConnection]
+    operations: Operations,
+    declared: Sequence[DesiredConnection],
+    priors: Sequence[PriorConnection],
+    replaced: Sequence[PriorConnection] = (),
 ) -> Decisions:
-    """Decide about what is *declared*, and about *priors*, which are recorded.
+    """Decide about what is *declared*, about *priors*, which are recorded, and what they *replaced*.
 
     A refusal is a problem of its address, and what is recorded there is left alone.
     """
-    deciding = _Deciding(operations, declared, priors)
+    deciding = _Deciding(operations, declared, priors, replaced)
     deciding.read()
     deciding.declare()
     deciding.let_go()
@@ -50,11 +53,13 @@ class _Deciding:
         operations: Operations,
         declared: Sequence[DesiredConnection],
         priors: Sequence[PriorConnection],
+        replaced: Sequence[PriorConnection],
     ) -> None:
         self.found = Decisions()
         self._operations = operations
         self._declared = declared
         self._priors = {prior.address: prior for prior in priors}
+        self._replaced = replaced
         self._unread: set[str] = set()
         self._homes = self._find_homes()
 
@@ -69,7 +74,7 @@ class _Deciding:
 
     def read(self) -> None:
         """Read what is recorded, as a refresh does."""
-        for prior in self._priors.values():
+        for prior in (*self._priors.values(), *self._replaced):
             with self._collecting(prior.address):
                 self._operations.read(prior)
         self._unread = {problem.address for problem in self.found.problems}
@@ -130,6 +135,12 @@ class _Deciding:
         done = {*self._unread, *(each.address for each in self._declared)}
         done |= {each.moved_from for each in self.found.changes if each.moved_from}
         for prior in self._priors.values():
+            if prior.address not in done:
+                with self._collecting(prior.address):
+                    self.found.changes.append(self._remove(prior))
+        # Whatever is done at an address takes what was replaced there along: the engine knows both by one name.
+        done = {*self._unread, *(each.address for each in self.found.changes)}
+        for prior in self._replaced:
             if prior.address not in done:
                 with self._collecting(prior.address):
                     self.found.changes.append(self._remove(prior))

@@ -33,7 +33,8 @@ _ELSEWHERE = WAITS | {Notice.GONE, Notice.ADOPTED}
 class Planner:
     """Plans for one tenant, with what one process learns of it.
 
-    *recorded* is all that the state holds, by address; *company*, the first half of its addresses, narrows
+    *recorded* is all that the state holds, by address, but for what was *replaced* and is still to be
+    removed; *company*, the first half of its addresses, narrows
     down what is looked at.
     """
 
@@ -43,11 +44,13 @@ class Planner:
         settings: Settings,
         recorded: Mapping[str, PriorConnection],
         company: str | None = None,
+        replaced: Sequence[PriorConnection] = (),
     ) -> None:
         self._client = client
         self._only = company
         self._limit = LossLimit(settings.max_losses)
         self.recorded = recorded
+        self._replaced = replaced
         self._notes: list[str] = []
         self._seen: set[str] = set()
         unlimited = dataclasses.replace(settings, max_losses=UNLIMITED)
@@ -72,9 +75,10 @@ class Planner:
                 priors.append(prior)
             else:
                 self.operations.ledger.read(prior)  # it counts, and isn't looked at
-        self._prefetch([*declared, *(prior.desired for prior in priors)])
+        replaced = [prior for prior in self._replaced if chosen is None or prior.address in chosen]
+        self._prefetch([*declared, *(prior.desired for prior in (*priors, *replaced))])
         self._seen = {prior.address for prior in priors}
-        return self._whole(declared, decide(self.operations, declared, priors))
+        return self._whole(declared, decide(self.operations, declared, priors, replaced))
 
     def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
         """Compare desired with live alone, matched where that is unambiguous.
@@ -125,7 +129,7 @@ class Planner:
 
     def _unmanaged(self, declared: Sequence[DesiredConnection]) -> Iterator[Unmanaged]:
         """Find what lives in the declared companies, and which nobody here declares or records."""
-        recorded = {prior.id for prior in self.recorded.values()}
+        recorded = {prior.id for prior in (*self.recorded.values(), *self._replaced)}
         names = {each.company_id: each.address.partition("/")[0] for each in declared}
         for company_id, name in sorted(names.items()):
             for each in self._company(company_id):
@@ -198,11 +202,12 @@ class Planner:
     def hand_over(self, plan: Plan) -> str:
         """Put down what the process that carries out *plan* has to know: see `handover.py`."""
         changing = {change.address for change in plan.changes} | {each.moved_from for each in plan.changes}
+        recorded = (*self.recorded.values(), *self._replaced)
         company_ids = {change.company_id for change in plan.changes} | {
-            prior.desired.company_id for prior in self.recorded.values() if prior.address in changing
+            prior.desired.company_id for prior in recorded if prior.address in changing
         }
         return handover.write(
-            self.recorded.values(),
+            recorded,
             {prior.address: prior.id for prior in self.recorded.values() if prior.address not in changing},
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
         )

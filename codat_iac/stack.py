@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,27 @@ class Stack:
 
 
 def recorded(state: Mapping[str, Any]) -> dict[str, PriorConnection]:
-    """Read the recorded connections out of an exported state, by URN.
-
-    What is about to be deleted (a replaced one after a crash) is not among them.
-    """
+    """Read the recorded connections out of an exported state, by URN; see `replaced` for what isn't in it."""
     return {
         resource["urn"]: props.prior(resource["id"], resource["outputs"])
-        for resource in (state.get("deployment") or {}).get("resources") or ()
-        if resource["type"] == RESOURCE_TYPE and not resource.get("delete") and resource.get("id")
+        for resource in _connections(state)
+        if not resource.get("delete")
     }
+
+
+def replaced(state: Mapping[str, Any]) -> list[PriorConnection]:
+    """Read the connections that were replaced and are still to be removed: a run broke off before it."""
+    return [
+        props.prior(resource["id"], resource["outputs"])
+        for resource in _connections(state)
+        if resource.get("delete")
+    ]
+
+
+def _connections(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for resource in (state.get("deployment") or {}).get("resources") or ():
+        if resource["type"] == RESOURCE_TYPE and resource.get("id"):
+            yield resource
 
 
 def _project_folder(start: Path) -> Path:

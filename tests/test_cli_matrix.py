@@ -49,7 +49,7 @@ class World:
             patch.chdir(self.project.folder)
             for name, value in {**self.project.environment, **self.environment}.items():
                 patch.setenv(name, value)
-            code = run(arguments)
+            code = run([*arguments, "--stack", "dev"])
         return Ran(code, *capfd.readouterr())
 
 
@@ -152,7 +152,7 @@ CELLS = [
     ("command", "outcome", "plain", "detailed"),
     [pytest.param(*cell, id=" ".join(cell[:2])) for cell in CELLS],
 )
-def test_the_exit_code_is_the_same_in_every_format(  # noqa: PLR0913
+def test_the_exit_code_is_the_same_in_every_format(
     worlds: Callable[[str], World],
     capfd: pytest.CaptureFixture[str],
     command: str,

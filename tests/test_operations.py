@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -544,6 +545,7 @@ def test_a_rename_calls_nothing(emulator: Emulator, run: Run, acme: str, status:
 
     assert emulator.requests()["total"] == 0
     assert rows(emulator, acme) == {there: status}
+    assert run.notices()[:2] == [(Notice.ADOPTED, "acme/new")] * 2, "in the preview, and when it is done"
 
 
 def test_a_rename_among_siblings_calls_nothing(emulator: Emulator, run: Run, acme: str) -> None:
@@ -833,6 +835,21 @@ def test_a_removal_that_will_be_refused_is_foreseen(emulator: Emulator, run: Run
         run.operations.foresee_removal(prior)
 
 
+def test_a_status_that_nobody_knows_stops_a_removal_at_the_last_moment(
+    emulator: Emulator, run: Run, acme: str
+) -> None:
+    """The snapshot says Linked, the fresh GET says something else."""
+    prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status="Migrating"))
+    run.read(prior)
+    (live,) = run.operations.snapshot.company(acme)
+    run.operations.snapshot.put(replace(live, status="Linked"))
+
+    with pytest.raises(Refused, match="acme/ledger: its status is none that codat-iac knows"):
+        run.operations.remove(prior)
+
+    assert writes(emulator) == []
+
+
 @pytest.mark.parametrize(
     ("before", "act", "call", "left"),
     [
@@ -902,9 +919,19 @@ def test_what_is_merely_recorded_anew_calls_nothing(
     run.read(prior)
 
     assert run.operations.compare(prior, desired).action is Action.UPDATE
+    emulator.clear_requests()
     assert run.operations.update(prior, desired).status == "Linked"
 
-    assert writes(emulator) == []
+    assert emulator.requests()["total"] == 0
+
+
+def test_what_was_updated_is_held(emulator: Emulator, run: Run, acme: str, ledger: DesiredConnection) -> None:
+    """An update proves that its address is declared."""
+    prior = recorded(ledger, connected(emulator, acme))
+
+    run.operations.update(prior, ledger)
+
+    assert run.operations.ledger.is_held(prior.id)
 
 
 @pytest.mark.parametrize("status", [Status.LINKED, Status.UNLINKED])
@@ -984,9 +1011,13 @@ def test_one_id_at_two_declared_addresses_is_refused(emulator: Emulator, run: Ru
         run.operations.compare(recorded(second, there), second)
 
 
-def test_an_address_may_move_on_from_what_another_takes_over(emulator: Emulator, run: Run, acme: str) -> None:
-    """The new address is checked first: it takes over what the old one leaves for another platform."""
-    there = connected(emulator, acme)
+@pytest.mark.parametrize("status", ["Linked", "Migrating"])
+def test_an_address_may_move_on_from_what_another_takes_over(
+    emulator: Emulator, acme: str, status: str
+) -> None:
+    """The new address is checked first: it takes over what the old one leaves, so nothing is lost."""
+    run = a_run(emulator, max_losses=0)
+    there = connected(emulator, acme, status=status)
     prior = recorded(a_desired(company_id=acme), there)
     run.read(prior)
     books = a_desired("acme/books", company_id=acme)
@@ -999,7 +1030,31 @@ def test_an_address_may_move_on_from_what_another_takes_over(emulator: Emulator,
     run.operations.remove(prior)
 
     assert writes(emulator) == ["POST 200"]
-    assert rows(emulator, acme)[there] == "Linked"
+    assert rows(emulator, acme)[there] == status
+
+
+def test_a_replacement_lets_go_of_its_own(emulator: Emulator, run: Run, acme: str) -> None:
+    """What was its own a moment ago is no longer held, so that the removal after it is one."""
+    prior = recorded(a_desired(company_id=acme), connected(emulator, acme))
+    run.read(prior)
+    run.operations.compare(prior, prior.desired)
+    assert run.operations.ledger.holder(prior.id) == "acme/ledger"
+
+    run.operations.compare(prior, a_desired(company_id=acme, platform_key="qhyg"))
+
+    assert run.operations.ledger.holder(prior.id) is None
+
+
+def test_a_replacement_that_will_be_refused_is_found_in_the_diff(
+    emulator: Emulator, run: Run, acme: str
+) -> None:
+    """On the new platform there is one that somebody authorised."""
+    prior = recorded(a_desired(company_id=acme), connected(emulator, acme))
+    connected(emulator, acme, "qhyg")
+    run.read(prior)
+
+    with pytest.raises(Refused, match="has a connection to qhyg that nobody manages here"):
+        run.operations.compare(prior, a_desired(company_id=acme, platform_key="qhyg"))
 
 
 @pytest.mark.parametrize(
@@ -1032,6 +1087,15 @@ def test_what_can_not_be_let_go_of_is_not_replaced(emulator: Emulator, run: Run,
         run.operations.compare(prior, a_desired(company_id=acme, platform_key="qhyg"))
 
     assert writes(emulator) == []
+
+
+def test_what_there_will_be_to_say_is_counted_ahead(emulator: Emulator, run: Run, acme: str) -> None:
+    """By kind, so that many become one line; who needs nothing isn't among them."""
+    waiting = recorded(a_desired("acme/a", company_id=acme), connected(emulator, acme, status="PendingAuth"))
+    linked = recorded(a_desired("acme/b", company_id=acme), connected(emulator, acme))
+    run.read(waiting, linked)
+
+    assert run.operations.outlook() == {Notice.WAITING: ["acme/a"]}
 
 
 # Absence.

@@ -118,6 +118,7 @@ class Stacks:
             check=False,
         )
         plan: dict[str, Any] = json.loads(done.stdout)
+        assert plan["kind"] == "plan", done.stderr
         return plan
 
 

@@ -273,9 +273,7 @@ def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, 
         assert project.up().code == 0
         program.write_text(text)
 
-    with pytest.raises(
-        ImportFailed, match=r"`pulumi import --yes` failed: .*company-2/xero' already exists"
-    ):
+    with pytest.raises(ImportFailed, match=r"`pulumi import --yes` failed: .*company-2/xero' already exists"):
         importer.run(at_step("importing", somebody_else), overwrite=True)
 
     assert set(project.recorded()) == {"acme/ledger", "company-2/xero"}

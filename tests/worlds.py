@@ -145,17 +145,18 @@ class _Roll:
         if prior and self.chance(0.4):
             return dataclasses.replace(prior.desired, connection_id=None)
         company_id = self.world.company_ids[address.partition("/")[0]]
-        mine = self.live[company_id]
+        given = [*self.live[company_id], an_id(1)]
+        connection_id = self.dice.choice(given) if connection_ids and self.chance(0.2) else None
+        # What is named exists already, so a file may not say `create` beside it.
+        existing = [each for each in OnExisting if not connection_id or each is not OnExisting.CREATE]
         return DesiredConnection(
             address=address,
             company_id=company_id,
             platform_key=prior.desired.platform_key if prior and self.chance(0.7) else self.platform(),
             status=DESIRABLE[self.chance(0.3)],
             on_removal=self.dice.choice(list(OnRemoval)),
-            on_existing=self.dice.choice(list(OnExisting)),
-            connection_id=(
-                self.dice.choice([*mine, an_id(1)]) if connection_ids and self.chance(0.2) else None
-            ),
+            on_existing=self.dice.choice(existing),
+            connection_id=connection_id,
         )
 
 

@@ -81,7 +81,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
 
         with _progress(len(plan.changes)) as report:
-            applied = apply(session.stack, planner, plan, desired, report, max_losses=allow_losing)
+            applied = apply(session.stack, planner, plan, desired, report, _tell, max_losses=allow_losing)
     put(_outcomes(applied.outcomes, output), out)
     if applied.interrupted:
         raise click.Abort
@@ -132,6 +132,10 @@ def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."
     return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}"])
+
+
+def _tell(text: str) -> None:
+    click.echo(f"codat-iac: {text}", err=True)
 
 
 def _counted(changes: int) -> str:

@@ -23,7 +23,7 @@ from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.pace import shared_pace
 from codat_iac.plan import Plan
 from codat_iac.planning import Planner
-from codat_iac.stack import RESOURCE_TYPE, Stack, recorded
+from codat_iac.stack import RESOURCE_TYPE, Stack, recorded, replaced
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,9 +97,14 @@ class Session:
         return Client(self.settings.api_key, self.settings.base_url, throttle=throttle)
 
     @cached_property
+    def state(self) -> Mapping[str, Any]:
+        """What the stack holds; nothing where no state is to be read."""
+        return {} if self.stateless else self.stack.export()
+
+    @cached_property
     def by_urn(self) -> Mapping[str, PriorConnection]:
-        """The connections that the state holds, by URN; none where no state is to be read."""
-        return {} if self.stateless else recorded(self.stack.export())
+        """The connections that the state holds, by URN."""
+        return recorded(self.state)
 
     @property
     def recorded(self) -> dict[str, PriorConnection]:
@@ -117,7 +122,7 @@ class Session:
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Make a planner for *company*, or for all."""
         self.check_company(desired, company)
-        return Planner(self.client, self.settings, self.recorded, company)
+        return Planner(self.client, self.settings, self.recorded, company, replaced(self.state))
 
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
         """Plan for *company*, or for all."""

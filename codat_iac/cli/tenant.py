@@ -18,6 +18,9 @@ from codat_iac.model import Status
 if TYPE_CHECKING:
     from codat_iac.drafting import Draft, Skipped
 
+MOST_SHOWN = 20
+"""Lines of a kind; thousands of connections may come in."""
+
 
 def chosen_by(function: Callable[..., int]) -> Callable[..., int]:
     """Add the options that say which connections; *function* is given them as `filters`."""
@@ -134,10 +137,7 @@ def _confirm(draft: Draft, *, yes: bool) -> None:
     if not draft.arrivals:
         click.echo("Nothing to import.", err=True)
         return
-    for arrival in draft.arrivals[:_MOST_SHOWN]:
-        click.echo(f"  + {arrival.address}  {arrival.live.platform_key}  {arrival.live.status}", err=True)
-    if len(draft.arrivals) > _MOST_SHOWN:
-        click.echo(f"  and {len(draft.arrivals) - _MOST_SHOWN} more", err=True)
+    _tell([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
     if yes:
         return
     if not sys.stdin.isatty():
@@ -149,9 +149,11 @@ def _tell_skipped(skipped: Sequence[Skipped]) -> None:
     held = sum(each.held for each in skipped)
     if held:
         click.echo(f"{held} connections are left alone: the state has them already", err=True)
-    for each in skipped:
-        if not each.held:
-            click.echo(f"left alone: {each.live.id}: {each.reason}", err=True)
+    _tell([f"left alone: {each.live.id}: {each.reason}" for each in skipped if not each.held])
 
 
-_MOST_SHOWN = 20
+def _tell(lines: Sequence[str]) -> None:
+    for line in lines[:MOST_SHOWN]:
+        click.echo(line, err=True)
+    if len(lines) > MOST_SHOWN:
+        click.echo(f"and {len(lines) - MOST_SHOWN} more", err=True)
