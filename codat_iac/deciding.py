@@ -138,7 +138,7 @@ class _Deciding:
             if prior.address not in done:
                 with self._collecting(prior.address):
                     self.found.changes.append(self._remove(prior))
-        # Whatever is done at an address takes what was replaced there along: the engine knows both by one name.
+        # What is done at an address takes what was replaced there along: the engine knows both by one name.
         done = {*self._unread, *(each.address for each in self.found.changes)}
         for prior in self._replaced:
             if prior.address not in done:

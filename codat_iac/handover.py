@@ -53,8 +53,8 @@ def take_over(path: Path, operations: Operations) -> None:
             company_id: [LiveConnection(**bag) for bag in bags]
             for company_id, bags in known["companies"].items()
         }
-        staying: dict[str, str] = known["staying"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        staying: dict[str, str] = dict(known["staying"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{VARIABLE} names no file of `codat-iac apply`; unset it") from error
     for prior in recorded:
         operations.ledger.read(prior)

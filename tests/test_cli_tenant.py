@@ -26,7 +26,7 @@ def test_which_connections_has_to_be_said(tenant: Emulator, capsys: Shown) -> No
     assert tenant.counts() == {}
     for arguments in (["export"], ["export", "--all", "--company", "Acme"], ["import"]):
         assert run([*arguments, *(["--stateless"] if arguments[0] == "export" else [])]) == 1
-        assert "say which connections" in capsys.readou.err().err
+        assert "say which connections" in capsys.readouterr().err
 
 
 def test_a_stateless_export_is_what_a_stateless_plan_finds_empty(
@@ -40,7 +40,7 @@ def test_a_stateless_export_is_what_a_stateless_plan_finds_empty(
     file = tmp_path / "exported.yaml"
 
     assert run(["export", "--all", "--stateless"]) == 0
-    shown = capsys.readou.err()
+    shown = capsys.readouterr()
     assert shown.out.startswith("# Written by `codat-iac export`")
     assert "left alone: " in shown.err
     assert run(["export", "--all", "--stateless", "--out", str(file)]) == 0
@@ -57,7 +57,7 @@ def test_filters_narrow_each_other_down(tenant: Emulator, capsys: Shown) -> None
 
     run(["export", "--stateless", "--company", "acme", "--platform", "suuo", "--status", "Linked"])
 
-    assert capsys.readou.err().out.count("platformKey") == 1
+    assert capsys.readouterr().out.count("platformKey") == 1
 
 
 def test_many_lines_of_a_kind_are_counted(tenant: Emulator, tmp_path: Path, capsys: Shown) -> None:
@@ -68,7 +68,7 @@ def test_many_lines_of_a_kind_are_counted(tenant: Emulator, tmp_path: Path, caps
 
     run(["export", "--all", "--stateless", "--out", str(tmp_path / "none.yaml")])
 
-    assert "and 5 more" in capsys.readou.err().err
+    assert "and 5 more" in capsys.readouterr().err
 
 
 @pytest.mark.engine
@@ -80,12 +80,12 @@ def test_an_import_asks_and_then_proves_itself(project: Project, acme: str) -> N
 
     refused = project.codat_iac("import", "--all")
     assert refused.code == 1
-    assert "pass --yes" in refused.st.err
+    assert "pass --yes" in refused.err
     done = project.codat_iac("import", "--all", "--yes")
     assert (done.code, done.out) == (0, "Imported 2 connections; the plan is empty.\n")
     again = project.codat_iac("import", "--all", "--yes", "--overwrite")
-    assert "2 connections are left alone: the state has them already" in again.st.err
-    assert "Nothing to import." in again.st.err
+    assert "2 connections are left alone: the state has them already" in again.err
+    assert "Nothing to import." in again.err
     exported = project.codat_iac("export", "--all")
     assert "xero: { platformKey: gbol" in exported.out
 
