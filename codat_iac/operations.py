@@ -154,8 +154,11 @@ class Operations:
         verdict = rules.compare(prior, desired, live)
         _raise_problem(verdict.cell, desired.address)
         if verdict.action is Action.REPLACE:
-            if not taken:
-                _raise_problem(rules.removed(prior.desired.on_removal, live), desired.address)
+            if not taken and rules.removed(prior.desired.on_removal, live).problem:
+                raise Refused(
+                    f"{desired.address}: what it replaces has a status that codat-iac doesn't know, so it"
+                    " stays; declare it as it was, with `onRemoval: retain`, apply, and then change it"
+                )
             self.ledger.release(desired.address)
             self.foresee(desired)
             lost = loses_on_removal(prior, live) and not taken

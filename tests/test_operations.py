@@ -1083,7 +1083,7 @@ def test_what_can_not_be_let_go_of_is_not_replaced(emulator: Emulator, run: Run,
     prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status="Migrating"))
     run.read(prior)
 
-    with pytest.raises(Refused, match="acme/ledger: its status is none that codat-iac knows, so it stays"):
+    with pytest.raises(Refused, match="acme/ledger: what it replaces has a status"):
         run.operations.compare(prior, a_desired(company_id=acme, platform_key="qhyg"))
 
     assert writes(emulator) == []
