@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pulumi import Output, automation, export
 from pulumi.automation.errors import create_command_error
@@ -200,11 +200,10 @@ def _ended(watcher: _Watcher, error: automation.CommandError, *, interrupted: bo
 def _reason(error: automation.CommandError, general: Sequence[str]) -> str:
     if isinstance(error, automation.ConcurrentUpdateError):
         return "the stack is locked by another run; wait for it, or `pulumi cancel` if it is dead"
-    said = next(iter(general), "").partition(" Traceback ")[0]
-    if not said:
-        lines = [line.strip() for line in str(error).splitlines()]
-        said = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "")
-    return f"`pulumi up` failed: {said.removeprefix('error: ')}"
+    code, *lines = str(error).strip().splitlines()
+    words = [line.partition("error: ")[2] for line in lines if "error: " in line]
+    said = next(iter([*general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")
+    return f"`pulumi up` failed: {said.partition(' Traceback ')[0]}"
 
 
 class _Workspace(automation.LocalWorkspace):
@@ -223,7 +222,7 @@ class _Pulumi(automation.PulumiCommand):
         self.interrupted = False
         self._tell = tell
         self._missed = False
-        self._running: subprocess.Popen[str] | None = None
+        self._running: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @contextmanager
@@ -260,25 +259,30 @@ class _Pulumi(automation.PulumiCommand):
         """Run it to its end. Raises `automation.CommandError`."""
         if self.interrupted:
             raise automation.CommandError(automation.CommandResult("", "interrupted", 1))
-        with subprocess.Popen(  # noqa: S603  the user's own engine
-            [self.command, "--non-interactive", *args],
-            cwd=cwd,
-            env={**additional_env, "PULUMI_AUTOMATION_API": "true"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        ) as process:
-            self._running = process
-            if self._missed:
-                process.send_signal(signal.SIGINT)
-            output, errors = process.communicate()
-        result = automation.CommandResult(output, errors, process.returncode)
+        # Files and no pipes: should this process be killed, writing to one would kill Pulumi in the middle.
+        with _scratch() as output, _scratch() as errors:
+            with subprocess.Popen(  # noqa: S603  the user's own engine
+                [self.command, "--non-interactive", *args],
+                cwd=cwd,
+                env={**additional_env, "PULUMI_AUTOMATION_API": "true"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            ) as process:
+                self._running = process
+                if self._missed:
+                    process.send_signal(signal.SIGINT)
+            output.seek(0)
+            errors.seek(0)
+            result = automation.CommandResult(output.read(), errors.read(), process.returncode)
         if result.code:
             raise create_command_error(result)
         return result
+
+
+def _scratch() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
 
 
 @contextmanager

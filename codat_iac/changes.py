@@ -82,6 +82,21 @@ def kept_by_another(change: Change) -> Change:
     return dataclasses.replace(change, removal=str(Action.FORGET), loses=False)
 
 
+def merged(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Give one change for each address, sorted; what is removed there besides goes along with it.
+
+    The engine knows both by one name, so neither is done without the other.
+    """
+    whole: dict[str, Change] = {}
+    for change in changes:
+        first = whole.setdefault(change.address, change)
+        if first is not change:
+            removal = change.removal if first.removal in {None, Action.FORGET} else first.removal
+            loses = first.loses or change.loses
+            whole[change.address] = dataclasses.replace(first, removal=removal, loses=loses)
+    return tuple(whole[address] for address in sorted(whole))
+
+
 def waiting(desired: DesiredConnection, live: LiveConnection | None) -> Iterable[Waiting]:
     """Tell of a connection that only its customer can bring to the desired status."""
     notice = rules.declared(desired.status, live).notice if live else None

@@ -22,7 +22,10 @@ from codat_iac.rules import Action
 
 @dataclass
 class Decisions:
-    """What was decided. `takeovers` are the connections that are there and that an address will have."""
+    """What was decided: several changes at one address where what was replaced there is still to be removed.
+
+    `takeovers` are the connections that are there and that an address will have.
+    """
 
     changes: list[Change] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -36,7 +39,7 @@ def decide(
     priors: Sequence[PriorConnection],
     replaced: Sequence[PriorConnection] = (),
 ) -> Decisions:
-    """Decide about what is *declared*, about *priors*, which are recorded, and what they *replaced*.
+    """Decide about what is *declared*, about *priors*, which are recorded, and about what they *replaced*.
 
     A refusal is a problem of its address, and what is recorded there is left alone.
     """
@@ -125,23 +128,21 @@ class _Deciding:
         live = self._operations.snapshot.find(desired.company_id, claimed) if claimed else None
         if not live:
             return None, None
-        origin = self._homes.get(live.id)
-        takeover = Takeover.of(desired, live, recorded=origin is not None)
+        recorded = self._operations.ledger.is_recorded(live.id)
+        takeover = Takeover.of(desired, live, recorded=recorded)
         self.found.takeovers[desired.address] = takeover
-        return takeover, origin
+        return takeover, self._homes.get(live.id)
 
     def let_go(self) -> None:
-        """Decide about what is no longer declared."""
+        """Decide about what is no longer declared, and about what was replaced in an earlier run."""
         done = {*self._unread, *(each.address for each in self._declared)}
         done |= {each.moved_from for each in self.found.changes if each.moved_from}
         for prior in self._priors.values():
             if prior.address not in done:
                 with self._collecting(prior.address):
                     self.found.changes.append(self._remove(prior))
-        # What is done at an address takes what was replaced there along: the engine knows both by one name.
-        done = {*self._unread, *(each.address for each in self.found.changes)}
         for prior in self._replaced:
-            if prior.address not in done:
+            if prior.address not in self._unread:
                 with self._collecting(prior.address):
                     self.found.changes.append(self._remove(prior))
 

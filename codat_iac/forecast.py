@@ -35,7 +35,7 @@ def forecast(changes: Iterable[Change], takeovers: Mapping[str, Takeover], quota
     lists = posts = 0
     ending: set[str | None] = set()  # ids: one may be recorded at two addresses, and ends once
     for change in changes:
-        takeover = takeovers.get(change.address)
+        takeover = takeovers.get(change.address) if change.step is not Step.REMOVE else None
         if takeover:
             lists += not takeover.recorded
             ending |= {takeover.live.id} if takeover.unlinks else set()

@@ -34,8 +34,7 @@ class Planner:
     """Plans for one tenant, with what one process learns of it.
 
     *recorded* is all that the state holds, by address, but for what was *replaced* and is still to be
-    removed; *company*, the first half of its addresses, narrows
-    down what is looked at.
+    removed; *company*, the first half of its addresses, narrows down what is looked at.
     """
 
     def __init__(
@@ -67,7 +66,8 @@ class Planner:
 
         Raises `ApiError` where live can't be read. What can't be done is a problem of the plan.
         """
-        chosen = scope(self._only, desired, self.recorded.values()) if self._only else None
+        everything = [*self.recorded.values(), *self._replaced]
+        chosen = scope(self._only, desired, everything) if self._only else None
         declared = [each for each in desired if chosen is None or each.address in chosen]
         priors = []
         for prior in self.recorded.values():
@@ -96,7 +96,9 @@ class Planner:
             declared=len(chosen),
             recorded=0,
             notes=tuple(sorted([*plan.notes, *matching.notes])),
-            unmanaged=tuple(each for each in plan.unmanaged if each.connection_id not in matching.candidates),
+            unmanaged=tuple(
+                each for each in self._unmanaged(chosen) if each.connection_id not in matching.candidates
+            ),
         )
 
     def _prefetch(self, connections: Iterable[DesiredConnection]) -> None:
@@ -109,21 +111,20 @@ class Planner:
             return ()  # a problem of each of its addresses, unless it is accepted as gone
 
     def _whole(self, declared: Sequence[DesiredConnection], decisions: Decisions) -> Plan:
-        found = sorted(decisions.changes, key=lambda change: change.address)
-        losing = {change.connection_id: change.address for change in found if change.loses}
-        recorded = len(self.recorded)
+        losing = {change.connection_id: change.address for change in decisions.changes if change.loses}
+        recorded = self.operations.ledger.recorded
         # On an empty stack the provider can't tell whether all was read, and so refuses any loss.
         uncounted = bool(losing) and not recorded and self._limit.explicit is None
         refused = uncounted or self._limit.exceeded(len(losing), recorded)
         return Plan(
-            changes=tuple(found),
+            changes=changes.merged(decisions.changes),
             waiting=tuple(decisions.waiting),
             unmanaged=tuple(self._unmanaged(declared)),
             problems=tuple(sorted(decisions.problems, key=lambda problem: problem.address)),
             notes=tuple(sorted(self._notes)),
             declared=len(declared),
-            recorded=recorded,
-            calls=forecast(found, decisions.takeovers, self._client.quota),
+            recorded=len(self.recorded),
+            calls=forecast(decisions.changes, decisions.takeovers, self._client.quota),
             refusal=rules.too_many_losses(losing.values(), recorded, "") if refused else None,
         )
 
@@ -203,12 +204,14 @@ class Planner:
         """Put down what the process that carries out *plan* has to know: see `handover.py`."""
         changing = {change.address for change in plan.changes} | {each.moved_from for each in plan.changes}
         recorded = (*self.recorded.values(), *self._replaced)
+        staying = {prior.address: prior.id for prior in self.recorded.values()}
+        staying |= {f"{prior.address} (replaced)": prior.id for prior in self._replaced}
         company_ids = {change.company_id for change in plan.changes} | {
             prior.desired.company_id for prior in recorded if prior.address in changing
         }
         return handover.write(
             recorded,
-            {prior.address: prior.id for prior in self.recorded.values() if prior.address not in changing},
+            {address: each for address, each in staying.items() if address.partition(" ")[0] not in changing},
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
         )
 

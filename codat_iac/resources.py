@@ -95,7 +95,4 @@ def refuse_open_key() -> None:
     """
     config = pulumi.Config(settings.NAMESPACE)
     if config.get("apiKey") and not pulumi.runtime.is_config_secret(f"{settings.NAMESPACE}:apiKey"):
-        raise pulumi.RunError(
-            "codat:apiKey is not a secret; remove it and use CODAT_API_KEY, or"
-            " `pulumi config set --secret codat:apiKey`, and make a new key: this one is in your history"
-        )
+        raise pulumi.RunError(settings.OPEN_KEY)

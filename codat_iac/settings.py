@@ -20,6 +20,12 @@ BASE_URL = "https://api.codat.io"
 NAMESPACE = "codat"
 """Of the stack's config: `pulumi config set codat:desired ...`."""
 
+OPEN_KEY = (
+    "codat:apiKey is not a secret; remove it and use CODAT_API_KEY, or"
+    " `pulumi config set --secret codat:apiKey`, and make a new key: this one is in your history"
+)
+"""What is said of a key that stands in the config in the open: the engine would copy it to the state."""
+
 REQUESTS_PER_MINUTE = 1000
 """Codat's limit for each IP address: https://docs.codat.io/using-the-api/rate-limits."""
 

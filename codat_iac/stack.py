@@ -59,8 +59,14 @@ class Stack:
         return exported
 
     def config(self) -> Mapping[str, str]:
-        """Give the stack's config with the project's own under it, secrets in plain text."""
+        """Give the stack's config with the project's own under it, secrets in plain text.
+
+        Raises `ConfigError` for an API key that is none: the engine would copy it into the state.
+        """
         values: dict[str, dict[str, Any]] = json.loads(self.pulumi("config", "--json", "--show-secrets"))
+        key = values.get(f"{settings.NAMESPACE}:apiKey", {})
+        if key.get("value") and not key.get("secret"):
+            raise ConfigError(settings.OPEN_KEY)
         return {key: str(value["value"]) for key, value in values.items() if "value" in value}
 
     def settings(self) -> settings.Settings:
@@ -119,7 +125,8 @@ def _run(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         start_new_session=True,
     ) as process:
         try:

@@ -28,22 +28,15 @@ from codat_iac.model import PriorConnection
 from codat_iac.rules import ABSENT
 from codat_iac.stack import RESOURCE_TYPE
 from tests.project import Project, connections
-from tests.worlds import World, a_planner, a_world
+from tests.worlds import World, a_planner, a_world, living
 
 pytestmark = pytest.mark.engine
 
 CASES = int(os.environ.get("CODAT_AGREEMENT_CASES", "12"))
 FIRST = int(os.environ.get("CODAT_AGREEMENT_SEED", "1"))
 
-OPERATIONS = {
-    "create": "create",
-    "update": "update",
-    "delete": "delete",
-    "replace": "replace",
-    "create-replacement": "replace",
-    "delete-replaced": "replace",
-}
-"""What the engine calls its steps, and what they are at one address; a refresh and what stays are none."""
+OPERATIONS = {"create": "create", "update": "update", "delete": "delete", "replace": "replace"}
+"""The steps of the engine that are changes. What stays and what is only refreshed is none."""
 
 STEPS = {
     "create": "create",
@@ -56,7 +49,8 @@ STEPS = {
 }
 """What the engine makes of a plan's steps. A move is also a delete, at the other address."""
 
-Changes = dict[str, str]
+Changes = set[tuple[str, str]]
+"""Addresses, each with what is done there."""
 
 
 @dataclass
@@ -70,9 +64,13 @@ class Stacks:
     connection: dict[str, Any]
     """A connection as a state holds it."""
 
-    def hold(self, recorded: Mapping[str, PriorConnection]) -> None:
-        """Make the stack hold what is recorded, and nothing else."""
-        resources = [*self.base["deployment"]["resources"], *map(self._resource, recorded.values())]
+    def hold(self, world: World) -> None:
+        """Make the stack hold what is recorded, what is still to be removed, and nothing else."""
+        resources = [
+            *self.base["deployment"]["resources"],
+            *(self._resource(prior) for prior in world.recorded.values()),
+            *({**self._resource(prior), "delete": True} for prior in world.replaced),
+        ]
         state = {**self.base, "deployment": {**self.base["deployment"], "resources": resources}}
         file = self.project.folder / "state.json"
         file.write_text(json.dumps(state))
@@ -92,19 +90,24 @@ class Stacks:
 
     def preview(self, environment: Mapping[str, str]) -> tuple[Changes, list[str]]:
         """What `pulumi preview` shows: the changes by address, and its errors where it fails."""
-        outcome = self.project.preview("--json", env=environment)
+        outcome = self.project.preview("--json", "--show-replacement-steps", env=environment)
         shown, _ = json.JSONDecoder().raw_decode(outcome.shown[outcome.shown.index("{") :])
-        changes: Changes = {}
-        for step in shown.get("steps", ()):
-            if f"::{RESOURCE_TYPE}::" in step["urn"] and step["op"] in OPERATIONS:
-                changes[step["urn"].rpartition("::")[2]] = OPERATIONS[step["op"]]
+        steps = [each for each in shown.get("steps", ()) if f"::{RESOURCE_TYPE}::" in each["urn"]]
+        fresh = {each["oldState"]["id"] for each in steps if each["op"] == "replace"}
+        changes = {(_address(each), OPERATIONS[each["op"]]) for each in steps if each["op"] in OPERATIONS}
+        # What an earlier run replaced, and this one doesn't.
+        changes |= {
+            (_address(each), "delete")
+            for each in steps
+            if each["op"] == "delete-replaced" and each["oldState"]["id"] not in fresh
+        }
         errors = [
-            " ".join(each["message"].removeprefix("error: ").split())
+            " ".join(each["message"].removeprefix("error: ").removeprefix("Preview failed: ").split())
             for each in shown.get("diagnostics", ())
             if each["severity"] == "error"
         ]
         assert bool(errors) == (outcome.code != 0), outcome.shown
-        return changes, errors
+        return changes, [error for error in errors if error != "preview failed"]
 
     def plan(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """What `codat-iac plan` says, as JSON."""
@@ -119,6 +122,10 @@ class Stacks:
         plan: dict[str, Any] = json.loads(done.stdout)
         assert plan["kind"] == "plan", done.stderr
         return plan
+
+
+def _address(step: Mapping[str, Any]) -> str:
+    return str(step["urn"].rpartition("::")[2])
 
 
 @pytest.fixture(scope="module")
@@ -139,22 +146,23 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
 def test_preview_and_plan_agree(stacks: Stacks, seed: int) -> None:
     """On a random stack, with a random limit on losses, and with or without belief in what is missing."""
     dice = Random(seed)  # noqa: S311  the same seed is the same stack
-    environment = {
-        "CODAT_MAX_LOSSES": dice.choice(["", "", "0", "1"]),
-        "CODAT_ACCEPT_MISSING": dice.choice(["", "", "", "true"]),
-    }
     world = _roll(stacks.project.emulator, dice)
-    stacks.hold(world.recorded)
+    # What was replaced is removed along with other changes, and its loss is not told apart.
+    limit = "" if world.replaced else dice.choice(["", "", "0", "1"])
+    accepts = dice.random() < 0.25
+    environment = {"CODAT_MAX_LOSSES": limit, "CODAT_ACCEPT_MISSING": str(accepts)}
+    live = living(stacks.project.emulator, world)
+    stacks.hold(world)
     stacks.project.declare(world.yaml())
 
     previewed, errors = stacks.preview(environment)
     plan = stacks.plan(environment)
 
-    refused = _refused(world, plan, environment["CODAT_MAX_LOSSES"])
-    problems = _problems(world, plan)
+    refused = _refused(world, plan, limit)
+    problems = _problems(plan)
     assert bool(errors) == bool(problems or refused), (errors, plan)
     if not errors:
-        assert previewed == _expected(world, plan, accepts=bool(environment["CODAT_ACCEPT_MISSING"]))
+        assert previewed == _expected(world, plan, live if accepts else None)
     elif not refused:
         assert set(errors) <= problems, "the preview names no other problem"
 
@@ -170,38 +178,44 @@ def _roll(emulator: Emulator, dice: Random) -> World:
             return world
 
 
-def _problems(world: World, plan: Mapping[str, Any]) -> set[str]:
-    """The problems that a preview shows too: of what is declared, and of what can't even be read."""
-    declared = {each.address for each in world.desired}
-    return {
-        problem["text"]
-        for problem in plan["problems"]
-        if problem["address"] in declared or "can't be seen" in problem["text"]
-    }
+REMOVAL = "so it stays recorded"
+"""What a problem says that is about a removal."""
+
+
+def _problems(plan: Mapping[str, Any]) -> set[str]:
+    """The problems that a preview shows too: all but those of removals."""
+    return {problem["text"] for problem in plan["problems"] if REMOVAL not in problem["text"]}
 
 
 def _refused(world: World, plan: Mapping[str, Any], limit: str) -> bool:
-    """Whether more is lost than may be, removals left out; nothing may on an empty stack, unless it is said."""
+    """Whether too much is lost, removals left out; on an empty stack nothing may be, unless it is allowed."""
     declared = {each.address for each in world.desired}
     losing = [change for change in plan["changes"] if change["loses"] and change["address"] in declared]
     if not limit:
-        return bool(losing) and not world.recorded
+        return bool(losing) and not (world.recorded or world.replaced)
     return len(losing) > int(limit)
 
 
-def _expected(world: World, plan: Mapping[str, Any], *, accepts: bool) -> Changes:
-    """What a preview shows of a plan."""
+def _expected(world: World, plan: Mapping[str, Any], accepted: Mapping[str, str] | None) -> Changes:
+    """What a preview shows of a plan; where absence is *accepted*, for all but what it names as live.
+
+    The refresh before a preview takes what is absent out of the state then: it need not be removed any more,
+    and what is still declared is new.
+    """
     declared = {each.address for each in world.desired}
-    changes: Changes = {p["address"]: "delete" for p in plan["problems"] if p["address"] not in declared}
+    refused = {problem["address"] for problem in plan["problems"] if REMOVAL in problem["text"]}
+    changes = {(address, "delete") for address in refused}
     for change in plan["changes"]:
         address, moved_from = change["address"], change["movedFrom"]
-        forgotten = accepts and change["status"] == ABSENT
-        if not forgotten:
-            changes[address] = STEPS[change["step"]]
-        elif change["step"] == "replace":
-            changes[address] = "create"  # the refresh before it took the old one out of the state
-        elif change["step"] == "create":
-            changes[address] = "create"
+        if accepted is None or change["status"] != ABSENT:
+            changes.add((address, STEPS[change["step"]]))
+        elif change["step"] != "remove":
+            changes.add((address, "create"))
         if moved_from and moved_from not in declared:
-            changes[moved_from] = "delete"
-    return changes
+            changes.add((moved_from, "delete"))
+    changing = refused | {change["address"] for change in plan["changes"]}
+    return changes | {
+        (prior.address, "delete")
+        for prior in world.replaced
+        if prior.address in changing and (accepted is None or prior.id in accepted)
+    }

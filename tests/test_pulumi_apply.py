@@ -8,13 +8,14 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from codat_iac.emulator import Emulator
-from codat_iac.model import DesiredConnection, OnRemoval, PriorConnection, Status
+from codat_iac.model import OnRemoval, PriorConnection
 from tests.builders import a_desired, a_prior, connected, rows
 from tests.project import Project, Ran, connections
 from tests.test_pulumi_traps import alive, descendants, until
@@ -88,7 +89,7 @@ def test_ten_changes_of_all_kinds_in_one_run(project: Project, emulator: Emulato
         recorded("platform", "rwuv"),
         recorded("removed", "qhyg"),
         recorded("retained", "hcws", on_removal=OnRemoval.RETAIN),
-        recorded("pending", "nqmm", "PendingAuth"),
+        recorded("pending", "qudb", "PendingAuth"),
     ]
     project.record(priors, foreign="kept")
     emulator.delete_connection(priors[4].id)
@@ -102,7 +103,7 @@ def test_ten_changes_of_all_kinds_in_one_run(project: Project, emulator: Emulato
             "policy: {platformKey: suuo, onRemoval: delete}",
             "unlinks: {platformKey: mqjo, status: Unlinked}",
             "deleted: {platformKey: pqsw}",
-            "platform: {platformKey: mrer}",
+            "platform: {platformKey: pbbf}",
         )
         + f"  beta:\n    id: {beta}\n    connections:\n      ledger: {{platformKey: gbol}}\n"
         "      shop: {platformKey: fztf}\n"
@@ -159,7 +160,7 @@ def test_the_forecast_of_the_calls_comes_true(project: Project, acme: str, emula
 def a_tenant(
     project: Project, companies: int, *, status: str = "Linked"
 ) -> tuple[list[str], list[PriorConnection]]:
-    """A stack of so many companies with one recorded Xero connection each: company ids, and what is recorded."""
+    """A stack of so many companies with one recorded Xero connection each: ids, and what is recorded."""
     ids = [str(project.emulator.add_company(f"Company {n}")["id"]) for n in range(companies)]
     priors = [
         a_prior(
@@ -204,7 +205,7 @@ def test_one_that_was_deleted_in_the_portal_is_made_again(project: Project, emul
     assert outputs(project)["connections"] == {"Linked": 199, "PendingAuth": 1}
 
 
-def test_one_company_alone(project: Project, emulator: Emulator) -> None:
+def test_one_company_alone(project: Project) -> None:
     """`--company` leaves the changes of others to others, and the outputs still tell of all."""
     company_ids, _ = a_tenant(project, 3)
     project.declare(declared(company_ids, "shop: {platformKey: fztf}").replace("c2:", "c3:"))
@@ -322,6 +323,7 @@ def test_a_removal_waits_for_the_create_beside_it(project: Project, acme: str, e
     assert ran.code == 1
     assert outcomes(ran) == {"acme/new": ("adopt", "failed"), "acme/old": ("remove", "failed")}
     assert "acme/old: it stays, since a create for the same company and platform failed" in ran.out
+    emulator.faults([])
     assert set(rows(emulator, acme).values()) == {"Linked"}
     assert applied(project).code == 0
     in_sync(project)
@@ -361,7 +363,7 @@ def test_the_old_half_of_a_replacement_is_not_forgotten(
 
     plan = project.codat_iac("plan", "-o", "json").json
     (change,) = plan["changes"]
-    assert (change["action"], change["connectionId"], change["loses"]) == ("remove", connection_id, True)
+    assert (change["step"], change["connectionId"], change["loses"]) == ("remove", connection_id, True)
     assert plan["unmanaged"] == []
     assert outcomes(applied(project)) == {"acme/ledger": ("remove", "done")}
 
@@ -496,7 +498,7 @@ def test_a_plan_of_one_company_is_saved_like_any(project: Project) -> None:
     ("text", "said"),
     [
         pytest.param("companies: {}", "is not JSON, so it is no saved plan", id="yaml"),
-        pytest.param('{"formatVersion": 1}', "no saved plan", id="another JSON"),
+        pytest.param('{"formatVersion": 1}', "is no plan of codat-iac's", id="another JSON"),
         pytest.param("\udcff", "can't be read", id="no text"),
     ],
 )
@@ -626,30 +628,6 @@ def test_a_key_in_the_open_is_refused(project: Project, acme: str) -> None:
     assert project.emulator.api_key not in project.everything_written()
 
 
-def test_a_state_that_cant_be_written_is_an_error(project: Project, acme: str) -> None:
-    """Whatever was done, Pulumi's own failure is told and the exit code is 1; the next run converges."""
-    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
-    project.emulator.faults(
-        [{"on": "POST /companies/*/connections", "do": "delay", "seconds": 3, "times": 1}]
-    )
-    process = project.start_codat_iac("apply", "--yes")
-    until(lambda: "create-connection" in project.emulator.counts(), "a POST")
-    stacks = project.folder / "state" / ".pulumi" / "stacks" / "shop"
-    hidden = stacks.rename(stacks.with_name("hidden"))
-    stacks.write_text("in the way")
-    out, err = process.communicate(timeout=60)
-    stacks.unlink()
-    hidden.rename(stacks)
-
-    assert process.returncode == 1, (out, err)
-    assert "Traceback" not in err
-    assert Ran(1, out, err).said or "failed" in out
-    again = applied(project)
-    assert again.code == 0, again.err
-    assert len(rows(project.emulator, acme)) == 1
-    in_sync(project)
-
-
 # Interrupts.
 
 
@@ -710,17 +688,65 @@ def test_interrupted_twice_it_ends_at_once_and_converges(project: Project) -> No
     in_sync(project)
 
 
-def test_killed_without_warning_nothing_is_made_twice(project: Project) -> None:
-    """What was begun is finished and recorded by Pulumi itself, or adopted by the next run."""
+def test_killed_without_warning_pulumi_finishes_what_is_under_way(project: Project) -> None:
+    """It records what was made, and leaves no lock: the next run does the rest."""
     ran = interrupted(project, lambda process: process.kill())
 
     assert ran.code == -signal.SIGKILL
+    made = set(project.recorded())
+    assert 1 <= len(made) < 12
+    assert project.emulator.counts()["create-connection"] == len(made)
     project.emulator.faults([])
-    project.pulumi("cancel", "--yes")
-    assert applied(project).code == 0
-    made = [
-        rows(project.emulator, each["id"]) for each in project.emulator.requests()["requests"] if "id" in each
+    assert set(outcomes(applied(project))) == {f"c{n}/ledger" for n in range(12)} - made
+    in_sync(project)
+
+
+def test_killed_without_warning_nothing_that_is_declared_goes(project: Project, emulator: Emulator) -> None:
+    """The program dies before it declared what is targeted: that must not count as no longer declared."""
+    company_ids, priors = a_tenant(project, 8)
+    retained = [
+        replace(prior, desired=replace(prior.desired, on_removal=OnRemoval.RETAIN)) for prior in priors
     ]
-    assert all(len(each) == 1 for each in made)
-    assert len(set(project.recorded().values())) == 12
+    project.record(retained)
+    project.declare("defaults: {onRemoval: delete}\n" + declared(company_ids))
+    process = project.start_codat_iac("apply", "--yes")
+    until(lambda: any(" up " in name for _, name in descendants(process.pid)), "an update")
+    below = descendants(process.pid)
+    process.kill()
+    process.communicate()
+    until(lambda: not any(alive(pid) for pid, _ in below), "nothing is left running")
+
+    assert set(project.recorded().values()) == {prior.id for prior in priors}
+    assert set(outcomes(applied(project)).values()) == {("update", "done")}
+    assert project.writes() == []
+    assert set(rows(emulator, company_ids[0]).values()) == {"Linked"}
+    in_sync(project)
+
+
+def test_pulumi_killed_in_the_middle_is_an_error(project: Project) -> None:
+    """What was done is told, and that Pulumi failed; the lock that it left is said at the next run."""
+    company_ids = [str(project.emulator.add_company(f"Company {n}")["id"]) for n in range(3)]
+    project.declare(declared(company_ids))
+    project.emulator.faults(
+        [{"on": f"POST /companies/{company_ids[0]}/connections", "do": "delay", "seconds": 5}]
+    )
+    process = project.start_codat_iac("apply", "--yes", "-o", "json")
+    assert process.stderr is not None
+    heard = ""
+    while "done: " not in heard:
+        heard = process.stderr.readline()
+    (engine,) = (pid for pid, name in descendants(process.pid) if " up " in name)
+    os.kill(engine, signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    ran = Ran(process.returncode, out, err)
+
+    assert ran.code == 1
+    assert ran.said == ["`pulumi up` failed: code -9; see what `pulumi up` says"]
+    assert outcomes(ran)["c0/ledger"] == ("create", "not tried")
+    assert ("create", "done") in outcomes(ran).values()
+    assert applied(project).said[0].startswith("the stack is locked by another run")
+    project.pulumi("cancel", "--yes")
+    project.emulator.faults([])
+    assert applied(project).code == 0
+    assert [len(rows(project.emulator, each)) for each in company_ids] == [1, 1, 1]
     in_sync(project)

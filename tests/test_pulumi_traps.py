@@ -46,7 +46,7 @@ def live(project: Project, company_id: str) -> list[tuple[str, str]]:
 def descendants(pid: int) -> list[tuple[int, str]]:
     """The processes below *pid*: pid and command line."""
     listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     rows = [(int(row[0]), int(row[1]), row[2]) for row in (line.split(None, 2) for line in listed)]
     below = [(child, name) for child, parent, name in rows if parent == pid]

@@ -5,6 +5,7 @@ And a plan carried out in one, as the engine would: the same hooks in the same o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from random import Random
 from codat_iac import handover, props
 from codat_iac.client import Client
 from codat_iac.emulator import Emulator
+from codat_iac.errors import NotFound
 from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Slot, Status
 from codat_iac.operations import Operations
 from codat_iac.plan import Plan
@@ -22,7 +24,7 @@ from codat_iac.planning import Planner
 from codat_iac.props import DESIRABLE
 from codat_iac.rules import ABSENT, Action
 from codat_iac.settings import Settings
-from tests.builders import a_run, an_id
+from tests.builders import a_run, an_id, rows
 
 COMPANIES = ("acme", "beta", "gamma")
 PLATFORMS = ("gbol", "suuo")
@@ -42,6 +44,8 @@ class World:
     company_ids: dict[str, str]
     desired: tuple[DesiredConnection, ...] = ()
     recorded: dict[str, PriorConnection] = field(default_factory=dict)
+    replaced: list[PriorConnection] = field(default_factory=list)
+    """What a run that broke off had replaced and not yet removed."""
 
     def yaml(self) -> str:
         """Write what is desired as the rest of a desired-state file."""
@@ -87,6 +91,9 @@ class _Roll:
         for address in chosen:
             if self.chance(0.7):
                 self.world.recorded[address] = self.prior(address)
+        for address in chosen:
+            if self.chance(0.06):
+                self.world.replaced.append(self.prior(address, alone=True))
         for _ in range(self.dice.randint(0, 2)):
             self.connection(self.any_company(), self.platform())
         declared = [
@@ -121,12 +128,12 @@ class _Roll:
             self.live[company_id].append(connection_id)
         return connection_id, status
 
-    def prior(self, address: str) -> PriorConnection:
-        """Record a connection: mostly as it lives, sometimes where another is recorded, too."""
+    def prior(self, address: str, *, alone: bool = False) -> PriorConnection:
+        """Record a connection: mostly as it lives; unless *alone*, sometimes one that is recorded already."""
         desired = self.desired(address, connection_ids=False)
         company = address.partition("/")[0]
         others = [prior for prior in self.world.recorded.values() if prior.address.startswith(f"{company}/")]
-        if others and self.chance(0.1):
+        if others and not alone and self.chance(0.1):
             other = others[-1]
             return dataclasses.replace(
                 other, desired=dataclasses.replace(other.desired, address=address, siblings=frozenset())
@@ -177,11 +184,21 @@ def _with_siblings(declared: Sequence[DesiredConnection]) -> tuple[DesiredConnec
     return tuple(dataclasses.replace(each, siblings=frozenset(slots[each.slot])) for each in declared)
 
 
+def living(emulator: Emulator, world: World) -> dict[str, str]:
+    """What lives in the companies that are there: ids and statuses."""
+    found: dict[str, str] = {}
+    for company_id in world.company_ids.values():
+        with contextlib.suppress(NotFound):
+            found |= rows(emulator, company_id)
+    return found
+
+
 def a_planner(
     emulator: Emulator,
     recorded: Recorded,
     company: str | None = None,
     *,
+    replaced: Sequence[PriorConnection] = (),
     api_key: str = "",
     max_losses: int | None = None,
     accept_missing: bool = False,
@@ -190,7 +207,7 @@ def a_planner(
     key = api_key or emulator.api_key
     settings = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing)
     client = Client(key, emulator.url, retries=1, sleep=lambda _: None)
-    return Planner(client, settings, recorded, company)
+    return Planner(client, settings, recorded, company, replaced)
 
 
 def carry_out(
@@ -213,10 +230,10 @@ def carry_out(
     emulator.clear_requests()
     changing = {change.address for change in plan.changes}
     olds = {change.moved_from for change in plan.changes if change.moved_from}
-    leaving = (changing | olds) - {each.address for each in desired}
-    return _run(
-        operations, planner.recorded, [each for each in desired if each.address in changing], sorted(leaving)
-    )
+    acting = [each for each in desired if each.address in changing]
+    leaving = (changing | olds) & planner.recorded.keys() - {each.address for each in desired}
+    pending = [prior for prior in planner._replaced if prior.address in changing | olds]
+    return _run(operations, planner.recorded, acting, sorted(leaving), pending)
 
 
 def _run(
@@ -224,10 +241,11 @@ def _run(
     recorded: Recorded,
     acting: Sequence[DesiredConnection],
     leaving: Sequence[str],
+    pending: Sequence[PriorConnection],
 ) -> dict[str, PriorConnection]:
-    """Check and diff, then create and update, then delete."""
+    """Check and diff, then create and update, then delete, and what was to be deleted before."""
     state = dict(recorded)
-    replaced: list[PriorConnection] = []
+    replaced = list(pending)
     steps = [(desired, _decided(operations, recorded.get(desired.address), desired)) for desired in acting]
     for desired, action in steps:
         prior = recorded.get(desired.address)
@@ -252,14 +270,13 @@ def _decided(operations: Operations, prior: PriorConnection | None, desired: Des
     return Action.CREATE
 
 
-def up(
-    emulator: Emulator, recorded: Recorded, desired: Sequence[DesiredConnection]
-) -> dict[str, PriorConnection]:
+def up(emulator: Emulator, world: World) -> dict[str, PriorConnection]:
     """Do what `pulumi up` does with a refresh; gives what is recorded then."""
     operations = a_run(emulator).operations
-    read = {address: _refreshed(operations, prior) for address, prior in recorded.items()}
-    declared = {each.address for each in desired}
-    return _run(operations, read, desired, sorted(set(recorded) - declared))
+    read = {address: _refreshed(operations, prior) for address, prior in world.recorded.items()}
+    pending = [_refreshed(operations, prior) for prior in world.replaced]
+    leaving = read.keys() - {each.address for each in world.desired}
+    return _run(operations, read, world.desired, sorted(leaving), pending)
 
 
 def _refreshed(operations: Operations, prior: PriorConnection) -> PriorConnection:

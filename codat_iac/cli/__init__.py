@@ -20,6 +20,7 @@ import io
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 
 import click
@@ -78,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name that the terminal can't spell is no error
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # they are for who writes programs
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

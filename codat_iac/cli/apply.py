@@ -72,6 +72,8 @@ def apply_command(  # noqa: PLR0913  each is an option
             plan = _narrowed(plan, kept)
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal("text", None, sys.stderr))
         click.echo(shown, err=True)
+        if plan.refusal:
+            _tell(f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it")
         if plan.problems or plan.refusal or not plan.changes:
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
         session.check_shape()

@@ -195,5 +195,10 @@ def ask(question: str) -> None:
     """Ask a person, who has to be there. Raises `CodatIacError` where the answer is no."""
     if not sys.stdin.isatty():
         raise ConfigError("nobody can be asked here; pass --yes if you mean it")
-    if not click.confirm(question, err=True):
+    try:
+        confirmed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the answer is still in the line of the question
+        raise
+    if not confirmed:
         raise CodatIacError("nothing is changed, as you answered no")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from codat_iac.cli.session import Session, located, put
+from codat_iac.cli.session import Session, ask, located, put
 from codat_iac.discovery import Filters, find
 from codat_iac.errors import ConfigError
 from codat_iac.model import Status
@@ -138,11 +137,8 @@ def _confirm(draft: Draft, *, yes: bool) -> None:
         click.echo("Nothing to import.", err=True)
         return
     _tell([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError("nobody can be asked here; pass --yes to import these")
-    click.confirm(f"Import {len(draft.arrivals)} connections?", abort=True, err=True)
+    if not yes:
+        ask(f"Import {len(draft.arrivals)} connections?")
 
 
 def _tell_skipped(skipped: Sequence[Skipped]) -> None:
