@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import signal
 import sys
 import traceback
@@ -84,7 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    _let_go_of_broken_pipes()
+    sys.exit(code)
+
+
+def _let_go_of_broken_pipes() -> None:
+    """Let nothing be left to write to who reads no more: Python would exit with 120 for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except OSError:  # pragma: no cover  only a race between two processes leads here
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -116,5 +129,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _say(text: str) -> None:
-    for line in text.splitlines():
-        click.echo(f"codat-iac: {line.rstrip('.')}", err=True)
+    try:
+        for line in text.splitlines():
+            click.echo(f"codat-iac: {line.rstrip('.')}", err=True)
+    except OSError:  # nobody listens; the exit code says it all the same
+        sys.stderr = None  # type: ignore[assignment]
