@@ -133,4 +133,4 @@ def _say(text: str) -> None:
         for line in text.splitlines():
             click.echo(f"codat-iac: {line.rstrip('.')}", err=True)
     except OSError:  # nobody listens; the exit code says it all the same
-        sys.stderr = None  # type: ignore[assignment]
+        sys.stderr = None
