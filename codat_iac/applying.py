@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pulumi import Output, automation, export
-from pulumi.automation.errors import create_command_error
 
 from codat_iac import engine, handover
 from codat_iac.model import DesiredConnection
@@ -29,26 +26,17 @@ from codat_iac.plan import Change, Plan, Step
 from codat_iac.planning import Planner
 from codat_iac.program import declare, waiting
 from codat_iac.resources import Connection
+from codat_iac.running import Pulumi, Workspace
 from codat_iac.stack import RESOURCE_TYPE, Stack, StackError
 
 OURS = frozenset({"connections", "waiting"})
 """The outputs of the stock program. All others are exported again as they are."""
-
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What ends this process elsewhere, and here lets Pulumi finish what is under way."""
 
 AT_A_TIME = 4
 """Changes at once: as many as the provider's host serves. More would all have to end after an interrupt."""
 
 _SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
-
-
-_LAST: Mapping[Step, Collection[automation.OpType]] = {
-    Step.REPLACE: {automation.OpType.DELETE_REPLACED},
-    Step.REMOVE: {automation.OpType.DELETE, automation.OpType.DELETE_REPLACED},
-}
-"""What the engine does last for some steps; else it does one thing."""
 
 
 class Result(StrEnum):
@@ -89,8 +77,7 @@ class _Watcher:
 
     changes: Mapping[str, Change]
     report: Callable[[Outcome], None]
-    done: set[str] = field(default_factory=set)
-    errors: dict[str, str] = field(default_factory=dict)
+    became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,38 +91,42 @@ class _Watcher:
 
     def _finished(self, step: automation.StepEventMetadata) -> None:
         change = self.changes.get(step.urn)
-        if change is None or change.address in self.done:
-            return
-        # A move is done when the new address has it, a replacement or a removal when the old one is gone.
-        awaited = _LAST.get(change.step)
-        if step.urn.endswith(f"::{change.address}") and (awaited is None or step.op in awaited):
-            self.done.add(change.address)
-            self.report(Outcome(change.address, change.step, Result.DONE))
+        if change and change.address not in self.became and _ends(step, change):
+            self._tell(change, Result.DONE)
 
     def _failed(self, urn: str, message: str) -> None:
         text = " ".join(message.split())
         change = self.changes.get(urn)
         if change is None:
             self.general.append(text)
-        elif change.address not in self.errors:
-            self.errors[change.address] = text
-            self.report(_outcome(change, text))
+        elif change.address not in self.failed:
+            # What is done may fail after all: the engine says so before it has written the state.
+            self._tell(change, Result.UNCERTAIN if "not certain whether" in text else Result.FAILED, text)
 
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """Tell what became of each change, in the order of the plan."""
-        return tuple(self._became(change) for change in dict.fromkeys(self.changes.values()))
+    def _tell(self, change: Change, result: Result, text: str = "") -> None:
+        self.became[change.address] = Outcome(change.address, change.step, result, text)
+        self.report(self.became[change.address])
 
-    def _became(self, change: Change) -> Outcome:
-        text = self.errors.get(change.address)
-        if text is not None:
-            return _outcome(change, text)
-        result = Result.DONE if change.address in self.done else Result.NOT_TRIED
-        return Outcome(change.address, change.step, result)
+    @property
+    def failed(self) -> Collection[str]:
+        """The addresses of what failed, and of what nobody knows."""
+        return {address for address, outcome in self.became.items() if outcome.result is not Result.DONE}
+
+    def outcomes(self, changes: Iterable[Change]) -> tuple[Outcome, ...]:
+        """Tell what became of *changes*, in their order."""
+        return tuple(
+            self.became.get(change.address, Outcome(change.address, change.step, Result.NOT_TRIED))
+            for change in changes
+        )
 
 
-def _outcome(change: Change, text: str) -> Outcome:
-    result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
-    return Outcome(change.address, change.step, result, text)
+def _ends(step: automation.StepEventMetadata, change: Change) -> bool:
+    """Say whether *change* is done with *step*: where something is removed that is last, whatever else is.
+
+    A move is done when the new address has it.
+    """
+    gone = step.op in {automation.OpType.DELETE, automation.OpType.DELETE_REPLACED}
+    return gone == (change.removal is not None) and step.urn.endswith(f"::{change.address}")
 
 
 def apply(
@@ -158,12 +149,13 @@ def apply(
     acting = [each for each in desired if each.address in changing]
     before = {each.address: planner.status(each) for each in desired}
     handing_over = _handed_over(stack, planner, plan, max_losses)
-    with _Pulumi.forwarding(stack, tell) as command, handing_over as environment:
+    with Pulumi.forwarding(stack, tell) as command, handing_over as environment:
         outputs = _outputs(stack)
-        workspace = _Workspace(
+        workspace = Workspace(
             work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
         )
-        prefix = f"urn:pulumi:{stack.name.rpartition('/')[2]}::{workspace.project_settings().name}"
+        prefix = f"urn:pulumi:{stack.short_name}::{workspace.project_settings().name}"
+        # The old address of a move is targeted along, or else what the new one takes over would be removed.
         places = {change.moved_from: change for change in plan.changes if change.moved_from}
         places |= {change.address: change for change in plan.changes}
         by_urn = {f"{prefix}::{RESOURCE_TYPE}::{address}": change for address, change in places.items()}
@@ -182,19 +174,13 @@ def apply(
                 suppress_progress=True,
             )
         except automation.CommandError as error:
-            return _ended(watcher, error, interrupted=command.interrupted)
-        return Applied(watcher.outcomes(), interrupted=command.interrupted)
-
-
-def _ended(watcher: _Watcher, error: automation.CommandError, *, interrupted: bool) -> Applied:
-    """Tell what there is to tell of a failed run. Raises `StackError` where nothing began."""
-    if interrupted:
-        return Applied(watcher.outcomes(), interrupted=True)
-    # Where changes failed, they are what made the run fail.
-    reason = "" if watcher.errors else _reason(error, watcher.general)
-    if not watcher.errors and not watcher.done:
-        raise StackError(reason) from error
-    return Applied(watcher.outcomes(), reason)
+            reason = _reason(error, watcher.general)
+            if not watcher.became and not command.interrupted:
+                raise StackError(reason) from error
+            # Where changes failed, they are what made the run fail.
+            told = "" if watcher.failed or command.interrupted else reason
+            return Applied(watcher.outcomes(plan.changes), told, command.interrupted)
+        return Applied(watcher.outcomes(plan.changes), interrupted=command.interrupted)
 
 
 def _reason(error: automation.CommandError, general: Sequence[str]) -> str:
@@ -204,85 +190,6 @@ def _reason(error: automation.CommandError, general: Sequence[str]) -> str:
     words = [line.partition("error: ")[2] for line in lines if "error: " in line]
     said = next(iter([*general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")
     return f"`pulumi up` failed: {said.partition(' Traceback ')[0]}"
-
-
-class _Workspace(automation.LocalWorkspace):
-    def select_stack(self, stack_name: str) -> None:
-        """Leave the stack selected that the user selected: every call names its own."""
-
-
-class _Pulumi(automation.PulumiCommand):
-    """Starts `pulumi` so that an interrupt reaches it once, and waits until it is through with it.
-
-    A Ctrl-C would reach it by itself, and a signal for this process alone would not reach it at all.
-    """
-
-    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
-        super().__init__(str(path.parent.parent) if path.parent.name == "bin" else None)
-        self.interrupted = False
-        self._tell = tell
-        self._missed = False
-        self._running: subprocess.Popen[bytes] | None = None
-
-    @classmethod
-    @contextmanager
-    def forwarding(cls, stack: Stack, tell: Callable[[str], None]) -> Iterator[_Pulumi]:
-        """Hand signals on to what runs, instead of ending this process in the middle."""
-        command = cls(stack.pulumi_path, tell)
-        before = {number: signal.getsignal(number) for number in ENDINGS}
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, command._interrupt)
-        try:
-            yield command
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _interrupt(self, *_: Any) -> None:
-        if not self.interrupted:
-            self._tell("stopping when what is under way is finished; once more ends it in the middle")
-        self.interrupted = True
-        if self._running:
-            self._running.send_signal(signal.SIGINT)
-        else:
-            self._missed = True
-
-    def run(
-        self,
-        args: list[str],
-        cwd: str,
-        additional_env: Mapping[str, str],
-        on_output: automation.OnOutput | None = None,  # noqa: ARG002  events say it better
-        on_error: automation.OnOutput | None = None,  # noqa: ARG002
-    ) -> automation.CommandResult:
-        """Run it to its end. Raises `automation.CommandError`."""
-        if self.interrupted:
-            raise automation.CommandError(automation.CommandResult("", "interrupted", 1))
-        # Files and no pipes: should this process be killed, writing to one would kill Pulumi in the middle.
-        with _scratch() as output, _scratch() as errors:
-            with subprocess.Popen(  # noqa: S603  the user's own engine
-                [self.command, "--non-interactive", *args],
-                cwd=cwd,
-                env={**additional_env, "PULUMI_AUTOMATION_API": "true"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
-            ) as process:
-                self._running = process
-                if self._missed:
-                    process.send_signal(signal.SIGINT)
-            output.seek(0)
-            errors.seek(0)
-            result = automation.CommandResult(output.read(), errors.read(), process.returncode)
-        if result.code:
-            raise create_command_error(result)
-        return result
-
-
-def _scratch() -> IO[str]:
-    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from codat_iac import wire
 from codat_iac.errors import ConfigError, NotCodat, NotFound, Rejected
+from codat_iac.foreign import safe_text
 from codat_iac.model import UUID, Company, Integration, LiveConnection, Quota, Status
 from codat_iac.settings import BASE_URL
 from codat_iac.transport import Transport
@@ -263,5 +264,5 @@ def _connection_path(company_id: str, connection_id: str) -> str:
 
 def _uuid(value: str) -> str:
     if not UUID.fullmatch(value):
-        raise ConfigError(f"{wire.safe_text(value)!r} is not a UUID, as Codat's ids and idempotency keys are")
+        raise ConfigError(f"{safe_text(value)!r} is not a UUID, as Codat's ids and idempotency keys are")
     return value.lower()

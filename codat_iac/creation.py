@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from codat_iac.foreign import safe_text
 from codat_iac.model import DesiredConnection, LiveConnection, OnExisting, Status
 from codat_iac.rules import shortened
-from codat_iac.wire import safe_text
 
 
 @dataclass(frozen=True, slots=True)

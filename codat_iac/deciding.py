@@ -1,7 +1,8 @@
 """Decide about all addresses at once, as the provider's hooks do about one after the other.
 
-Both ask `Operations`, in the same order: first what is recorded is read, then what is declared is compared
-or foreseen, by address, and then what is left goes. So `pulumi preview` and `codat-iac plan` agree.
+Both ask `Operations`: first what is recorded is read, then what is declared is compared or foreseen, and
+then what is left goes. Siblings choose in the same order here and there, whichever the engine calls first.
+So `pulumi preview` and `codat-iac plan` agree.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class _Deciding:
         self._declared = declared
         self._priors = {prior.address: prior for prior in priors}
         self._replaced = replaced
+        self._held = {prior.address for prior in (*priors, *replaced)}
         self._unread: set[str] = set()
         self._homes = self._find_homes()
 
@@ -87,7 +89,7 @@ class _Deciding:
         """Decide about what is declared; then it is certain what becomes of what was replaced."""
         for each in self._declared:
             self._operations.ledger.declare(each.address)
-        for each in self._declared:
+        for each in sorted(self._declared, key=self._turn):
             if each.address not in self._unread:
                 with self._collecting(each.address):
                     prior = self._priors.get(each.address)
@@ -99,6 +101,10 @@ class _Deciding:
             changes.kept_by_another(each) if each.removal and self._is_kept(each.connection_id) else each
             for each in self.found.changes
         ]
+
+    def _turn(self, desired: DesiredConnection) -> tuple[bool, bool, str]:
+        """Give the order in which siblings choose: that of `Ledger.foreseeable`."""
+        return desired.connection_id is None, desired.address in self._held, desired.address
 
     def _create(self, desired: DesiredConnection) -> None:
         self._operations.foresee(desired)
@@ -136,15 +142,25 @@ class _Deciding:
     def let_go(self) -> None:
         """Decide about what is no longer declared, and about what was replaced in an earlier run."""
         done = {*self._unread, *(each.address for each in self._declared)}
-        done |= {each.moved_from for each in self.found.changes if each.moved_from}
+        moved = {each.moved_from for each in self.found.changes}
         for prior in self._priors.values():
             if prior.address not in done:
                 with self._collecting(prior.address):
-                    self.found.changes.append(self._remove(prior))
+                    self._check_protection(prior)
+                    if prior.address not in moved:
+                        self.found.changes.append(self._remove(prior))
         for prior in self._replaced:
             if prior.address not in self._unread:
                 with self._collecting(prior.address):
                     self.found.changes.append(self._remove(prior))
+
+    def _check_protection(self, prior: PriorConnection) -> None:
+        forgotten = self._operations.forgets_missing and self._operations.find(prior) is None
+        if prior.protected and not forgotten:
+            raise Refused(
+                f"{prior.address}: it is protected in the stack's state, so Pulumi neither removes nor"
+                " renames it; `pulumi state unprotect` it, if you mean it"
+            )
 
     def _remove(self, prior: PriorConnection) -> Change:
         if self._is_kept(prior.id):

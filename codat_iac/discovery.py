@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from codat_iac.client import Client
 from codat_iac.errors import ConfigError, NotFound, Rejected, TransportError
+from codat_iac.foreign import safe_text
 from codat_iac.model import PLATFORM_KEY, UUID, Company, LiveConnection
 from codat_iac.snapshot import Snapshot
-from codat_iac.wire import safe_text
 
 PAGE_SIZES = (500, 1000, 2000, 2000)
 """Companies on a page, one size for each time that the tenant is read: fewer pages leave fewer gaps."""

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from codat_iac import naming, rules
 from codat_iac.discovery import Found
+from codat_iac.foreign import safe_text
 from codat_iac.model import (
     PLATFORM_KEY,
     UUID,
@@ -21,7 +22,6 @@ from codat_iac.model import (
     Status,
 )
 from codat_iac.rules import Action
-from codat_iac.wire import safe_text
 
 
 @dataclass(frozen=True, slots=True)

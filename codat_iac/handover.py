@@ -25,17 +25,20 @@ VARIABLE = "CODAT_HANDOVER"
 def write(
     recorded: Iterable[PriorConnection],
     staying: Mapping[str, str],
+    foreseen: Mapping[str, str],
     companies: Mapping[str, Collection[LiveConnection]],
 ) -> str:
     """Put down what is known.
 
-    *staying* are the ids that keep their addresses, by address; *companies* what is live, by company id, in
-    the companies that change: what is recorded there and isn't live is absent for sure.
+    *staying* are the ids that keep their addresses, by address, and *foreseen* those that other addresses
+    will take over; *companies* what is live, by company id, in the companies that change: what is recorded
+    there and isn't live is absent for sure.
     """
     return json.dumps(
         {
             "recorded": [{"id": prior.id, **props.recorded(prior)} for prior in recorded],
             "staying": dict(staying),
+            "foreseen": dict(foreseen),
             "companies": {
                 company_id: [_connection(connection) for connection in connections]
                 for company_id, connections in companies.items()
@@ -53,7 +56,7 @@ def take_over(path: Path, operations: Operations) -> None:
             company_id: [LiveConnection(**bag) for bag in bags]
             for company_id, bags in known["companies"].items()
         }
-        staying: dict[str, str] = dict(known["staying"])
+        staying, foreseen = dict(known["staying"]), dict(known["foreseen"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{VARIABLE} names no file of `codat-iac apply`; unset it") from error
     for prior in recorded:
@@ -61,6 +64,8 @@ def take_over(path: Path, operations: Operations) -> None:
     operations.ledger.read_all()
     for address, connection_id in staying.items():
         operations.ledger.claim(connection_id, address)
+    for address, connection_id in foreseen.items():
+        operations.ledger.claim(connection_id, address, foreseen=True)
     for company_id, connections in companies.items():
         live = {connection.id for connection in connections}
         absent = {p.id for p in recorded if p.desired.company_id == company_id and p.id not in live}

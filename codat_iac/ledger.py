@@ -80,22 +80,29 @@ class Ledger:
         """*desired* is declared and has nothing yet: one sibling more that is known."""
         with self._lock:
             self._expected[desired.slot].add(desired.address)
+            self._postponed[desired.slot][desired.address] = desired
 
-    def foreseeable(self, desired: DesiredConnection) -> tuple[DesiredConnection, ...]:
-        """Give whose create can be foreseen, now that *desired* is expected: each is given once.
+    def foreseeable(self, desired: DesiredConnection) -> list[DesiredConnection]:
+        """Give whose create can be foreseen, now that *desired* was heard of: each is given once.
 
-        Who will have what is certain once all siblings are known: the last one speaks for all.
+        Who will have what is certain once all siblings were heard of: the last one speaks for all. They come
+        in an order of their own, since nobody knows in which the engine calls: first who names an id, which
+        is certain by itself, then who is new, then who had another, each by address.
         """
         with self._lock:
-            if desired.connection_id:
-                return (desired,)
             postponed = self._postponed[desired.slot]
-            postponed[desired.address] = desired
-            if self._unknown(desired):
-                return ()
-            theirs = [address for address in postponed if address in desired.siblings | {desired.address}]
-            ready = [postponed.pop(address) for address in theirs]
-            return tuple(each for each in ready if each.address not in self._claimed_by)
+            theirs = desired.siblings | {desired.address}
+            heard = all(a in self._expected[desired.slot] or a in self._claimed_by for a in theirs)
+            ready = [
+                address
+                for address, each in postponed.items()
+                if (address == desired.address if self._complete else address in theirs)
+                and (heard or each.connection_id or self._complete)
+            ]
+            return sorted(map(postponed.pop, ready), key=self._turn)
+
+    def _turn(self, desired: DesiredConnection) -> tuple[bool, bool, str]:
+        return desired.connection_id is None, desired.address in self._read, desired.address
 
     def _unknown(self, desired: DesiredConnection) -> int:
         if self._complete:
@@ -146,6 +153,7 @@ class Ledger:
         """*desired* was not created, so it has nothing, and what it may have wanted must stay."""
         with self._lock:
             self._release(desired.address)
+            self._postponed[desired.slot].pop(desired.address, None)
             self._failed.add(desired.slot)
 
     def has_failed(self, slot: Slot) -> bool:

@@ -118,6 +118,9 @@ class PriorConnection:
     unlink_refused: bool = False
     """Codat refused to unlink it as it stands, so it isn't asked to again: apply, then plan, is empty."""
 
+    protected: bool = False
+    """Pulumi neither removes nor renames it: `pulumi state protect`, or a `pulumi import` by hand."""
+
     @property
     def address(self) -> str:
         """The address that it was recorded at."""

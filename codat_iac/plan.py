@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from codat_iac.errors import UnsafePlan
+from codat_iac.foreign import safe_text
 from codat_iac.rules import Notice, shortened
-from codat_iac.wire import safe_text
 
 FORMAT_VERSION = 1
 """Of the JSON form; see `schemas/plan.schema.json`."""
@@ -137,7 +137,7 @@ class Plan:
     """What an apply will do, in the order of the addresses.
 
     `recorded` is how many connections the state holds; `refusal` the safety limit that the plan breaks;
-    `stateless`: no state was read, so nothing is ever removed.
+    `stateless`: no state was read, so nothing is ever removed; else `stack` names whose state it was.
     """
 
     changes: tuple[Change, ...] = ()
@@ -150,6 +150,7 @@ class Plan:
     calls: Calls = Calls()
     refusal: str | None = None
     stateless: bool = False
+    stack: str | None = None
 
     @property
     def losses(self) -> int:
@@ -202,6 +203,10 @@ def still_holds(saved: Plan, now: Plan) -> None:
 
     Who brought a change about may be another by now. Raises `UnsafePlan`, naming what moved.
     """
+    if saved.stack != now.stack:
+        raise UnsafePlan(
+            f"the saved plan is of {_of_stack(saved)} and not of {_of_stack(now)}; make one of this stack"
+        )
     before = {change.address: change for change in saved.changes}
     after = {change.address: change for change in now.changes}
     moved = [
@@ -210,6 +215,10 @@ def still_holds(saved: Plan, now: Plan) -> None:
     said = [text for text in moved if text]
     if said:
         raise UnsafePlan(f"the saved plan no longer holds: {shortened(said)}; make a new one")
+
+
+def _of_stack(plan: Plan) -> str:
+    return "no stack" if plan.stack is None else f"stack {safe_text(plan.stack)}"
 
 
 _IDENTITY: Mapping[str, str] = {

@@ -14,7 +14,7 @@ from codat_iac import changes, handover, rules
 from codat_iac.client import Client
 from codat_iac.deciding import Decisions, decide
 from codat_iac.errors import NotFound
-from codat_iac.forecast import forecast
+from codat_iac.forecast import Takeover, forecast
 from codat_iac.matching import belongs, match, scope
 from codat_iac.model import DesiredConnection, LiveConnection, PriorConnection
 from codat_iac.operations import Operations
@@ -50,6 +50,7 @@ class Planner:
         self._limit = LossLimit(settings.max_losses)
         self.recorded = recorded
         self._replaced = replaced
+        self._takeovers: dict[str, Takeover] = {}
         self._notes: list[str] = []
         self._seen: set[str] = set()
         unlimited = dataclasses.replace(settings, max_losses=UNLIMITED)
@@ -78,7 +79,9 @@ class Planner:
         replaced = [prior for prior in self._replaced if chosen is None or prior.address in chosen]
         self._prefetch([*declared, *(prior.desired for prior in (*priors, *replaced))])
         self._seen = {prior.address for prior in priors}
-        return self._whole(declared, decide(self.operations, declared, priors, replaced))
+        decisions = decide(self.operations, declared, priors, replaced)
+        self._takeovers = decisions.takeovers
+        return self._whole(declared, decisions)
 
     def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
         """Compare desired with live alone, matched where that is unambiguous.
@@ -118,7 +121,7 @@ class Planner:
         refused = uncounted or self._limit.exceeded(len(losing), recorded)
         return Plan(
             changes=changes.merged(decisions.changes),
-            waiting=tuple(decisions.waiting),
+            waiting=tuple(sorted(decisions.waiting, key=lambda waiting: waiting.address)),
             unmanaged=tuple(self._unmanaged(declared)),
             problems=tuple(sorted(decisions.problems, key=lambda problem: problem.address)),
             notes=tuple(sorted(self._notes)),
@@ -212,6 +215,7 @@ class Planner:
         return handover.write(
             recorded,
             {address: each for address, each in staying.items() if address.partition(" ")[0] not in changing},
+            {address: each.live.id for address, each in self._takeovers.items() if address in changing},
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
         )
 

@@ -22,8 +22,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from codat_iac.foreign import safe_text
 from codat_iac.model import DesiredConnection, Integration, LiveConnection, OnRemoval, PriorConnection, Status
-from codat_iac.wire import safe_text
 
 ABSENT = "absent"
 """The column of a connection whose company answered and whose own GET was a 404."""

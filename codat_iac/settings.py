@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from codat_iac.errors import ConfigError
-from codat_iac.wire import safe_text
+from codat_iac.foreign import safe_text
 
 BASE_URL = "https://api.codat.io"
 """Codat has one host for all regions: https://docs.codat.io/using-the-api/overview."""

@@ -5,6 +5,7 @@ Pulumi's state is the only record of ids, so this reads it and never keeps a cop
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -49,6 +50,11 @@ class Stack:
             raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
         return cls(folder, name or _run(pulumi_path, folder, ["stack", "--show-name"]).strip(), pulumi_path)
 
+    @property
+    def short_name(self) -> str:
+        """The name without organization and project, as it stands in URNs."""
+        return self.name.rpartition("/")[2]
+
     def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Run `pulumi` on this stack and give its stdout. Raises `StackError` with the last words of it."""
         return _run(self.pulumi_path, self.folder, [*arguments, "--stack", self.name], environment)
@@ -85,7 +91,9 @@ class Stack:
 def recorded(state: Mapping[str, Any]) -> dict[str, PriorConnection]:
     """Read the recorded connections out of an exported state, by URN; see `replaced` for what isn't in it."""
     return {
-        resource["urn"]: props.prior(resource["id"], resource["outputs"])
+        resource["urn"]: dataclasses.replace(
+            props.prior(resource["id"], resource["outputs"]), protected=resource.get("protect") is True
+        )
         for resource in _connections(state)
         if not resource.get("delete")
     }

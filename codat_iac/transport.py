@@ -18,11 +18,12 @@ import requests
 import tenacity
 import urllib3
 
-from codat_iac import __version__, wire
+from codat_iac import __version__, answers, foreign, wire
+from codat_iac.answers import duration
 from codat_iac.errors import ApiError, CodatBroken, ConfigError, NotCodat, RateLimited, TransportError
+from codat_iac.foreign import safe_text
 from codat_iac.model import Quota
 from codat_iac.settings import BASE_URL, check_base_url
-from codat_iac.wire import duration
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; a page of 5,000 companies is below 20 MB."""
@@ -66,8 +67,8 @@ class Transport:
         self._guard = guard
         self._throttle = throttle
         self._sleep = sleep
-        self._auth = _KeyAuth(wire.authorization(key))
-        self._secrets = wire.secret_forms(key)
+        self._auth = _KeyAuth(foreign.authorization(key))
+        self._secrets = foreign.secret_forms(key)
         self._threads = threading.local()
         self.quota = Quota()
 
@@ -149,7 +150,7 @@ class Transport:
                 doing=doing,
             ) from error
         self.quota = wire.parse_quota(answer.headers)
-        return wire.decipher(
+        return answers.decipher(
             answer.status_code,
             answer.headers,
             content,
@@ -181,7 +182,7 @@ class Transport:
                 return f"not within {duration(self.timeout)}"
         if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
             return type(error).__name__
-        return wire.safe_text(str(error))
+        return safe_text(str(error))
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._threads, "session", None)
@@ -193,7 +194,7 @@ class Transport:
 
     def doing(self, method: str, path: str) -> str:
         """Name a call by its method and path, as messages do."""
-        return wire.safe_text(f"{method} {path.partition('?')[0]}", self._secrets)
+        return safe_text(f"{method} {path.partition('?')[0]}", self._secrets)
 
     def same_host(self, href: str) -> str:
         """Take the path of a link to follow. Codat's are relative; none may take the key elsewhere."""
@@ -205,7 +206,7 @@ class Transport:
             elsewhere = True
         if elsewhere:
             raise NotCodat(
-                f"a page's next link is {wire.safe_text(href, self._secrets)!r}, which doesn't lead to Codat;"
+                f"a page's next link is {safe_text(href, self._secrets)!r}, which doesn't lead to Codat;"
                 " check the base URL (CODAT_BASE_URL or codat:baseUrl)",
                 doing="GET next page",
             )

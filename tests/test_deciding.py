@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from codat_iac.deciding import Decisions, decide
-from codat_iac.emulator import Emulator
+from codat_iac.emulator import Emulator, serving
 from codat_iac.errors import CodatBroken
 from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
 from codat_iac.plan import Change, Step
+from codat_iac.rules import Action
 from tests.builders import Run, a_desired, a_prior, a_run, connected, siblings
+from tests.worlds import a_planner, a_world, preview
 
 
 @pytest.fixture
@@ -351,6 +358,37 @@ def test_what_has_an_unknown_status_can_not_be_let_go(
         assert only(found).step is Step.UPDATE
 
 
+@pytest.mark.parametrize("moved", [True, False])
+def test_what_is_protected_is_neither_removed_nor_renamed(
+    emulator: Emulator, run: Run, acme: str, moved: bool
+) -> None:
+    """Pulumi refuses that by itself, and in the middle of a run; what is declared may be changed."""
+    prior = recorded(emulator, a_desired("acme/old", company_id=acme))
+    kept = recorded(emulator, a_desired("acme/kept", company_id=acme, platform_key="suuo"))
+    declared = [dataclasses.replace(kept.desired, status=Status.UNLINKED)]
+    declared += [a_desired(company_id=acme)] if moved else []
+    priors = [dataclasses.replace(each, protected=True) for each in (prior, kept)]
+
+    found = decide(run.operations, declared, priors)
+
+    (problem,) = found.problems
+    assert problem.text == (
+        "acme/old: it is protected in the stack's state, so Pulumi neither removes nor renames it; `pulumi"
+        " state unprotect` it, if you mean it"
+    )
+    assert {change.step for change in found.changes} == {Step.UNLINK, *([Step.MOVE] if moved else [])}
+
+
+def test_what_is_accepted_as_gone_is_forgotten_though_it_is_protected(emulator: Emulator, acme: str) -> None:
+    """A refresh drops it, and asks nobody."""
+    run = a_run(emulator, accept_missing=True)
+    connected(emulator, acme)
+
+    found = decide(run.operations, [], [a_prior(1, a_desired(company_id=acme), protected=True)])
+
+    assert told(found) == [("acme/ledger", Step.REMOVE, None, "forget", False)]
+
+
 def test_an_answer_that_is_none_ends_the_plan(emulator: Emulator, run: Run, acme: str) -> None:
     """Where Codat breaks nothing is certain of anything; the error names the address."""
     emulator.faults([{"on": "GET /companies/*/connections", "do": "status", "status": 500}])
@@ -370,3 +408,48 @@ def test_too_many_missing_are_a_problem_of_each(emulator: Emulator, run: Run, ac
     assert len(found.problems) == 10
     assert "10 of 10 recorded connections are gone at once" in found.problems[9].text
     assert found.changes == []
+
+
+# As a preview has it.
+
+
+DOES = {
+    Step.CREATE: Action.CREATE,
+    Step.ADOPT: Action.CREATE,
+    Step.MOVE: Action.CREATE,
+    Step.UPDATE: Action.UPDATE,
+    Step.UNLINK: Action.UNLINK,
+    Step.REPLACE: Action.REPLACE,
+}
+"""What the hooks do of a plan's steps; a removal is no hook's."""
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Emulator]:
+    """An emulator for many worlds, one after the other."""
+    with serving() as running:
+        yield running
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(dice=st.randoms(use_true_random=False))
+def test_the_hooks_decide_alike_in_whatever_order_the_engine_calls_them(
+    crowd: Emulator, dice: Random
+) -> None:
+    """Nobody knows in which order it hears of what a program declares; `test_pulumi_agreement.py` is real."""
+    crowd.reset()
+    world = a_world(crowd, dice)
+    plan = a_planner(crowd, world.recorded, replaced=world.replaced, max_losses=100).plan(world.desired)
+    declared = {each.address for each in world.desired}
+    # A removal's problem comes later than a preview looks, and Pulumi itself knows what is protected.
+    said = {p.text for p in plan.problems if not re.search("stays recorded|is protected", p.text)}
+
+    actions, errors = preview(crowd, world, dice, max_losses=100)
+
+    assert bool(errors) == bool(said)
+    if not errors:
+        assert {address: action for address, action in actions.items() if action is not Action.NONE} == {
+            change.address: DOES[change.step]
+            for change in plan.changes
+            if change.address in declared and change.step is not Step.REMOVE
+        }

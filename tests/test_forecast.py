@@ -96,12 +96,12 @@ def test_a_connection_ends_once() -> None:
 
 
 def test_what_is_removed_beside_takes_nothing_over() -> None:
-    """At the address of a move, what an earlier run replaced there is still to be removed."""
-    changes = [a_change(Step.MOVE, connection_id=an_id(2)), a_change(Step.REMOVE, removal="delete")]
+    """At the address of an adoption, what an earlier run replaced there is still to be removed."""
+    changes = [a_change(Step.ADOPT, connection_id=an_id(2)), a_change(Step.REMOVE, removal="delete")]
 
-    calls = forecast(changes, {"acme/ledger": a_takeover(recorded=True, unlinks=True)}, Quota())
+    calls = forecast(changes, {"acme/ledger": a_takeover(recorded=False)}, Quota())
 
-    assert calls == Calls(reads=2, writes=2)
+    assert calls == Calls(reads=2, writes=1)
 
 
 def test_the_quota_is_told_beside() -> None:

@@ -12,7 +12,7 @@ from codat_iac import handover
 from codat_iac.emulator import Emulator
 from codat_iac.errors import ConfigError, UnsafePlan
 from codat_iac.model import DataConnectionError, LiveConnection, OnRemoval, PriorConnection, Status
-from tests.builders import COMPANY, Run, a_desired, a_live, a_prior, a_run, an_id, connected, rows
+from tests.builders import COMPANY, Run, a_desired, a_live, a_prior, a_run, an_id, connected, rows, siblings
 
 LINK = "https://link-api.codat.io/start?otp=s3cr3t"
 
@@ -25,10 +25,11 @@ def hand_over(tmp_path: Path) -> Callable[..., None]:
         run: Run,
         *recorded: PriorConnection,
         staying: dict[str, str] | None = None,
+        foreseen: dict[str, str] | None = None,
         companies: dict[str, tuple[LiveConnection, ...]] | None = None,
     ) -> None:
         file = tmp_path / "handover.json"
-        file.write_text(handover.write(recorded, staying or {}, companies or {}))
+        file.write_text(handover.write(recorded, staying or {}, foreseen or {}, companies or {}))
         handover.take_over(file, run.operations)
 
     return tell
@@ -45,7 +46,7 @@ def test_nothing_secret_is_in_it() -> None:
     error = DataConnectionError(error_message=LINK)
     live = a_live(link_url=LINK, data_connection_errors=(error,))
 
-    text = handover.write([a_prior()], {"acme/ledger": an_id(1)}, {COMPANY: [live]})
+    text = handover.write([a_prior()], {"acme/ledger": an_id(1)}, {}, {COMPANY: [live]})
 
     assert "otp" not in text
     assert an_id(1) in text
@@ -147,6 +148,22 @@ def test_a_sibling_that_is_not_told_of_does_not_exist(
     assert run.operations.create(desired).id == waiting
 
 
+def test_what_is_foreseen_comes_so_whoever_is_called_first(
+    run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None]
+) -> None:
+    """The engine calls siblings in any order; the plan has told who takes what."""
+    waiting = connected(emulator, acme, status="PendingAuth")
+    a, b = siblings("acme/a", "acme/b", company_id=acme)
+    hand_over(run, foreseen={"acme/a": waiting})
+
+    for each in (b, a):
+        run.operations.foresee(each)
+    made = run.operations.create(b)
+
+    assert made.id != waiting
+    assert run.operations.create(a).id == waiting
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -154,11 +171,22 @@ def test_a_sibling_that_is_not_told_of_does_not_exist(
         pytest.param("", id="empty"),
         pytest.param("[]", id="a list"),
         pytest.param("{}", id="nothing in it"),
-        pytest.param('{"recorded": [{}], "staying": {}, "companies": {}}', id="a record without an id"),
-        pytest.param('{"recorded": [], "staying": 7, "companies": {}}', id="staying is a number"),
-        pytest.param('{"recorded": [], "staying": {}, "companies": []}', id="companies are a list"),
-        pytest.param('{"recorded": [], "staying": {}, "companies": {"a": [{"x": 1}]}}', id="no connection"),
-        pytest.param(json.dumps({"recorded": ["x"], "staying": {}, "companies": {}}), id="a text"),
+        pytest.param(
+            '{"recorded": [{}], "staying": {}, "foreseen": {}, "companies": {}}', id="a record without an id"
+        ),
+        pytest.param(
+            '{"recorded": [], "staying": 7, "foreseen": {}, "companies": {}}', id="staying is a number"
+        ),
+        pytest.param(
+            '{"recorded": [], "staying": {}, "foreseen": {}, "companies": []}', id="companies are a list"
+        ),
+        pytest.param(
+            '{"recorded": [], "staying": {}, "foreseen": {}, "companies": {"a": [{"x": 1}]}}',
+            id="no connection",
+        ),
+        pytest.param(
+            json.dumps({"recorded": ["x"], "staying": {}, "foreseen": {}, "companies": {}}), id="a text"
+        ),
     ],
 )
 def test_a_file_that_is_not_ours_is_refused(run: Run, tmp_path: Path, text: str | None) -> None:

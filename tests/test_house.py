@@ -18,15 +18,16 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "codat_iac"
 
 FLOORS = (
-    {"errors", "model", "pace"},  # words
+    {"errors", "model", "pace", "foreign"},  # words
     {"wire", "naming", "matching"},
-    {"rules", "settings"},
+    {"rules", "settings", "answers"},
     {"creation", "plan", "props", "notices"},
     {"changes", "forecast", "render", "desired"},  # pure up to here, but for the files of the desired state
     {"transport"},  # effects
     {"client", "ledger"},
     {"snapshot", "losses", "posting"},
-    {"operations", "discovery"},
+    {"foresight", "discovery"},
+    {"operations"},
     {"deciding", "drafting", "handover"},
     {"planning"},
     {"host"},  # the Pulumi door
@@ -35,6 +36,7 @@ FLOORS = (
     {"program"},
     {"engine", "emulator"},  # tools
     {"stack"},  # the command-line door
+    {"running"},
     {"importing", "applying"},
     {"cli"},
 )
@@ -48,7 +50,7 @@ HOMES = {
     "jinja2": {"render", "emulator"},
     "aiohttp": {"emulator"},
     "deepdiff": {"changes"},
-    "pulumi": {"provider", "resources", "program", "host", "applying", "importing", "engine"},
+    "pulumi": {"provider", "resources", "program", "host", "running", "applying", "importing", "engine"},
     "grpc": {"host", "engine"},
     "click": {"cli"},
 }

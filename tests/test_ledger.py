@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from itertools import permutations
 
 import pytest
 
@@ -204,32 +206,51 @@ def test_a_state_that_was_read_as_a_whole_leaves_nothing_unknown(ledger: Ledger)
     ledger.expect(first)
 
     assert ledger.holdings(first, []).unknown == 0
-    assert ledger.foreseeable(first) == (first,)
+    assert ledger.foreseeable(first) == [first]
 
 
 def test_the_last_sibling_speaks_for_all(ledger: Ledger) -> None:
-    """None can be foreseen before all are known; then all are that have no claim yet."""
+    """None can be foreseen before all were heard of; then all are that have nothing yet, and once."""
     first, second, third = siblings("acme/a", "acme/b", "acme/c")
     other = a_desired("acme/other", platform_key=first.platform_key)
-    for each in (first, second, other):
+    for each in (second, other):
         ledger.expect(each)
 
-    assert ledger.foreseeable(first) == ()
-    assert ledger.foreseeable(second) == ()
-    assert ledger.foreseeable(other) == (other,)
+    assert ledger.foreseeable(second) == []
+    assert ledger.foreseeable(other) == [other]
     ledger.claim(an_id(1), first.address)
+    assert ledger.foreseeable(first) == []
     ledger.expect(third)
-    assert ledger.foreseeable(third) == (second, third)
-    assert ledger.foreseeable(third) == (third,), "the others were foreseen"
+    assert ledger.foreseeable(third) == [second, third]
+    assert ledger.foreseeable(third) == []
 
 
-def test_beside_what_was_read_each_speaks_for_itself(ledger: Ledger) -> None:
-    """What a sibling has recorded is known, so it isn't waited for."""
+def test_who_keeps_what_it_has_may_be_the_last_to_be_heard(ledger: Ledger) -> None:
+    """What is recorded may still be replaced, so a sibling waits for what becomes of it."""
     first, second = siblings("acme/a", "acme/b")
     ledger.read(a_prior(1, second))
     ledger.expect(first)
 
-    assert ledger.foreseeable(first) == (first,)
+    assert ledger.foreseeable(first) == []
+    ledger.claim(an_id(1), second.address)
+    assert ledger.foreseeable(second) == [first]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_siblings_choose_in_an_order_of_their_own(ledger: Ledger, order: tuple[int, ...]) -> None:
+    """Whoever is called first: who names an id, then who is new, then who had another, by address."""
+    had, new_a, new_b, named = siblings("acme/a", "acme/b", "acme/c", "acme/d")
+    named = dataclasses.replace(named, connection_id=an_id(7))
+    ledger.read(a_prior(1, had))
+    called = [(had, new_a, new_b, named)[number] for number in order]
+    given = []
+
+    for each in called:
+        ledger.expect(each)
+        given += ledger.foreseeable(each)
+
+    assert [each for each in given if each is not named] == [new_a, new_b, had]
+    assert given.index(named) == 0
 
 
 def test_who_names_an_id_waits_for_nobody(ledger: Ledger) -> None:
@@ -237,7 +258,17 @@ def test_who_names_an_id_waits_for_nobody(ledger: Ledger) -> None:
     first, _ = siblings("acme/a", "acme/b", connection_id=an_id(1))
     ledger.expect(first)
 
-    assert ledger.foreseeable(first) == (first,)
+    assert ledger.foreseeable(first) == [first]
+
+
+def test_who_failed_is_not_foreseen_again(ledger: Ledger) -> None:
+    """A sibling that comes later says nothing more of it."""
+    first, second = siblings("acme/a", "acme/b")
+    ledger.expect(first)
+    ledger.fail(first)
+    ledger.expect(second)
+
+    assert ledger.foreseeable(second) == [second]
 
 
 def test_threads_lose_nothing(ledger: Ledger) -> None:

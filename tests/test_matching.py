@@ -79,6 +79,14 @@ def test_a_name_settles_it() -> None:
     assert (matching.certain, matching.notes) == ((a, b), ())
 
 
+def test_where_all_are_named_the_rest_is_nobodys() -> None:
+    """It is no candidate for anything, so a plan calls it unmanaged."""
+    matching = matched((a_desired(connection_id=an_id(2)),), a_live(1), a_live(2))
+
+    assert ids(matching) == {"acme/ledger": an_id(2)}
+    assert matching.candidates == frozenset()
+
+
 def test_a_name_settles_only_its_own() -> None:
     """One of three is named: the other two stay as they are."""
     a, b, c = siblings("acme/a", "acme/b", "acme/c")

@@ -134,6 +134,13 @@ def test_a_link_does_not_show_itself() -> None:
 # Saved plans.
 
 
+@pytest.mark.parametrize(("before", "said"), [("prod", "of stack prod"), (None, "of no stack")])
+def test_a_plan_of_another_stack_is_none_of_this_one(before: str | None, said: str) -> None:
+    """Two stacks may have the very same changes before them."""
+    with pytest.raises(UnsafePlan, match=f"{said} and not of stack dev; make one"):
+        still_holds(Plan((a_change(),), stack=before), Plan((a_change(),), stack="dev"))
+
+
 def test_a_plan_that_says_the_same_still_holds() -> None:
     """Also where other things moved: who waits, what is unmanaged, what it costs, who caused it."""
     saved = Plan((a_change(), a_loss("acme/old", 1)), notes=("a note",))

@@ -207,9 +207,13 @@ def test_what_else_there_is_to_say_is_a_note(stack: Stack) -> None:
     stack.recorded["acme/refused"] = dataclasses.replace(stack.recorded["acme/refused"], unlink_refused=True)
     stack.record("acme/never", "PendingAuth", status=UNLINKED)
     stack.record("acme/waits", "PendingAuth")
+    told = stack.plan()
+    stack.emulator.delete_connection(stack.record("acme/gone", platform_key="gbol"))
+    connected(stack.emulator, stack.company_id, "fztf", "PendingAuth")
+    stack.declare("acme/taken", "fztf")
 
-    plan = stack.plan()
-
+    assert stack.plan().notes == told.notes, "what is a change is no note"
+    plan = told
     assert plan.notes == (
         "acme/never: PendingAuth, it was never authorised, so there is nothing to unlink",
         "acme/odd: its status is 'Migrating', which codat-iac doesn't know, so it is left alone",
@@ -308,6 +312,18 @@ def test_on_an_empty_stack_a_loss_has_to_be_allowed(stack: Stack) -> None:
 
 
 # One company.
+
+
+def test_a_company_comes_with_what_was_replaced_there(stack: Stack) -> None:
+    """Though nothing else of it is recorded, and it has another name now."""
+    old = a_prior(
+        connected(stack.emulator, stack.company_id), a_desired("old-acme/a", company_id=stack.company_id)
+    )
+    stack.record("acme/a")
+
+    plan = stack.plan(company="acme", replaced=[old])
+
+    assert [(change.address, change.connection_id) for change in plan.changes] == [("old-acme/a", old.id)]
 
 
 @pytest.fixture
@@ -681,10 +697,10 @@ def test_what_is_carried_out_is_what_was_planned(
         return
 
     if whole:
-        state = up(crowd, world)
+        state = up(crowd, world, dice)
     else:
         file = tmp_path_factory.getbasetemp() / "handover.json"
-        state = carry_out(crowd, planner, plan, world.desired, file)
+        state = carry_out(crowd, planner, plan, world.desired, file, dice=dice)
         if not (refuses and _recorded_twice(world)):  # each of the two would be refused
             assert costs(crowd) == (plan.calls.reads, plan.calls.writes)
 
@@ -695,6 +711,8 @@ def test_what_is_carried_out_is_what_was_planned(
         assert len(after.keys() - before.keys()) == plan.calls.writes - _endings(plan)
     assert all(after[each.connection_id] == each.status for each in plan.unmanaged)
     assert {each.address for each in world.desired} == state.keys()
+    for address, takeover in planner._takeovers.items():
+        assert state[address].id == takeover.live.id, "whoever the engine called first"
     again = a_planner(crowd, state).plan(world.desired)
     assert (again.changes, again.problems) == ((), ())
     assert again.recorded == len(world.desired)

@@ -36,6 +36,12 @@ def applied(project: Project, *arguments: str, env: dict[str, str] | None = None
     return project.codat_iac("apply", "--yes", "-o", "json", *arguments, env=env)
 
 
+def succeeds(ran: Ran) -> Ran:
+    """An apply that did all that there was."""
+    assert ran.code == 0, ran.out + ran.err
+    return ran
+
+
 def in_sync(project: Project) -> None:
     """Both doors agree that there is nothing left to do."""
     plan = project.codat_iac("plan", "-o", "json").json
@@ -147,7 +153,7 @@ def test_the_forecast_of_the_calls_comes_true(project: Project, acme: str, emula
     project.codat_iac("plan")
     planning = emulator.requests()["total"]
 
-    assert applied(project).code == 0
+    succeeds(applied(project))
 
     calls = plan.json["calls"]
     assert emulator.requests()["total"] - planning == calls["reads"] + calls["writes"]
@@ -269,7 +275,7 @@ def test_outputs_of_other_makes_are_kept_and_secrets_stay_secret(project: Projec
 
     assert applied(project).code == 1
     assert outputs(project)["connections"] == {"PendingAuth": 1, "absent": 1}
-    assert applied(project).code == 0
+    succeeds(applied(project))
 
     assert outputs(project) == {
         "connections": {"PendingAuth": 2},
@@ -325,7 +331,7 @@ def test_a_removal_waits_for_the_create_beside_it(project: Project, acme: str, e
     assert "acme/old: it stays, since a create for the same company and platform failed" in ran.out
     emulator.faults([])
     assert set(rows(emulator, acme).values()) == {"Linked"}
-    assert applied(project).code == 0
+    succeeds(applied(project))
     in_sync(project)
 
 
@@ -375,16 +381,21 @@ def test_the_old_half_of_a_replacement_is_not_forgotten(
 def test_the_old_half_of_a_replacement_goes_with_the_next_change(
     project: Project, acme: str, emulator: Emulator
 ) -> None:
-    """The engine knows both by one address, so what is done there next takes it along."""
+    """The engine knows both by one address: the change is done when both are, and else it failed."""
     connection_id = connected(emulator, acme, "gbol")
     project.record([a_prior(connection_id, a_desired(company_id=acme))])
     project.declare(connections(acme, "ledger: {platformKey: fztf}"))
-    emulator.faults([{"on": "PATCH /companies/*/connections/*", "do": "status", "status": 400, "times": 1}])
+    unlinking_fails = [{"on": "PATCH /companies/*/connections/*", "do": "status", "status": 400, "times": 1}]
+    emulator.faults(unlinking_fails)
     applied(project)
     project.declare(connections(acme, "ledger: {platformKey: fztf, onRemoval: delete}"))
+    emulator.faults(unlinking_fails)
 
-    assert outcomes(applied(project)) == {"acme/ledger": ("update", "done")}
+    failed = applied(project)
 
+    assert outcomes(failed) == {"acme/ledger": ("update", "failed")}
+    assert "done:" not in failed.err
+    assert outcomes(applied(project)) == {"acme/ledger": ("remove", "done")}
     assert project.writes() == ["PATCH 200"]
     in_sync(project)
 
@@ -406,7 +417,7 @@ def test_losses_over_the_limit_are_refused_before_the_first(project: Project, em
     assert applied(project, "--allow-losing", "3", env=limit).code == 4
     assert project.writes() == []
     assert state(project) == before
-    assert applied(project, "--allow-losing", "4", env=limit).code == 0
+    succeeds(applied(project, "--allow-losing", "4", env=limit))
     assert project.writes() == ["PATCH 200"] * 4
     assert project.recorded() == {}
     assert rows(emulator, company_ids[0]) == {priors[0].id: "Unlinked"}
@@ -666,8 +677,20 @@ def test_an_interrupt_ends_it_between_two_changes(
     assert set(project.recorded()) == done
     assert project.emulator.counts()["create-connection"] == len(done)
     project.emulator.faults([])
-    assert applied(project).code == 0
+    succeeds(applied(project))
     assert project.emulator.counts()["create-connection"] == 12 - len(done)
+
+
+def test_a_hangup_that_is_ignored_stays_so(project: Project) -> None:
+    """As under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        ran = interrupted(project, lambda process: process.send_signal(signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    assert ran.code == 0
+    assert set(outcomes(ran).values()) == {("create", "done")}
 
 
 def test_interrupted_twice_it_ends_at_once_and_converges(project: Project) -> None:
@@ -682,7 +705,7 @@ def test_interrupted_twice_it_ends_at_once_and_converges(project: Project) -> No
 
     assert ran.code == 130
     project.emulator.faults([])
-    assert applied(project).code == 0, ran.err
+    succeeds(applied(project))
     assert len(set(project.recorded().values())) == 12
     assert project.emulator.requests(last=0)["total"] > 0
     in_sync(project)
@@ -747,6 +770,6 @@ def test_pulumi_killed_in_the_middle_is_an_error(project: Project) -> None:
     assert applied(project).said[0].startswith("the stack is locked by another run")
     project.pulumi("cancel", "--yes")
     project.emulator.faults([])
-    assert applied(project).code == 0
+    succeeds(applied(project))
     assert [len(rows(project.emulator, each)) for each in company_ids] == [1, 1, 1]
     in_sync(project)

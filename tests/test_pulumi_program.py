@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from codat_iac import program as stock
 from codat_iac.emulator import Emulator
 from tests.project import Outcome, Project, connections
 
@@ -127,6 +129,18 @@ def test_a_file_that_is_none_declares_nothing(project: Project, acme: str, text:
     assert set(project.recorded()) == {"acme/ledger"}
 
 
+def test_no_desired_state_is_no_empty_one(project: Project, acme: str) -> None:
+    """The command that names one is said."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    settings = project.folder / "Pulumi.yaml"
+    settings.write_text(settings.read_text().partition("config:")[0])
+
+    explained(project.up(), "no desired state: `pulumi config set codat:desired connections.yaml`")
+
+    assert set(project.recorded()) == {"acme/ledger"}
+
+
 def test_an_unknown_platform_is_found_by_preview(project: Project, acme: str) -> None:
     """The tenant's own integrations are asked, and the nearest is suggested."""
     project.declare(connections(acme, "ledger: {platformKey: gbok}"))
@@ -144,6 +158,16 @@ def test_a_python_file_serves_like_a_yaml_file(project: Project, acme: str) -> N
     )
 
     assert "+ 3 to create" in project.preview().shown
+
+
+def test_a_project_may_name_the_stock_program(project: Project, acme: str) -> None:
+    """`main:` takes the package's own, wherever it is installed."""
+    project.declare(connections(acme, LEDGER))
+    settings = project.folder / "Pulumi.yaml"
+    settings.write_text(f"{settings.read_text()}main: {Path(stock.__file__).parent}\n")
+    (project.folder / "__main__.py").unlink()
+
+    assert "+ 2 to create" in project.preview().shown
 
 
 # Programs of the user's own.

@@ -126,6 +126,7 @@ def test_a_plan_is_given_whole(everything: dict[str, Any]) -> None:
         "declared": 12,
         "recorded": 14,
         "stateless": False,
+        "stack": "dev",
         "calls": {"reads": 9, "writes": 6, "quotaLeft": 986, "quotaResets": "2026-11-25T00:00:00Z"},
     }
     assert head["summary"].startswith("Plan: 1 to create, ")

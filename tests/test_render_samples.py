@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from codat_iac.foreign import redact
 from codat_iac.plan import (
     Calls,
     Cause,
@@ -22,7 +23,6 @@ from codat_iac.plan import (
     Unmanaged,
     Waiting,
 )
-from codat_iac.wire import redact
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine."""
@@ -152,6 +152,7 @@ EVERYTHING = Plan(
     refusal="would throw away 3 Linked connections of 14 (beta/ledger, beta/old, beta/shop), whose customers"
     " would have to authorise again; refused. Set CODAT_MAX_LOSSES=3 (or `pulumi config set codat:maxLosses`)"
     " if you mean it",
+    stack="dev",
 )
 
 DRIFTED = (
@@ -233,6 +234,7 @@ plans = st.builds(
     calls=st.builds(Calls, numbers, numbers, st.none() | numbers, maybe),
     refusal=maybe,
     stateless=st.booleans(),
+    stack=maybe,
 )
 
 

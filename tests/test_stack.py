@@ -91,12 +91,20 @@ def test_a_refused_unlink_is_recorded() -> None:
     )
 
 
+def test_what_is_protected_is_known_as_that() -> None:
+    """Pulumi won't remove it, so a plan that would is a plan that fails."""
+    for protect in (True, False):
+        (prior,) = recorded(a_state(a_resource(protect=protect))).values()
+        assert prior.protected is protect
+
+
 def test_what_was_replaced_stands_apart() -> None:
     """A run broke off before it was removed; the new one has the same URN."""
     new, old = a_resource(id=an_id(2)), a_resource(delete=True)
 
     assert [prior.id for prior in recorded(a_state(old, new)).values()] == [an_id(2)]
     assert [prior.id for prior in replaced(a_state(old, new))] == [an_id(1)]
+    assert recorded(a_state(old)) == {}
 
 
 # Where it is.

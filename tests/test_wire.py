@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codat_iac import wire
+from codat_iac import answers, foreign, wire
 from codat_iac.errors import (
     AccountLimit,
     ApiError,
@@ -42,7 +42,7 @@ def decipher(status: int, body: bytes | dict[str, Any] = b"", headers: dict[str,
     """An answer to `GET /companies`."""
     whole = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = JSON if headers is None else headers
-    return wire.decipher(status, given, whole, doing="GET /companies", now=NOW, secrets=(KEY, ENCODED))
+    return answers.decipher(status, given, whole, doing="GET /companies", now=NOW, secrets=(KEY, ENCODED))
 
 
 def refusal(
@@ -70,7 +70,7 @@ def refusal(
 )
 def test_the_header_holds_the_bare_key_in_base64(key: str, header: str) -> None:
     """As Codat says: no user, no colon; and the Portal's ready-made value works as it is."""
-    assert wire.authorization(key) == header
+    assert foreign.authorization(key) == header
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_header_holds_the_bare_key_in_base64(key: str, header: str) -> None:
 )
 def test_every_form_of_the_key_is_secret(key: str, forms: set[str]) -> None:
     """An answer may repeat the header, or the key that it holds."""
-    assert set(wire.secret_forms(key)) == forms
+    assert set(foreign.secret_forms(key)) == forms
 
 
 # Foreign text in our messages.
@@ -111,7 +111,7 @@ def test_every_form_of_the_key_is_secret(key: str, forms: set[str]) -> None:
 )
 def test_foreign_text_is_made_fit_for_a_line(text: str, shown: str) -> None:
     """No secrets, no control characters, no essays."""
-    assert wire.safe_text(text, (KEY, ENCODED)) == shown
+    assert foreign.safe_text(text, (KEY, ENCODED)) == shown
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_foreign_text_is_made_fit_for_a_line(text: str, shown: str) -> None:
 )
 def test_a_duration_is_said_the_way_people_do(seconds: float, text: str) -> None:
     """In the two largest units that matter."""
-    assert wire.duration(seconds) == text
+    assert answers.duration(seconds) == text
 
 
 # Retry-After.
@@ -162,7 +162,7 @@ def test_a_duration_is_said_the_way_people_do(seconds: float, text: str) -> None
 )
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
     """Codat doesn't say which; and what makes no sense is no answer."""
-    assert wire.retry_after(header, NOW) == seconds
+    assert answers.retry_after(header, NOW) == seconds
 
 
 @CALM
@@ -173,9 +173,9 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
 )
 def test_any_retry_after_is_a_time_within_a_day_or_nothing(header: str) -> None:
     """Whatever comes, nobody waits for longer than a daily quota lasts, or crashes."""
-    seconds = wire.retry_after(header, NOW)
+    seconds = answers.retry_after(header, NOW)
 
-    assert seconds is None or 0 <= seconds <= wire.LONGEST_WAIT
+    assert seconds is None or 0 <= seconds <= answers.LONGEST_WAIT
 
 
 @CALM
@@ -184,7 +184,7 @@ def test_a_date_means_the_same_as_its_seconds(seconds: int, form: str) -> None:
     """Both forms of one moment are the same wait."""
     date = (NOW + timedelta(seconds=seconds)).strftime(form)
 
-    assert wire.retry_after(date, NOW) == wire.retry_after(str(seconds), NOW) == seconds
+    assert answers.retry_after(date, NOW) == answers.retry_after(str(seconds), NOW) == seconds
 
 
 # What is left of today's requests.

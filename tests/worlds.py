@@ -16,7 +16,7 @@ from random import Random
 from codat_iac import handover, props
 from codat_iac.client import Client
 from codat_iac.emulator import Emulator
-from codat_iac.errors import NotFound
+from codat_iac.errors import NotFound, Refused
 from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Slot, Status
 from codat_iac.operations import Operations
 from codat_iac.plan import Plan
@@ -90,7 +90,8 @@ class _Roll:
         chosen = sorted(self.dice.sample(addresses, self.dice.randint(1, MOST)))
         for address in chosen:
             if self.chance(0.7):
-                self.world.recorded[address] = self.prior(address)
+                protected = self.chance(0.04)
+                self.world.recorded[address] = dataclasses.replace(self.prior(address), protected=protected)
         for address in chosen:
             if self.chance(0.06):
                 self.world.replaced.append(self.prior(address, alone=True))
@@ -217,6 +218,7 @@ def carry_out(
     desired: Sequence[DesiredConnection],
     file: Path,
     *,
+    dice: Random | None = None,
     max_losses: int | None = None,
     accept_missing: bool = False,
 ) -> dict[str, PriorConnection]:
@@ -233,7 +235,7 @@ def carry_out(
     acting = [each for each in desired if each.address in changing]
     leaving = (changing | olds) & planner.recorded.keys() - {each.address for each in desired}
     pending = [prior for prior in planner._replaced if prior.address in changing | olds]
-    return _run(operations, planner.recorded, acting, sorted(leaving), pending)
+    return _run(operations, planner.recorded, _shuffled(acting, dice), sorted(leaving), pending)
 
 
 def _run(
@@ -270,13 +272,41 @@ def _decided(operations: Operations, prior: PriorConnection | None, desired: Des
     return Action.CREATE
 
 
-def up(emulator: Emulator, world: World) -> dict[str, PriorConnection]:
+def _shuffled(acting: Sequence[DesiredConnection], dice: Random | None) -> list[DesiredConnection]:
+    """Put them in any order: that in which the engine hears of what a program declares isn't certain."""
+    shuffled = list(acting)
+    if dice:
+        dice.shuffle(shuffled)
+    return shuffled
+
+
+def up(emulator: Emulator, world: World, dice: Random | None = None) -> dict[str, PriorConnection]:
     """Do what `pulumi up` does with a refresh; gives what is recorded then."""
     operations = a_run(emulator).operations
     read = {address: _refreshed(operations, prior) for address, prior in world.recorded.items()}
     pending = [_refreshed(operations, prior) for prior in world.replaced]
     leaving = read.keys() - {each.address for each in world.desired}
-    return _run(operations, read, world.desired, sorted(leaving), pending)
+    return _run(operations, read, _shuffled(world.desired, dice), sorted(leaving), pending)
+
+
+def preview(
+    emulator: Emulator, world: World, dice: Random, *, max_losses: int | None = None
+) -> tuple[dict[str, Action], set[str]]:
+    """Do what `pulumi preview` does; gives what is done at each declared address, and the errors."""
+    operations = a_run(emulator, max_losses=max_losses).operations
+    actions: dict[str, Action] = {}
+    errors: set[str] = set()
+    for prior in (*world.recorded.values(), *world.replaced):
+        try:
+            operations.read(prior)
+        except Refused as refusal:
+            errors.add(str(refusal))
+    for desired in [] if errors else _shuffled(world.desired, dice):
+        try:
+            actions[desired.address] = _decided(operations, world.recorded.get(desired.address), desired)
+        except Refused as refusal:
+            errors.add(str(refusal))
+    return actions, errors
 
 
 def _refreshed(operations: Operations, prior: PriorConnection) -> PriorConnection:

@@ -15,6 +15,7 @@ with 130. A command's module, and whatever is slow to import, is imported when t
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -23,6 +24,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 import click
 
@@ -82,22 +84,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="replace")  # a name that the terminal can't spell is no error
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are for who writes programs
+    # A shell lets what runs in the background ignore SIGINT; `pulumi` heeds it there too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
     code = run(sys.argv[1:] if arguments is None else arguments)
-    _let_go_of_broken_pipes()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # there is none where it was closed
+        _let_go_if_broken(stream)
     sys.exit(code)
 
 
-def _let_go_of_broken_pipes() -> None:
-    """Let nothing be left to write to who reads no more: Python would exit with 120 for it."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            try:
-                stream.flush()
-            except OSError:  # pragma: no cover  only a race between two processes leads here
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _let_go_if_broken(stream: TextIO) -> None:
+    """Leave nothing to write to who reads no more: Python would exit with 120 for it."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -129,8 +132,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _say(text: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # nobody listens; the exit code says it all the same
         for line in text.splitlines():
             click.echo(f"codat-iac: {line.rstrip('.')}", err=True)
-    except OSError:  # nobody listens; the exit code says it all the same
-        sys.stderr = None

@@ -64,10 +64,10 @@ def apply_command(  # noqa: PLR0913  each is an option
     """
     session = Session(cwd, stack, max_losses=allow_losing)
     with told_as(output, out):
-        kept = render.parse_plan(_read(saved)) if saved else None
+        kept = render.parse_plan(_read(saved), str(saved)) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)
-        plan = planner.plan(desired)
+        plan = session.planned(planner, desired)
         if kept is not None:
             plan = _narrowed(plan, kept)
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal("text", None, sys.stderr))
@@ -115,7 +115,7 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file}: can't be read as a plan; make it with `codat-iac plan -o json`"
+            f"{file}: can't be read as a plan; make it with `codat-iac plan --output json --out FILE`"
         ) from error
 
 

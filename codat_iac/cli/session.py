@@ -127,7 +127,11 @@ class Session:
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
         """Plan for *company*, or for all."""
         planner = self.planner(company, desired)
-        return planner.plan_stateless(desired) if self.stateless else planner.plan(desired)
+        return planner.plan_stateless(desired) if self.stateless else self.planned(planner, desired)
+
+    def planned(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
+        """Plan with *planner*, and say for which stack."""
+        return replace(planner.plan(desired), stack=self.stack.short_name)
 
     def check_shape(self) -> None:
         """Refuse a stack whose connections have parents: only the stock program's are driven one by one."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from codat_iac import errors
+from codat_iac.foreign import redact
 from codat_iac.plan import (
     FORMAT_VERSION,
     Cause,
@@ -25,7 +26,6 @@ from codat_iac.plan import (
     summary,
 )
 from codat_iac.render.words import stamp
-from codat_iac.wire import redact
 
 CAUSES: Mapping[Cause, str] = {Cause.YOU: "you", Cause.THEY: "they", Cause.BOTH: "both"}
 
@@ -50,6 +50,7 @@ def document(shown: Plan, generated: str) -> dict[str, Any]:
         "declared": shown.declared,
         "recorded": shown.recorded,
         "stateless": shown.stateless,
+        "stack": shown.stack,
         "calls": {
             "reads": shown.calls.reads,
             "writes": shown.calls.writes,

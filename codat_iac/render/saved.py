@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from codat_iac.errors import ConfigError
+from codat_iac.foreign import safe_text
 from codat_iac.plan import (
     FORMAT_VERSION,
     Calls,
@@ -25,7 +26,6 @@ from codat_iac.plan import (
 )
 from codat_iac.render.as_json import CAUSES, document
 from codat_iac.render.words import moment, stamp
-from codat_iac.wire import safe_text
 
 _AGAIN = "make it again with `codat-iac plan --output json --out FILE`"
 _CAUSES = {word: cause for cause, word in CAUSES.items()}
@@ -49,6 +49,7 @@ def parse_plan(text: str, name: str = "the saved plan") -> Plan:
         calls=_calls(data.inner("calls")),
         refusal=data.optional("refusal"),
         stateless=data.flag("stateless"),
+        stack=data.optional("stack"),
     )
     _check_rest(data, document(plan, data.text("generatedAt")))
     return plan

@@ -10,10 +10,10 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from codat_iac.errors import Problem
+from codat_iac.foreign import safe_text
 from codat_iac.model import Status
 from codat_iac.plan import Calls, Change, Drifted, Field, Plan, Step, Unmanaged, Waiting
 from codat_iac.rules import ABSENT
-from codat_iac.wire import safe_text
 
 SIGNS: Mapping[Step, str] = {
     Step.CREATE: "+",

@@ -1,0 +1,57 @@
+"""Text from elsewhere, and the key: what of them may be shown, and in which form. No I/O, no clock."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+
+_LINK = re.compile(r"(?i)https?://link[a-z0-9.-]*\.codat\.io[^\s\"'<>]*")
+_OTP = re.compile(r"(?i)(otp(?:=|%3d))[^\s&\"'<>]+")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
+"""Control characters, line ends, and what turns the direction of writing round on a terminal."""
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Half a character, which JSON can say and UTF-8 can't."""
+
+_MOST_WORDS = 300
+
+
+def authorization(api_key: str) -> str:
+    """Make the header of a bare API key; a ready-made `Basic ...` value stays as it is.
+
+    Codat encodes the bare key, without a user and a colon:
+    https://docs.codat.io/using-the-api/authentication.
+    """
+    key = api_key.strip()
+    if key[:6].lower() == "basic ":
+        return f"Basic {key[6:].strip()}"
+    return f"Basic {base64.b64encode(key.encode()).decode()}"
+
+
+def secret_forms(api_key: str) -> tuple[str, ...]:
+    """Give each form in which an answer could repeat the key: encoded, and bare."""
+    encoded = authorization(api_key).removeprefix("Basic ")
+    try:
+        bare = base64.b64decode(encoded).decode().strip(":")
+    except ValueError:
+        bare = ""
+    return tuple(form for form in (encoded, bare) if form)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Take *secrets*, links and one-time passwords out of foreign text."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return _OTP.sub(r"\1***", _LINK.sub("***", text))
+
+
+def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
+    """Make foreign text fit for one line of a message: no secrets, no control characters, not long."""
+    text = whole(_UNFIT.sub(" ", redact(text, secrets))).strip()
+    return text if len(text) <= _MOST_WORDS else f"{text[:_MOST_WORDS]}..."
+
+
+def whole(text: str) -> str:
+    """Replace what UTF-8 can't say."""
+    return _SURROGATE.sub("\ufffd", text)
