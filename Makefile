@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: check lint fmt types test demo bench engine lock clean
+.PHONY: check lint fmt types test demo bench faults mutants engine lock clean
 
 check: lint types test
 
@@ -40,6 +40,12 @@ demo: engine
 
 bench: engine
 	$(BIN)/python benchmarks/doors.py $(N)
+
+faults: engine
+	$(BIN)/python -m tests.campaign $(CAMPAIGN)
+
+mutants: $(VENV)/installed
+	$(BIN)/python benchmarks/mutants.py $(N)
 
 lock: $(VENV)/installed
 	$(BIN)/pip install --quiet uv

@@ -25,6 +25,9 @@ from codat_iac.wire import parse_error_message
 LONGEST_WAIT = 24 * 3600.0
 """The longest `Retry-After` that is believed, in seconds: quotas are daily."""
 
+LARGEST_ERROR = 1024 * 1024
+"""Bytes of an error that are read; each of its texts is searched for secrets, which takes its time."""
+
 _DEEPEST = 20
 _NOT_JSON = object()
 
@@ -63,7 +66,8 @@ def decipher(
     """
     hidden = tuple(secrets)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    data = _json(body) if "json" in media or not media else _NOT_JSON
+    fits = 200 <= status < 300 or len(body) <= LARGEST_ERROR
+    data = _json(body) if fits and ("json" in media or not media) else _NOT_JSON
     foreign = data is _NOT_JSON and body.strip() != b""
     if 200 <= status < 300 and not foreign:
         return None if data is _NOT_JSON else data

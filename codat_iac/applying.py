@@ -27,7 +27,7 @@ from codat_iac.planning import Planner
 from codat_iac.program import declare, waiting
 from codat_iac.resources import Connection
 from codat_iac.running import Pulumi, Workspace
-from codat_iac.stack import RESOURCE_TYPE, Stack, StackError
+from codat_iac.stack import RESOURCE_TYPE, Stack, StackError, StackLocked
 
 OURS = frozenset({"connections", "waiting"})
 """The outputs of the stock program. All others are exported again as they are."""
@@ -37,6 +37,10 @@ AT_A_TIME = 4
 
 _SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
+
+
+_UNSAVED = "failed to save snapshot"
+"""What the engine says of a change, before or after it, where it couldn't write the state."""
 
 
 class Result(StrEnum):
@@ -101,7 +105,8 @@ class _Watcher:
             self.general.append(text)
         elif change.address not in self.failed:
             # What is done may fail after all: the engine says so before it has written the state.
-            self._tell(change, Result.UNCERTAIN if "not certain whether" in text else Result.FAILED, text)
+            result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
+            self._tell(change, result, _unsaved(change.address, text) if _UNSAVED in text else text)
 
     def _tell(self, change: Change, result: Result, text: str = "") -> None:
         self.became[change.address] = Outcome(change.address, change.step, result, text)
@@ -118,6 +123,15 @@ class _Watcher:
             self.became.get(change.address, Outcome(change.address, change.step, Result.NOT_TRIED))
             for change in changes
         )
+
+
+def _unsaved(address: str, text: str) -> str:
+    """Say what to do where the engine couldn't write the state: its own words hide the cause at their end."""
+    cause = text.rpartition(": ")[2]
+    return (
+        f"{address}: Pulumi can't write the stack's state ({cause}); see to where it is kept, then run again:"
+        " what was made is taken up, and not made twice"
+    )
 
 
 def _ends(step: automation.StepEventMetadata, change: Change) -> bool:
@@ -143,7 +157,8 @@ def apply(
     *desired* is all that is declared, *max_losses* a limit that goes before the user's settings. *tell* is
     told what there is to say meanwhile.
 
-    Raises `StackError` where Pulumi didn't even begin: a lock, a passphrase, a broken project.
+    Raises `StackError` where Pulumi didn't even begin: a passphrase, a broken project, or, as `StackLocked`,
+    a lock.
     """
     changing = {change.address for change in plan.changes}
     acting = [each for each in desired if each.address in changing]
@@ -173,6 +188,8 @@ def apply(
                 on_event=watcher.hear,
                 suppress_progress=True,
             )
+        except automation.ConcurrentUpdateError as error:
+            raise StackLocked(str(error), stack.name) from error
         except automation.CommandError as error:
             reason = _reason(error, watcher.general)
             if not watcher.became and not command.interrupted:
@@ -184,8 +201,6 @@ def apply(
 
 
 def _reason(error: automation.CommandError, general: Sequence[str]) -> str:
-    if isinstance(error, automation.ConcurrentUpdateError):
-        return "the stack is locked by another run; wait for it, or `pulumi cancel` if it is dead"
     code, *lines = str(error).strip().splitlines()
     words = [line.partition("error: ")[2] for line in lines if "error: " in line]
     said = next(iter([*general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")

@@ -109,9 +109,9 @@ def _exactly(desired: DesiredConnection, live: list[LiveConnection], holdings: H
             f"company {desired.company_id} has no connection {desired.connection_id}; correct `connectionId`,"
             " or leave it out to make a new one"
         )
-    if named.platform_key not in {desired.platform_key, None}:
+    if named.platform_key and named.platform_key != desired.platform_key:
         return Refuse(
-            f"connection {named.id} is on {safe_text(named.platform_key or '')}, not on"
+            f"connection {named.id} is on {safe_text(named.platform_key)}, not on"
             f" {desired.platform_key}; correct `platformKey` or `connectionId`"
         )
     holder = holdings.holder(named.id, desired)

@@ -71,7 +71,7 @@ class Snapshot:
 
     def fresh(self, company_id: str, connection_id: str) -> LiveConnection | None:
         """Give a connection as it is at this moment, None where it is absent: see `find`."""
-        company_id, connection_id = company_id.lower(), connection_id.lower()
+        company_id = company_id.lower()
         with self.locked(company_id):
             self._known(company_id)
             return self._ask(company_id, connection_id)
@@ -182,7 +182,8 @@ class Snapshot:
             self._keep_all(self._probe.results)
             # Where Codat sends no connections along, reading the tenant would tell nothing.
             self._exhausted = all(company.connections is None for company in self._probe.results)
-        if not self._exhausted and company_id not in self._companies and self._spent >= _pages(self._probe):
+        cheaper = self._spent * self._probe.page_size >= self._probe.total_results
+        if cheaper and not self._exhausted and company_id not in self._companies:
             for page in self._client.company_pages(self._probe):
                 self._keep_all(page.results)
             self._exhausted = True
@@ -198,11 +199,9 @@ class Snapshot:
 
     def _listing(self, company_id: str) -> Iterable[LiveConnection]:
         for _ in range(LISTINGS_UNTIL_STILL):
-            found: dict[str, LiveConnection] = {}
-            total = 0
-            for page in self._client.connection_pages(company_id):
-                found |= {connection.id: connection for connection in page.results}
-                total = page.total_results
+            pages = list(self._client.connection_pages(company_id))
+            found = {connection.id: connection for page in pages for connection in page.results}
+            total = pages[-1].total_results
             if len(found) == total:
                 return found.values()
         doing = f"GET /companies/{company_id}/connections"
@@ -211,7 +210,3 @@ class Snapshot:
             " over; try again when the company is at rest",
             doing=doing,
         )
-
-
-def _pages(probe: Page[Company]) -> int:
-    return -(-probe.total_results // max(1, probe.page_size))

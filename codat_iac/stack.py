@@ -9,13 +9,14 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codat_iac import engine, props, settings
+from codat_iac import engine, locks, props, settings
 from codat_iac.errors import CodatIacError, ConfigError, EngineError
 from codat_iac.model import PriorConnection
 
@@ -25,8 +26,33 @@ RESOURCE_TYPE = "pulumi-python:dynamic/codat:Connection"
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
 
+_DAMAGED = "failed to load checkpoint"
+"""What Pulumi says of a state that it can't read, and that no `pulumi stack import` repairs.
+
+A backend on files leaves the `.attrs` empty where it is killed while it writes that, and the state itself cut
+short where the disk is full.
+"""
+
+_REPAIR = (
+    "the stack's file is damaged: remove the `.attrs` beside it if that is empty, or else put its `.bak`, or"
+    " the newest of .pulumi/backups, in its place"
+)
+
+
 class StackError(CodatIacError):
     """Pulumi couldn't do what was asked; says its own words."""
+
+
+class StackLocked(StackError):
+    """Another run has the stack, or left its lock: *words* are Pulumi's, *stack* is what it is called.
+
+    `locks` are those that Pulumi names; `dead` names their holders where all were of this machine and died.
+    """
+
+    def __init__(self, words: str, stack: str) -> None:
+        self.locks = locks.read(words)
+        self.dead = locks.dead(self.locks, socket.gethostname(), _runs)
+        super().__init__(locks.said(self.dead, stack))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +82,11 @@ class Stack:
         return self.name.rpartition("/")[2]
 
     def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run `pulumi` on this stack and give its stdout. Raises `StackError` with the last words of it."""
-        return _run(self.pulumi_path, self.folder, [*arguments, "--stack", self.name], environment)
+        """Run `pulumi` on this stack and give its stdout.
+
+        Raises `StackLocked` where another run has it, else `StackError` with the last words of it.
+        """
+        return _run(self.pulumi_path, self.folder, arguments, environment, self.name)
 
     def export(self) -> dict[str, Any]:
         """Give the stack's state, as `pulumi stack export` does."""
@@ -124,10 +153,15 @@ def _project_folder(start: Path) -> Path:
 
 
 def _run(
-    pulumi_path: Path, folder: Path, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    pulumi_path: Path,
+    folder: Path,
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    stack: str = "",
 ) -> str:
+    chosen = ["--stack", stack] if stack else []
     with subprocess.Popen(  # noqa: S603  the user's own engine
-        [pulumi_path, *arguments, "--non-interactive", "--color", "never"],
+        [pulumi_path, *arguments, *chosen, "--non-interactive", "--color", "never"],
         cwd=folder,
         env=engine.environment({**os.environ, **(environment or {})}, pulumi_path),
         stdin=subprocess.DEVNULL,
@@ -145,9 +179,22 @@ def _run(
             process.communicate()
             raise
     if process.returncode:
+        if locks.LOCKED in errors + output:
+            raise StackLocked(errors + output, stack)
         words = _last_words(errors, output) or f"exit status {process.returncode}"
+        if _DAMAGED in words:
+            words += f"; {_REPAIR}"
         raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
     return output
+
+
+def _runs(pid: int) -> bool:
+    """Say whether there is such a process on this machine, whosever it is."""
+    try:
+        os.getpriority(os.PRIO_PROCESS, pid)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _last_words(errors: str, output: str) -> str:

@@ -17,6 +17,8 @@ from codat_iac.model import Company, DataConnectionError, Integration, LiveConne
 
 T = TypeVar("T")
 
+_TOO_MANY = 2**63
+
 
 class Malformed(ValueError):
     """An answer has not the shape that Codat's specification gives it."""
@@ -124,7 +126,7 @@ def parse_company(raw: Any) -> Company:
         connections=(
             tuple(parse_connection(item, company_id) for item in inline) if isinstance(inline, list) else None
         ),
-        tags={str(k): str(v) for k, v in tags.items()} if isinstance(tags, dict) else {},
+        tags={whole(str(k)): whole(str(v)) for k, v in tags.items()} if isinstance(tags, dict) else {},
         created=_text(body.get("created")) or "",
         redirect=_text(body.get("redirect")) or "",
     )
@@ -161,4 +163,5 @@ def _text(value: Any) -> str | None:
 
 
 def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A number of things; JSON's have no bound, and one of thousands of digits counts nothing."""
+    return value if type(value) is int and abs(value) < _TOO_MANY else None

@@ -98,16 +98,7 @@ def a_run(
 
 def rows(emulator: Emulator, company_id: str) -> dict[str, str]:
     """What the company really has: ids and statuses, whatever lists may show."""
-    lag = emulator.knobs()["readLagSeconds"]
-    emulator.knobs({"readLagSeconds": 0})
-    faults = emulator.faults()
-    emulator.faults([])
-    try:
-        listed = Client(emulator.api_key, emulator.url).list(company_id).results
-    finally:
-        emulator.knobs({"readLagSeconds": lag})
-        emulator.faults(faults)
-    return {connection.id: connection.status for connection in listed}
+    return {each["id"]: each["status"] for each in emulator.connections(company_id)}
 
 
 def writes(emulator: Emulator) -> list[str]:

@@ -10,11 +10,13 @@ import pytest
 from codat_iac.emulator import Emulator, serving
 from tests.project import Project
 
+CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
+
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """An emulated Codat without companies."""
-    with serving() as running:
+    """An emulated Codat without companies; its key is a canary."""
+    with serving(api_key=CANARY) as running:
         yield running
 
 
@@ -25,6 +27,18 @@ def acme(emulator: Emulator) -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path, emulator: Emulator) -> Project:
-    """A Pulumi project of its own on the real engine, which manages the emulator."""
-    return Project(tmp_path / "project", emulator)
+def project(tmp_path: Path, emulator: Emulator) -> Iterator[Project]:
+    """A Pulumi project of its own on the real engine, which manages the emulator.
+
+    Whatever was done with it, no secret may be found afterwards.
+    """
+    made = Project(tmp_path / "project", emulator)
+    yield made
+    assert made.leaks() == []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_secret_is_left() -> Iterator[None]:
+    """The same for the projects that the tests of a module share."""
+    yield
+    assert [leak for made in list(Project.unchecked) for leak in made.leaks()] == []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pulumi.dynamic.dynamic import serialize_provider
 
@@ -89,6 +91,18 @@ class Ran:
         return [line.removeprefix(own) for line in self.err.splitlines() if line.startswith(own)]
 
 
+class Started(subprocess.Popen[str]):
+    """A process of a test; who reads it to its end lets its project keep what it said."""
+
+    keep: Callable[[str, str], None]
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
+        """Read to the end; a stream that goes into the other one is empty here."""
+        out, err = super().communicate(input, timeout)
+        self.keep(out, err or "")
+        return out, err
+
+
 @dataclass
 class Project:
     """One project with one stack `dev` on a file backend, and the emulator that it manages."""
@@ -96,8 +110,14 @@ class Project:
     folder: Path
     emulator: Emulator
     environment: dict[str, str] = field(default_factory=dict)
+    said: list[tuple[tuple[str, ...], str, str]] = field(default_factory=list, repr=False)
+    """Each command that ended, with what it wrote to stdout and to stderr."""
+
+    unchecked: ClassVar[list[Project]] = []
+    """Every project whose `leaks` nobody has asked for yet."""
 
     def __post_init__(self) -> None:
+        self.unchecked.append(self)
         (self.folder / "state").mkdir(parents=True)
         (self.folder / "Pulumi.yaml").write_text(PULUMI_YAML)
         (self.folder / "__main__.py").write_text(PROGRAM)
@@ -124,9 +144,9 @@ class Project:
         shown, _ = process.communicate(timeout=240)
         return Outcome(process.returncode, shown)
 
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Started:
         """Start `pulumi`, in a process group of its own."""
-        return subprocess.Popen(
+        process = Started(
             ["pulumi", *arguments, "--non-interactive", "--color", "never"],
             cwd=self.folder,
             env=engine.environment({**os.environ, **self.environment, **(env or {})}),
@@ -136,6 +156,8 @@ class Project:
             text=True,
             start_new_session=True,
         )
+        process.keep = lambda out, err: self.said.append((("pulumi", *arguments), out, err))
+        return process
 
     def codat_iac(
         self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -147,9 +169,9 @@ class Project:
 
     def start_codat_iac(
         self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
-    ) -> subprocess.Popen[str]:
+    ) -> Started:
         """Start `codat-iac`, in a process group of its own."""
-        return subprocess.Popen(
+        process = Started(
             [sys.executable, "-m", "codat_iac", *arguments],
             cwd=cwd or self.folder,
             env={**os.environ, **self.environment, **(env or {})},
@@ -160,6 +182,8 @@ class Project:
             errors="replace",
             start_new_session=True,
         )
+        process.keep = lambda out, err: self.said.append((("codat-iac", *arguments), out, err))
+        return process
 
     def record(self, priors: Iterable[PriorConnection], **outputs: Any) -> None:
         """Let the state hold *priors*, and the stack have *outputs*, as if a run had made them."""
@@ -191,12 +215,16 @@ class Project:
         """The ids that the state holds, by address."""
         return {r["urn"].split("::")[-1]: r["id"] for r in self.resources()}
 
+    def state(self) -> dict[str, Any]:
+        """The whole state, as `pulumi stack export` gives it."""
+        exported: dict[str, Any] = json.loads(self.pulumi("stack", "export").shown)
+        return exported
+
     def resources(self) -> list[dict[str, Any]]:
         """The connections that the state holds, without those that are about to be deleted."""
-        exported = json.loads(self.pulumi("stack", "export").shown)
         return [
             resource
-            for resource in exported["deployment"].get("resources", [])
+            for resource in self.state()["deployment"].get("resources", [])
             if resource["type"].endswith("codat:Connection") and not resource.get("delete")
         ]
 
@@ -212,6 +240,50 @@ class Project:
         """All that Pulumi left on the disk: states, backups, histories."""
         files = [path for path in (self.folder / "state").rglob("*") if path.is_file()]
         return "\n".join(path.read_text(errors="replace") for path in files)
+
+    def leaks(self) -> list[str]:
+        """Where the key or a one-time password stands, of all that was written and said here.
+
+        Only what asks for one may have it: `codat-iac links` on stdout or in its `--out`, and Pulumi's file
+        of the config once a test has set the key there in the open.
+        """
+        if self in self.unchecked:
+            self.unchecked.remove(self)
+        open_key = [c for c, _, _ in self.said if c[:4] == ("pulumi", "config", "set", "codat:apiKey")]
+        lists = [c for c, _, _ in self.said if c[:2] == ("codat-iac", "links")]
+        links = {self.folder / c[c.index("--out") + 1] for c in lists if "--out" in c}
+        found = []
+        for command, out, err in self.said:
+            found += [f"{' '.join(command)}: {leak}" for leak in leaked(err, self.emulator.api_key)]
+            leaks = leaked(out, self.emulator.api_key)
+            found += [f"{' '.join(command)}: {leak}" for leak in leaks if leak == KEY or command not in lists]
+        for path in (path for path in self.folder.rglob("*") if path.is_file()):
+            for leak in leaked(path.read_bytes().decode("latin-1"), self.emulator.api_key):
+                meant = path in links if leak != KEY else path.name == "Pulumi.dev.yaml" and open_key
+                if not meant:
+                    found.append(f"{path.relative_to(self.folder)}: {leak}")
+        return found
+
+
+KEY = "the API key"
+_PASSWORD = re.compile(r"(?i)otp(=|%3d|\\u003d)(?!\*\*\*)|\b00[0-9a-f]{40}\b")
+"""A link's one-time password by its name in a link, or by the form that the emulator gives it."""
+
+
+def leaked(text: str, api_key: str) -> Iterator[str]:
+    """Say which secrets *text* holds: the key as it is, or in base64 at any place of it; a password."""
+    if any(form in text for form in _forms(api_key)):
+        yield KEY
+    if _PASSWORD.search(text):
+        yield "a one-time password"
+
+
+def _forms(api_key: str) -> Iterator[str]:
+    """Give the key, and what of its base64 is the same wherever it stands in a longer text."""
+    yield api_key
+    for before in range(3):
+        encoded = base64.b64encode(b" " * before + api_key.encode()).decode()
+        yield encoded[-(-8 * before // 6) : 8 * (before + len(api_key)) // 6]
 
 
 def recorded_resources(priors: Iterable[PriorConnection], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -62,6 +62,22 @@ def test_what_is_done_may_fail_after_all() -> None:
     assert watcher.outcomes([CHANGE]) == (told[1],)
 
 
+def test_a_state_that_cant_be_written_is_said_plainly() -> None:
+    """The engine's words for it name a step, a blob and a key before they come to the point."""
+    told, _ = heard(
+        failed(
+            "post-step event returned an error: failed to save snapshot: An IO error occurred while writing"
+            ' the new snapshot file: blob (key ".pulumi/stacks/shop/dev.json") (code=Unknown): open'
+            " /state/dev.json.18eb.tmp: read-only file system"
+        )
+    )
+
+    assert told[0].text == (
+        f"{CHANGE.address}: Pulumi can't write the stack's state (read-only file system); see to where it is"
+        " kept, then run again: what was made is taken up, and not made twice"
+    )
+
+
 def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> None:
     """They are told apart, since only one of them may have been done."""
     told, _ = heard(failed("it is not certain whether it was made"))

@@ -372,6 +372,24 @@ def test_an_answer_of_another_shape_is_not_codats(body: Any) -> None:
     assert str(error).startswith(f"GET /companies/{NOWHERE}/connections: the answer is not as Codat's spec")
 
 
+@pytest.mark.parametrize("total", [2**63, -(2**63), 10**4000])
+def test_a_number_of_thousands_of_digits_counts_nothing(total: int) -> None:
+    """JSON has no bound, but a message of four thousand digits is no line."""
+    with answering(http({**page({"id": NOWHERE, "status": "Linked"}), "totalResults": total})) as server:
+        error = failure(Client("key", server.url).list, NOWHERE)
+
+    assert type(error) is NotCodat
+    assert "'totalResults' is missing" in str(error)
+
+
+def test_a_tag_of_half_a_character_can_be_written_down() -> None:
+    """JSON can say it and UTF-8 can't, in a tag's name and in its value."""
+    with answering(http({"id": NOWHERE, "tags": {"a\ud800": "\udfff"}})) as server:
+        company = Client("key", server.url).get_company(NOWHERE)
+
+    assert company.tags == {"a\ufffd": "\ufffd"}
+
+
 @pytest.mark.parametrize("status", [200, 404, 502])
 def test_a_page_of_a_proxy_is_an_error_and_never_gone(
     client: Client, emulator: Emulator, acme: str, status: int

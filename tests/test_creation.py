@@ -113,11 +113,17 @@ def test_a_rename_takes_its_connection_along(status: str) -> None:
     assert outcome(decide(a_desired(), [a_live(1, status)], renamed)) == 1
 
 
-def test_an_authorisation_is_worth_more_than_a_link() -> None:
-    """Of a renamed Linked one and a waiting one, the Linked one is adopted."""
+def test_who_knows_nothing_holds_nothing() -> None:
+    """And has read the state, where nobody says otherwise."""
+    assert Holdings() == Holdings({}, {}, unknown=0, read=True)
+
+
+@pytest.mark.parametrize("recorded", [{2: {"acme/old"}}, {1: {"acme/older"}, 2: {"acme/old"}}])
+def test_an_authorisation_is_worth_more_than_a_link(recorded: dict[int, set[str]]) -> None:
+    """Of a renamed Linked one and a waiting one, the Linked one is adopted, even if both are renamed."""
     live = [a_live(1, "PendingAuth"), a_live(2)]
 
-    assert outcome(decide(a_desired(), live, holdings({2: {"acme/old"}}))) == 2
+    assert outcome(decide(a_desired(), live, holdings(recorded))) == 2
 
 
 @pytest.mark.parametrize(
@@ -195,7 +201,10 @@ def test_a_nameless_connection_is_not_passed_over(unknown: int, read: bool) -> N
 
     refused = outcome(decide(a_desired(), nameless, holdings(unknown=unknown, read=read)))
 
-    assert str(refused).startswith(f"Codat doesn't say which platform {an_id(1)} of this company is")
+    assert refused == (
+        f"Codat doesn't say which platform {an_id(1)} of this company is, so it may be this very connection;"
+        " see it in the Portal, then name it by `connectionId`, or delete it there"
+    )
     assert outcome(decide(a_desired(connection_id=an_id(1)), nameless, holdings())) == 1
 
 

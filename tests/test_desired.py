@@ -117,6 +117,14 @@ def test_defaults_hold_for_their_own_file_alone() -> None:
     assert [one.on_existing for one in load(path)] == [OnExisting.CREATE, OnExisting.REFUSE]
 
 
+def test_a_default_of_create_is_for_those_that_name_no_connection() -> None:
+    """Side by side in one entry the two contradict each other; as a default it just means the others."""
+    entries = f"{{a: {{platformKey: gbol}}, b: {{platformKey: gbol, connectionId: {BANK}}}}}"
+    path = folder(a="defaults: {onExisting: create}\n" + company(connections=entries))
+
+    assert [one.on_existing for one in load(path)] == [OnExisting.CREATE, OnExisting.REFUSE]
+
+
 def test_a_folder_means_its_yaml_and_python_files_alone() -> None:
     """Suffixes in any case; hidden files, `_*.py`, other names and subfolders are passed over."""
     path = Path(folder(a=company()))

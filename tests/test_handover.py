@@ -99,7 +99,7 @@ def test_what_stays_is_held(run: Run, emulator: Emulator, acme: str, hand_over: 
     run.operations.remove(old)
 
     assert rows(emulator, acme) == {linked: "Linked"}
-    assert emulator.counts() == {"list-connections": 1}, "that of the test itself"
+    assert emulator.counts() == {}
 
 
 def test_a_refused_unlink_is_remembered(run: Run, hand_over: Callable[..., None]) -> None:

@@ -18,12 +18,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "codat_iac"
 
 FLOORS = (
-    {"errors", "model", "pace", "foreign"},  # words
+    {"errors", "model", "pace", "foreign", "locks"},  # words
     {"wire", "naming", "matching"},
     {"rules", "settings", "answers"},
     {"creation", "plan", "props", "notices"},
     {"changes", "forecast", "render", "desired"},  # pure up to here, but for the files of the desired state
-    {"transport"},  # effects
+    {"deadline"},  # effects
+    {"transport"},
     {"client", "ledger"},
     {"snapshot", "losses", "posting"},
     {"foresight", "discovery"},
@@ -43,8 +44,8 @@ FLOORS = (
 """The house, ground floor first: a room uses only what is below it. A package is one room."""
 
 HOMES = {
-    "requests": {"transport"},
-    "urllib3": {"transport"},
+    "requests": {"deadline", "transport"},
+    "urllib3": {"deadline", "transport"},
     "yaml": {"desired"},
     "jsonschema": {"desired"},
     "jinja2": {"render", "emulator"},

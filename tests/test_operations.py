@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from codat_iac.client import Client
 from codat_iac.emulator import Emulator
 from codat_iac.errors import (
     ApiError,
@@ -24,7 +25,9 @@ from codat_iac.errors import (
     UnsafePlan,
 )
 from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
+from codat_iac.operations import Operations
 from codat_iac.rules import Action, Notice
+from codat_iac.settings import Settings
 from tests.builders import Run, a_desired, a_prior, a_run, an_id, connected, rows, siblings, writes
 
 POST = "POST /companies/*/connections"
@@ -243,6 +246,32 @@ def test_what_is_adopted_and_lacks_its_customer_is_said(run: Run, emulator: Emul
     assert run.notices() == [(Notice.ADOPTED, "acme/ledger"), (Notice.DEAUTHORIZED, "acme/ledger")]
 
 
+def test_an_adopted_one_of_an_unknown_status_is_said(run: Run, emulator: Emulator, acme: str) -> None:
+    """With the status that it has."""
+    there = connected(emulator, acme, status="Migrating")
+
+    run.operations.create(a_desired(company_id=acme, connection_id=there))
+
+    assert run.said() == [
+        f"acme/ledger: adopts the connection {there} (Migrating), no call",
+        "acme/ledger: its status is 'Migrating', which codat-iac doesn't know, so it is left alone",
+    ]
+
+
+def test_an_adopted_one_that_can_not_be_unlinked_is_recorded_all_the_same(
+    run: Run, emulator: Emulator, acme: str
+) -> None:
+    """It has no access as it is, so Codat's refusal is said, and no error."""
+    emulator.knobs({"deauthorisedUnlink": "refuse"})
+    there = connected(emulator, acme, status="Deauthorized")
+    desired = a_desired(company_id=acme, connection_id=there, status=Status.UNLINKED)
+
+    assert run.operations.create(desired).status == "Deauthorized"
+
+    assert writes(emulator) == ["PATCH 400"]
+    assert run.notices() == [(Notice.ADOPTED, "acme/ledger"), (Notice.UNLINK_REFUSED, "acme/ledger")]
+
+
 @pytest.mark.parametrize("key", ["present", "absent", "absent-on-create"])
 def test_a_connection_is_known_without_its_integration_key(
     emulator: Emulator, ledger: DesiredConnection, key: str
@@ -271,8 +300,13 @@ def test_a_company_that_is_accepted_as_gone_has_no_connection(emulator: Emulator
     """Then the way out is another one: the flag is set already."""
     run = a_run(emulator, accept_missing=True)
 
-    with pytest.raises(Refused, match="it can have no connection; correct its id, or take it out"):
+    with pytest.raises(Refused) as caught:
         run.operations.foresee(a_desired(company_id=an_id(1)))
+
+    assert str(caught.value) == (
+        f"acme/ledger: company {an_id(1)} can't be seen with this API key; it can have no connection; correct"
+        " its id, or take it out of the file"
+    )
 
 
 # Creating: never two.
@@ -337,6 +371,22 @@ def test_whatever_happens_to_a_post_there_is_one_connection(
     assert rows(emulator, acme) == {live.id: "PendingAuth"}
 
 
+def test_how_long_a_listing_may_lag_can_be_said(
+    emulator: Emulator, acme: str, ledger: DesiredConnection
+) -> None:
+    """So long is waited before what an ambiguous POST did is looked for."""
+    waits: list[float] = []
+    client = Client(emulator.api_key, emulator.url, retries=1, sleep=lambda _: None)
+    chosen = Settings(emulator.api_key, emulator.url)
+    operations = Operations(client, chosen, lambda *_: None, sleep=waits.append, settling=1.5)
+    emulator.faults([{"on": POST, "do": "reset-after-commit", "times": 1}])
+
+    live = operations.create(ledger)
+
+    assert rows(emulator, acme) == {live.id: "PendingAuth"}
+    assert waits == [1.5]
+
+
 @pytest.mark.parametrize("idempotency", ["honour", "ignore"])
 @pytest.mark.parametrize("fault", SLOW)
 def test_however_late_the_answer_there_is_one_connection(
@@ -370,20 +420,36 @@ def test_running_again_adopts_what_an_error_left_open(
     assert rows(emulator, acme) == {live.id: "PendingAuth"}
 
 
+@pytest.mark.parametrize("status", ["Linked", "Deauthorized", "Unlinked"])
 def test_a_customers_own_connection_is_not_taken_for_ours(
-    emulator: Emulator, acme: str, ledger: DesiredConnection
+    emulator: Emulator, acme: str, ledger: DesiredConnection, status: str
 ) -> None:
     """While we wait after a reset, somebody connects by themselves: ours is still to be made."""
 
     def meanwhile(_: float) -> None:
-        connected(emulator, acme)
+        connected(emulator, acme, status=status)
 
     emulator.faults([{"on": POST, "do": "reset-before", "times": 1}])
 
     live = a_run(emulator, wait=meanwhile).operations.create(ledger)
 
-    assert sorted(rows(emulator, acme).values()) == ["Linked", "PendingAuth"]
+    assert sorted(rows(emulator, acme).values()) == sorted([status, "PendingAuth"])
     assert rows(emulator, acme)[live.id] == "PendingAuth"
+
+
+def test_a_siblings_own_connection_is_not_taken_for_ours(emulator: Emulator, acme: str) -> None:
+    """Lists lag behind, so what a sibling made before shows up only after our POST was lost."""
+    ours, theirs = siblings("acme/a", "acme/b", company_id=acme, platform_key="suuo")
+    there = a_run(emulator).operations.create(theirs).id
+    emulator.knobs({"readLagSeconds": 4})
+    run = a_run(emulator, wait=time_passes(emulator))
+    run.read(recorded(theirs, there))
+    emulator.faults([{"on": POST, "do": "reset-before", "times": 1}])
+
+    made = run.operations.create(ours).id
+
+    assert made != there
+    assert set(rows(emulator, acme)) == {there, made}
 
 
 @pytest.mark.parametrize("refreshed", [True, False], ids=["with a refresh", "without one"])
@@ -479,6 +545,17 @@ def test_a_crash_on_a_new_stack_costs_nothing(emulator: Emulator, acme: str) -> 
     assert rows(emulator, acme) == before
 
 
+def test_what_was_created_meanwhile_is_not_foreseen_any_more(run: Run, acme: str) -> None:
+    """The engine creates one before it checks its sibling, and nothing is said of what is done."""
+    first, second = siblings("acme/a", "acme/b", company_id=acme, platform_key="suuo")
+    run.operations.foresee(first)
+    run.operations.create(first)
+
+    run.operations.foresee(second)
+
+    assert run.said() == []
+
+
 def test_a_customers_connection_is_refused_on_a_new_stack_with_siblings(
     emulator: Emulator, run: Run, acme: str
 ) -> None:
@@ -545,7 +622,8 @@ def test_a_rename_calls_nothing(emulator: Emulator, run: Run, acme: str, status:
 
     assert emulator.requests()["total"] == 0
     assert rows(emulator, acme) == {there: status}
-    assert run.notices()[:2] == [(Notice.ADOPTED, "acme/new")] * 2, "in the preview, and when it is done"
+    said = f"acme/new: adopts the connection {there} ({status}), no call"
+    assert run.said()[:2] == [said] * 2, "in the preview, and when it is done"
 
 
 def test_a_rename_among_siblings_calls_nothing(emulator: Emulator, run: Run, acme: str) -> None:
@@ -646,8 +724,13 @@ def test_nothing_is_removed_where_a_create_failed(
 
     with pytest.raises((Refused, CodatBroken)):
         getattr(run.operations, step)(new)
-    with pytest.raises(Refused, match="acme/old: it stays, since a create for the same company and platform"):
+    with pytest.raises(Refused) as caught:
         run.operations.remove(old)
+
+    assert str(caught.value) == (
+        "acme/old: it stays, since a create for the same company and platform failed in this run; see that"
+        " error, then run again"
+    )
 
     assert "PATCH 200" not in writes(emulator)
     assert rows(emulator, acme) == {there: "Linked"}
@@ -900,6 +983,7 @@ def test_a_refused_unlink_of_a_declared_one_ends_there(emulator: Emulator, run: 
     assert run.operations.compare(prior, desired).action is Action.UNLINK
 
     assert run.operations.update(prior, desired).status == "Deauthorized"
+    assert run.notices() == [(Notice.UNLINK_REFUSED, "acme/ledger")]
 
     again, after = recorded(desired, prior.id, unlink_refused=True), a_run(emulator)
     after.read(again)
@@ -1005,10 +1089,13 @@ def test_one_id_at_two_declared_addresses_is_refused(emulator: Emulator, run: Ru
     first, second = a_desired("acme/a", company_id=acme), a_desired("acme/b", company_id=acme)
     run.operations.compare(recorded(first, there), first)
 
-    with pytest.raises(
-        Refused, match=f"acme/b: connection {there} is declared as acme/a too; declare it once"
-    ):
+    with pytest.raises(Refused) as caught:
         run.operations.compare(recorded(second, there), second)
+
+    assert str(caught.value) == (
+        f"acme/b: connection {there} is declared as acme/a too; declare it once, or pass `siblings` where"
+        " several are meant"
+    )
 
 
 def test_an_address_may_move_on_from_what_another_takes_over(emulator: Emulator, acme: str) -> None:
@@ -1211,10 +1298,12 @@ def test_a_mass_disappearance_is_no_absence(emulator: Emulator, acme: str) -> No
         lambda: run.operations.compare(bank[0], bank[0].desired),
         lambda: run.operations.remove(bank[0]),
     ):
-        with pytest.raises(
-            Refused, match=r"acme/bank-00: 10 of 30 recorded connections are gone at once; is it"
-        ):
+        with pytest.raises(Refused) as caught:
             step()
+        assert str(caught.value) == (
+            "acme/bank-00: 10 of 30 recorded connections are gone at once; is it the right API key? If they"
+            " really are gone, set CODAT_ACCEPT_MISSING=true (or codat:acceptMissing)"
+        )
     assert run.operations.compare(bank[20], bank[20].desired).action is Action.NONE
 
     assert accepting.operations.compare(bank[0], bank[0].desired).action is Action.REPLACE
@@ -1337,7 +1426,7 @@ def test_without_a_refresh_a_loss_is_refused(
     """It can't be counted; what nobody authorised may go."""
     desired = a_desired(company_id=acme, on_removal=on_removal)
 
-    with pytest.raises(UnsafePlan, match="without a refresh nobody can count"):
+    with pytest.raises(UnsafePlan, match=r"^acme/ledger: it is Linked, and without a refresh nobody"):
         run.operations.remove(recorded(desired, connected(emulator, acme)))
     run.operations.remove(recorded(desired, connected(emulator, acme, status="PendingAuth")))
 

@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from codat_iac.pace import shared_pace
 
@@ -89,7 +92,7 @@ def test_a_wait_ends_when_the_minute_is_over(tmp_path: Path) -> None:
     wait = shared_pace(tmp_path, 2)
     wait()
     wait()
-    age(tmp_path, 59.7)
+    age(tmp_path, 61.7)
     started = time.monotonic()
     wait()
 
@@ -99,6 +102,33 @@ def test_a_wait_ends_when_the_minute_is_over(tmp_path: Path) -> None:
 def test_the_limit_holds_for_threads_too(tmp_path: Path) -> None:
     """The hooks of one process run in many."""
     assert went(shared_pace(tmp_path, 5), 0.5, threads=8) == 5
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    per_minute=st.integers(1, 12),
+    bursts=st.lists(st.tuples(st.integers(1, 15), st.sampled_from([1, 20, 45, 63])), max_size=6),
+)
+def test_no_minute_holds_more_than_the_limit_and_nobody_waits_below_it(
+    per_minute: int, bursts: list[tuple[int, int]]
+) -> None:
+    """Whatever the bursts are, and the seconds between them."""
+    with TemporaryDirectory() as folder:
+        wait = shared_pace(Path(folder), per_minute)
+        ages: list[int] = []
+        for wanted, pause in bursts:
+            free = per_minute - sum(age < 62 for age in ages)
+            started = time.monotonic()
+            for _ in range(min(wanted, free)):
+                wait()
+                ages.append(0)
+            assert time.monotonic() - started < 5
+            if ages:
+                age(Path(folder), pause)
+            ages = [each + pause for each in ages]
+        free = per_minute - sum(age < 62 for age in ages)
+
+        assert went(wait, 0.3) == free
 
 
 def test_different_limits_do_not_mix(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,16 @@ def test_one_post_is_enough(post: Post, emulator: Emulator, acme: str) -> None:
     assert post.waits == []
 
 
+def test_listings_are_given_five_seconds_to_settle(post: Post) -> None:
+    """Unless somebody says otherwise: so long an effect may stay unseen."""
+    post.posting = Posting(post.client, post.waits.append)
+    post.fault("reset-after-commit")
+
+    post.make()
+
+    assert post.waits == [5.0]
+
+
 def test_after_a_reset_the_same_key_is_used(post: Post, emulator: Emulator, acme: str) -> None:
     """Nobody knows what happened, so Codat may recognise the request by its key."""
     post.fault("reset-before")
@@ -96,7 +107,18 @@ def test_after_a_failure_of_codats_the_key_is_burnt(
     made = post.make()
 
     assert rows(emulator, acme) == {made.id: "PendingAuth"}
-    assert len(set(keys(emulator))) == len(keys(emulator)) == 2
+    assert len({str(uuid.UUID(key)) for key in keys(emulator)}) == len(keys(emulator)) == 2
+
+
+def test_the_key_after_a_burnt_one_is_kept_like_the_first(post: Post, emulator: Emulator) -> None:
+    """A reset leaves open whether Codat knows it by now."""
+    post.fault("status", status=503)
+    post.fault("reset-before")
+
+    post.make()
+
+    first, second, third = keys(emulator)
+    assert first != second == third
 
 
 def test_what_is_still_in_progress_is_waited_for_with_the_same_key(post: Post, emulator: Emulator) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from codat_iac import rules
 from codat_iac.model import DataConnectionError, LiveConnection, OnExisting, OnRemoval, Status
-from codat_iac.rules import Action, Cell, LossLimit, Notice
+from codat_iac.rules import Action, Cell, LossLimit, Notice, Verdict
 from tests.builders import a_desired, a_live, a_prior, an_id
 
 # desired, live: action; what is said; whether Codat may refuse; whether it is a loss.
@@ -87,6 +87,13 @@ def test_a_removed_connection_asks_for_what_the_table_says(
     cell = rules.removed(OnRemoval(policy), live_as(live))
 
     assert as_row(cell, live_as(live)) == (action, said, tolerant, loss)
+
+
+def test_an_empty_cell_asks_for_nothing() -> None:
+    """Nothing is done or said, nothing is wrong or replaced, and no limit was set."""
+    assert Cell() == Cell(Action.NONE, None, None, tolerant=False)
+    assert Verdict(Cell()) == Verdict(Cell(), ())
+    assert LossLimit() == LossLimit(None)
 
 
 @given(status=st.text())
@@ -175,7 +182,9 @@ def test_an_absent_connection_that_should_be_unlinked_is_an_error() -> None:
     verdict = rules.compare(a_prior(), a_desired(status=Status.UNLINKED), None)
 
     assert verdict.action is Action.NONE
-    assert verdict.cell.problem
+    assert verdict.cell.problem == (
+        "there is nothing to unlink, since it doesn't exist; declare it `Linked`, or take it out of the file"
+    )
 
 
 def test_an_unlink_that_codat_refused_is_not_asked_for_again() -> None:
@@ -310,6 +319,20 @@ def test_no_notice_repeats_foreign_text_as_it_came(notice: Notice) -> None:
     assert "123456" not in text
 
 
+def test_every_kind_of_notice_can_be_counted() -> None:
+    """Where there are too many to name each: what comes before the colon and how many connections."""
+    assert list(Notice) == [
+        "waits for its customer",
+        "lost its customer's authorisation",
+        "was unlinked",
+        "has a status that codat-iac doesn't know",
+        "was never authorised",
+        "could not be unlinked",
+        "is gone from Codat",
+        "is adopted",
+    ]
+
+
 def test_every_notice_can_be_said_of_what_is_absent() -> None:
     """None of them needs a live connection to be worded."""
     assert all(rules.say(notice, "acme/ledger").startswith("acme/ledger: ") for notice in Notice)
@@ -324,8 +347,9 @@ def test_every_notice_can_be_said_of_what_is_absent() -> None:
         ((("First", None, None), ("Second", None, "Active")), " (cause: Second)"),
         ((("First", None, None), ("Second", None, "Resolved")), " (cause: First)"),
         (((None, None, "Active"),), ""),
+        ((("Broken", "See section X...", "Active"),), " (cause: See section X)"),
     ],
-    ids=["none", "message", "status text", "the last", "not a resolved one", "nothing said"],
+    ids=["none", "message", "status text", "the last", "not a resolved one", "nothing said", "full stops"],
 )
 def test_a_lost_authorisation_names_its_cause(
     errors: tuple[tuple[str | None, str | None, str | None], ...], shown: str

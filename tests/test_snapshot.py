@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from codat_iac import wire
 from codat_iac.client import Client
 from codat_iac.emulator import Emulator, serving
 from codat_iac.errors import ApiError, CodatBroken, NotCodat, NotFound, TransportError, Unauthorized
-from codat_iac.snapshot import LISTINGS_UNTIL_STILL, Snapshot
+from codat_iac.snapshot import AT_A_TIME, LISTINGS_UNTIL_STILL, Snapshot
 
 NOWHERE = str(uuid.UUID(int=0))
 LIST = "/companies/*/connections"
@@ -131,6 +132,47 @@ def test_a_tenant_whose_listing_holds_no_connections_is_not_scanned(
     assert cost(emulator) == 131
 
 
+def test_a_company_that_the_first_page_shows_costs_no_other_page(
+    emulator: Emulator, snapshot: Snapshot
+) -> None:
+    """Though by now the two pages of the tenant cost no more than what was read."""
+    everything = {pair.company for pair in fill(emulator, 150)}
+    shown = {company.id for company in quick(emulator).list_companies().results}
+    assert len(shown) == 100
+    emulator.clear_requests()
+
+    for company in (*sorted(everything - shown)[:2], *sorted(shown)[:5]):
+        assert snapshot.company(company)
+
+    assert cost(emulator) == 3
+
+
+def test_the_tenant_is_read_as_soon_as_that_costs_no_more(emulator: Emulator, snapshot: Snapshot) -> None:
+    """Three companies, a look at the tenant, and its two other pages, since three pages are full."""
+    everything = {pair.company for pair in fill(emulator, 300)}
+    shown = {company.id for company in quick(emulator).list_companies().results}
+    emulator.clear_requests()
+
+    for company in sorted(everything - shown)[:20]:
+        assert snapshot.company(company)
+
+    assert cost(emulator) == 3 + 1 + 2
+
+
+def test_a_tenant_is_scanned_once(emulator: Emulator, snapshot: Snapshot) -> None:
+    """A company that the scan didn't show costs its own read, however many of them there are."""
+    everything = fill(emulator, 250)
+    emulator.clear_requests()
+    for pair in everything:
+        snapshot.find(*pair)
+    before = cost(emulator)
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            snapshot.company(NOWHERE)
+
+    assert cost(emulator) == before + 3
+
+
 def test_a_company_without_connections_is_known_to_have_none(emulator: Emulator, snapshot: Snapshot) -> None:
     """Nothing is something: it isn't read again."""
     companies = [emulator.add_company(str(number))["id"] for number in range(10)]
@@ -176,7 +218,25 @@ def test_reading_ahead_ends_with_the_first_error_that_is_everybodys(
     with pytest.raises(Unauthorized):
         snapshot.prefetch([pair.company for pair in pairs])
 
-    assert cost(emulator) <= 8 * 3
+    assert cost(emulator) < 100, "what is under way ends, and little more is begun"
+
+
+def test_eight_companies_are_read_at_once(emulator: Emulator) -> None:
+    """No more, so that there is something left of what Codat allows, and no fewer."""
+    pairs = fill(emulator, 30)
+    emulator.knobs({"inlineConnections": "absent"})
+    reading, most = set[int](), 0
+
+    def throttle() -> None:
+        nonlocal most
+        reading.add(threading.get_ident())
+        most = max(most, len(reading))
+        time.sleep(0.05)
+        reading.discard(threading.get_ident())
+
+    Snapshot(quick(emulator, throttle)).prefetch([pair.company for pair in pairs])
+
+    assert most == AT_A_TIME == 8
 
 
 def test_reading_nothing_ahead_costs_nothing(emulator: Emulator, snapshot: Snapshot) -> None:
@@ -415,9 +475,14 @@ def test_a_company_that_never_rests_is_an_error(emulator: Emulator, snapshot: Sn
     for _ in range(1001):
         emulator.connect(acme, "suuo")
     emulator.knobs({"rowShift": 1})
-    with pytest.raises(TransportError, match="1001 connections are announced and 1000 come, 4 times"):
+    with pytest.raises(TransportError) as caught:
         snapshot.relist(acme)
 
+    assert caught.value.doing == f"GET /companies/{acme}/connections"
+    assert str(caught.value) == (
+        f"GET /companies/{acme}/connections: 1001 connections are announced and 1000 come, 4 times over; try"
+        " again when the company is at rest"
+    )
     assert cost(emulator) == 2 * LISTINGS_UNTIL_STILL
 
 
@@ -443,6 +508,18 @@ def test_our_own_writes_update_the_snapshot(emulator: Emulator, snapshot: Snapsh
     assert snapshot.find(acme, made.id) is None
     assert snapshot.company(acme) == ()
     assert paths(emulator).count(f"GET /companies/{acme}/connections") == cost(emulator) - 3 == 1
+
+
+def test_what_is_dropped_before_it_was_read_is_absent(
+    emulator: Emulator, snapshot: Snapshot, acme: str
+) -> None:
+    """Our own delete needs no read before it, and the company is read as a whole when that is asked for."""
+    gone, there = (emulator.connect(acme, "gbol")["id"] for _ in range(2))
+    snapshot.drop(acme, gone)
+    emulator.delete_connection(gone)
+
+    assert [live.id for live in snapshot.company(acme)] == [there]
+    assert snapshot.find(acme, gone) is None
 
 
 def test_a_write_to_a_company_that_was_not_read_is_read_with_it(

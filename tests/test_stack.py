@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from codat_iac import engine
 from codat_iac.emulator import Emulator, serving
 from codat_iac.errors import ConfigError, EngineError
 from codat_iac.model import OnRemoval, Status
-from codat_iac.stack import RESOURCE_TYPE, Stack, StackError, recorded, replaced
+from codat_iac.stack import RESOURCE_TYPE, Stack, StackError, StackLocked, recorded, replaced
 from tests.builders import a_desired, a_prior, an_id
 from tests.project import Project, connections
 
@@ -168,6 +169,35 @@ def test_what_pulumi_says_is_wrong_is_said(a_pulumi: Path, script: str, words: s
         standing_in(a_pulumi, script).pulumi("stack", "export", "--show-secrets")
 
     assert str(caught.value) == f"`pulumi stack export` failed: {words}"
+
+
+def test_a_damaged_state_has_a_way_out(a_pulumi: Path) -> None:
+    """Pulumi doesn't say which, and even its `stack import` wants to read the damaged one first."""
+    stack = standing_in(a_pulumi, "echo 'error: failed to load checkpoint: EOF' >&2; exit 1")
+
+    with pytest.raises(StackError, match=r"EOF; the stack's file is damaged: remove the `\.attrs`"):
+        stack.export()
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_locked_stack_is_told_from_other_failures(a_pulumi: Path, stream: str) -> None:
+    """Whoever holds it is asked of this machine: the dead are named, the living are waited for."""
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    words = "error: the stack is currently locked by 1 lock(s)\\n  file:///x: created by jo@{} (pid {}) at 9"
+
+    def caught(host: str, pid: int) -> StackLocked:
+        script = f"printf '{words.format(host, pid)}\\n' >&{stream}; exit 255"
+        with pytest.raises(StackLocked) as raised:
+            standing_in(a_pulumi, script).pulumi("import", "--yes")
+        return raised.value
+
+    left = caught(socket.gethostname(), process.pid)
+    assert left.dead == f"pid {process.pid}"
+    assert "run `pulumi cancel --yes --stack dev`" in str(left)
+    assert [lock.pid for lock in left.locks] == [process.pid]
+    assert caught(socket.gethostname(), os.getpid()).dead == ""
+    assert caught("another." + socket.gethostname(), process.pid).dead == ""
 
 
 def test_pulumi_is_asked_as_a_program_and_not_as_a_person(a_pulumi: Path) -> None:

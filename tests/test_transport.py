@@ -6,12 +6,14 @@ import gzip
 import socket
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from codat_iac import __version__, transport
+from codat_iac import __version__, answers, transport
 from codat_iac.errors import (
     ApiError,
     CodatBroken,
@@ -146,6 +148,40 @@ def test_the_key_is_in_no_representation() -> None:
         assert HEADER.removeprefix("Basic ") not in text
 
 
+LINK = f"https://link-api.codat.io/start?otp={KEY}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(f"HTTP/1.1 {KEY} {HEADER}\r\n\r\n".encode(), id="no status"),
+        pytest.param(f'{{"linkUrl": "{LINK}"}}\r\n\r\n'.encode(), id="a body without a head"),
+        pytest.param(
+            http(f"{KEY}\r\n", Content_Length="", Transfer_Encoding="chunked"), id="no length of a chunk"
+        ),
+        pytest.param(http("{}", Content_Length=KEY) + LINK.encode(), id="no length"),
+        pytest.param(
+            f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno colon {KEY} {HEADER}\r\n\r\n{{}}".encode(),
+            id="half a header",
+        ),
+    ],
+)
+def test_what_came_is_in_no_traceback_and_in_no_log(
+    answer: bytes, quick: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The libraries quote what they can't read, and it may hold the key or a link."""
+    shown = ""
+    with answering(answer) as server:
+        try:
+            Transport(KEY, server.url, **quick).call("GET", "/companies", 0)
+        except ApiError as error:
+            shown = "".join(traceback.format_exception(error))
+
+    for text in (shown, caplog.text):
+        assert KEY not in text
+        assert HEADER.removeprefix("Basic ") not in text
+
+
 @pytest.mark.parametrize(
     ("href", "path"),
     [
@@ -215,6 +251,25 @@ def drips(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def drips_headers(connection: socket.socket) -> None:
+    """Send a header line that never ends, a byte at a time."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    for _ in range(600):
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def pours(start: bytes, again: bytes) -> Callable[[socket.socket], None]:
+    """Begin, and then send the same for as long as anybody listens, at full speed."""
+
+    def pour(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 " + start)
+        while True:
+            connection.sendall(again * 1000)
+
+    return pour
+
+
 def floods(connection: socket.socket) -> None:
     """Send more than anybody asked for."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
@@ -236,6 +291,18 @@ BOMB = gzip.compress(b" " * (transport.LARGEST_BODY + 1))
     [
         pytest.param(stalls, "not within 1 s", id="silence"),
         pytest.param(drips, "not within 1 s", id="drips"),
+        pytest.param(drips_headers, "not within 1 s", id="drips of a header"),
+        pytest.param(pours(b"100 A\r\n\r\n", b"HTTP/1.1 100 A\r\n\r\n"), "not within 1 s", id="only 100s"),
+        pytest.param(
+            pours(b"200 A\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x08\0\0\0\0\0\0", b"a file's name"),
+            "not within 1 s",
+            id="a packed body that never begins",
+        ),
+        pytest.param(
+            pours(b"200 A\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"X: trailer\r\n"),
+            "not within 1 s",
+            id="trailers without end",
+        ),
         pytest.param(resets, "connection reset", id="a reset"),
         pytest.param(b"", "connection reset", id="nothing"),
         pytest.param(OK[:-3], "ProtocolError", id="half a body"),
@@ -266,13 +333,24 @@ def test_an_answer_that_does_not_come_whole_is_a_transport_error(
 
 @pytest.mark.parametrize("answer", [floods, http(BOMB, Content_Encoding="gzip")], ids=["plain", "compressed"])
 def test_a_giant_body_is_not_codats(answer: Any, naps: Naps) -> None:
-    """64 MB are read and no more, however small they were packed."""
+    """32 MB are read and no more, however small they were packed."""
     with answering(answer) as server:
         error = failure(Transport(KEY, server.url, sleep=naps).call, "GET", "/companies", None)
 
     assert type(error) is NotCodat
-    assert "over 64 MB isn't Codat's" in str(error)
+    assert "over 32 MB isn't Codat's" in str(error)
     assert naps == []
+
+
+def test_a_giant_error_is_not_read(quick: dict[str, Any]) -> None:
+    """Each text of an error is searched for secrets, which would take ten seconds for one of 32 MB."""
+    said = {"error": "otp=x " * (answers.LARGEST_ERROR // 6)}
+    with answering(http(said, 400), http(said, 404)) as server:
+        rejected = failure(Transport(KEY, server.url, **quick).call, "GET", "/x", 0)
+        lost = failure(Transport(KEY, server.url, **quick).call, "GET", "/x", 0)
+
+    assert str(rejected) == "GET /x: refused (HTTP 400); correct the request"
+    assert (type(rejected), type(lost)) == (Rejected, NotCodat)
 
 
 def test_a_packed_body_is_unpacked() -> None:
@@ -297,6 +375,16 @@ def test_connections_are_kept_alive() -> None:
         carrier._session().close()
 
         assert (len(server.requests), server.connections) == (5, 1)
+
+
+def test_what_follows_an_answer_is_not_the_next_one() -> None:
+    """A connection on which more came than was asked for is not used again."""
+    with answering(LASTING + http({"fine": False}), LASTING, keep_alive=True) as server:
+        carrier = Transport(KEY, server.url)
+        answered = [carrier.call("GET", f"/{count}", None) for count in range(3)]
+        carrier._session().close()
+
+    assert answered == [{"fine": True}] * 3
 
 
 def test_a_port_where_nobody_listens_is_said_so(quick: dict[str, Any]) -> None:
@@ -351,6 +439,75 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(
         " own authority in REQUESTS_CA_BUNDLE"
     )
     assert (server.requests, naps) == ([], [])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nothing_switches_the_check_of_the_certificate_off(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: dict[str, Any]
+) -> None:
+    """No variable that does so elsewhere; and neither key nor body is sent, nor what a netrc file holds."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name, value in (
+        ("CURL_CA_BUNDLE", ""),
+        ("REQUESTS_CA_BUNDLE", ""),
+        ("PYTHONHTTPSVERIFY", "0"),
+        ("SSL_NO_VERIFY", "1"),
+        ("GIT_SSL_NO_VERIFY", "1"),
+        ("NODE_TLS_REJECT_UNAUTHORIZED", "0"),
+    ):
+        monkeypatch.setenv(name, value)
+    body = {"platformKey": "gbol"} if method == "POST" else None
+    with answering(OK, tls=tmp_path) as server:
+        error = failure(Transport(KEY, server.url, **quick).call, method, "/companies", 0, body)
+
+    assert type(error) is NotCodat
+    assert str(error).isprintable()
+    assert "has no trustworthy TLS certificate" in str(error)
+    assert server.requests == []
+
+
+def test_a_netrc_file_does_not_replace_the_key_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the environment counts otherwise, for proxies and authorities."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password else\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    with answering(OK, tls=tmp_path) as server:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.authority))
+        Transport(KEY, server.url).call("GET", "/companies", None)
+
+    assert f"\r\nAuthorization: {HEADER}\r\n" in server.requests[0]
+
+
+def test_a_certificate_of_another_host_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However well vouched for."""
+    with answering(OK, tls=tmp_path) as server:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.authority))
+        url = server.url.replace("127.0.0.1", "localhost")
+        error = failure(Transport(KEY, url).call, "GET", "/companies", 0)
+
+    assert type(error) is NotCodat
+    assert server.requests == []
+
+
+def test_a_proxy_of_the_environment_sees_no_key(
+    monkeypatch: pytest.MonkeyPatch, quick: dict[str, Any]
+) -> None:
+    """It is told which host to connect to, and no more than that: the rest is TLS."""
+    with answering(http(status=502)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        error = failure(Transport(KEY, "https://api.codat.io", **quick).call, "GET", "/companies", 0)
+
+    assert type(error) is TransportError
+    assert [request.split(" ")[0] for request in proxy.requests] == ["CONNECT"]
+    assert "uthorization" not in proxy.requests[0]
 
 
 def test_an_authority_of_ones_own_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

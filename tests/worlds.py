@@ -16,7 +16,7 @@ from random import Random
 from codat_iac import handover, props
 from codat_iac.client import Client
 from codat_iac.emulator import Emulator
-from codat_iac.errors import NotFound, Refused
+from codat_iac.errors import Refused
 from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Slot, Status
 from codat_iac.operations import Operations
 from codat_iac.plan import Plan
@@ -189,7 +189,7 @@ def living(emulator: Emulator, world: World) -> dict[str, str]:
     """What lives in the companies that are there: ids and statuses."""
     found: dict[str, str] = {}
     for company_id in world.company_ids.values():
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(ValueError):
             found |= rows(emulator, company_id)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,10 +19,12 @@ from codat_iac.cli.plans import COMPANY, DETAILED, PATH, exit_code
 from codat_iac.cli.session import Session, ask, located, put, shown_as, terminal, told_as
 from codat_iac.errors import ConfigError
 from codat_iac.plan import ExitCode, Plan, still_holds
-from codat_iac.stack import StackError
+from codat_iac.posting import SETTLING
+from codat_iac.stack import StackError, StackLocked
 
 if TYPE_CHECKING:
-    from codat_iac.applying import Outcome
+    from codat_iac.applying import Applied, Outcome
+    from codat_iac.locks import Lock
 
 
 @click.command("apply")
@@ -82,8 +85,11 @@ def apply_command(  # noqa: PLR0913  each is an option
 
         from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
 
-        with _progress(len(plan.changes)) as report:
-            applied = apply(session.stack, planner, plan, desired, report, _tell, max_losses=allow_losing)
+        def attempt() -> Applied:
+            with _progress(len(plan.changes)) as report:
+                return apply(session.stack, planner, plan, desired, report, _tell, max_losses=allow_losing)
+
+        applied = attempt() if yes else _unlocking(session, attempt)
     put(_outcomes(applied.outcomes, output), out)
     if applied.interrupted:
         raise click.Abort
@@ -91,6 +97,32 @@ def apply_command(  # noqa: PLR0913  each is an option
         raise StackError(applied.error)
     done = all(outcome.result == "done" for outcome in applied.outcomes)
     return ExitCode.IN_SYNC if done else ExitCode.ERROR
+
+
+def _unlocking(session: Session, attempt: Callable[[], Applied]) -> Applied:
+    """Apply; where a dead run of this machine has left its lock, ask whether to cancel that, and go on.
+
+    Its provider may live on, and writes nothing more; what it had sent already is waited for. Raises
+    `StackError` where the state moved since the plan, by the dead run or by another one.
+    """
+    agreed: Sequence[Lock] = ()
+    while True:
+        try:
+            return attempt()
+        except StackLocked as locked:
+            if not locked.dead:
+                raise
+            if locked.locks == agreed:
+                session.stack.pulumi("cancel", "--yes")
+                _tell(f"the lock is cancelled; waiting {SETTLING:.0f} seconds for what was under way")
+                time.sleep(SETTLING)
+            else:
+                holder = f"{locked.dead} of this machine, which is dead"
+                ask(f"The stack is locked by {holder}. Cancel its lock and go on?")
+                # It is tried once more before: while a person thinks, somebody else may cancel it and begin.
+                agreed = locked.locks
+        if session.stack.export() != session.state:
+            raise StackError("the stack changed since this plan was made; run again")
 
 
 def _narrowed(plan: Plan, kept: Plan) -> Plan:

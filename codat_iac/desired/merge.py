@@ -54,7 +54,10 @@ def _declared(documents: Iterable[Document]) -> Iterator[tuple[str, Slot, dict[s
         for trail, company in _children(document.data, "companies", ()):
             for inner, connection in _children(company, "connections", trail):
                 slot = Slot(company["id"].lower(), connection["platformKey"])
-                yield _address(inner), slot, {**defaults, **connection}
+                fields = {**defaults, **connection}
+                if fields.get("connectionId") and "onExisting" not in connection:
+                    fields.pop("onExisting", None)  # a default of `create` is for those that name none
+                yield _address(inner), slot, fields
 
 
 def _connection(

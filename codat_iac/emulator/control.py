@@ -62,6 +62,16 @@ def connect(world: World, call: Call) -> Reply:
     return _put(world, tenant, connection)
 
 
+def show_connections(world: World, call: Call) -> Reply:
+    """What the company really has, whatever its lists may show, and at no cost to any limit."""
+    _, company = _company(world, call)
+    held = [
+        {"id": each.id, "platformKey": each.platform_key, "status": each.status}
+        for each in company.connections.values()
+    ]
+    return json_reply({"connections": held})
+
+
 def authorise(world: World, call: Call) -> Reply:
     """The customer authorises, whatever the status was."""
     tenant, connection = _connection(world, call)

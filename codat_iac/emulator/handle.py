@@ -71,6 +71,11 @@ class Emulator:
         body = {"platformKey": platform_key, "status": status}
         return self._act("POST", f"companies/{company_id}/connections", body)
 
+    def connections(self, company_id: str) -> list[dict[str, Any]]:
+        """What the company really has: `id`, `platformKey` and `status` of each."""
+        held = self._act("GET", f"companies/{company_id}/connections")["connections"]
+        return cast("list[dict[str, Any]]", held)
+
     def authorise(self, connection_id: str) -> dict[str, Any]:
         """The customer authorises."""
         return self._act("POST", f"connections/{connection_id}/authorise")

@@ -92,7 +92,13 @@ KNOBS: Final[Mapping[str, Knob]] = {
         Knob("foreignCompany", 404, "A company of another tenant: not found, or 403.", (404, 403)),
         Knob("pageBeyondEnd", 200, "A page after the last: 200 and empty, or an error.", (200, 400, 404)),
         Knob("pageBelowOne", 400, "A page or pageSize below 1: refused, or 200 as if not given.", (400, 200)),
-        Knob("pageSizeMost", 5000, "The largest page served.", (2000, 5000)),
+        Knob(
+            "pageSizeMost",
+            5000,
+            "The largest page served (Codat: 2,000 or 5,000; a small one moves rows between pages).",
+            least=1,
+            most=5000,
+        ),
         Knob(
             "pageSizeAboveMost",
             "clamp",

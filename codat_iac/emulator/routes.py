@@ -92,6 +92,7 @@ _ROUTES: Final = tuple(
         ("", "POST", "/_emulator/companies", control.add_company),
         ("", "DELETE", "/_emulator/companies/{companyId}", control.remove_company),
         ("", "POST", "/_emulator/companies/{companyId}/connections", control.connect),
+        ("", "GET", "/_emulator/companies/{companyId}/connections", control.show_connections),
         ("", "POST", f"{_ACT}/authorise", control.authorise),
         ("", "POST", f"{_ACT}/revoke", control.revoke),
         ("", "POST", f"{_ACT}/fail", control.fail),

@@ -1,0 +1,269 @@
+"""Mutation testing of the core: some test should fail for each small change of what decides.
+
+    make mutants
+    make mutants N=2    # two at a time
+
+mutmut makes the mutants of functions and runs the tests that reach them. It leaves out what stands outside
+of functions, such as the rule table, and decorated functions: those mutants are made here, each run in a
+process of its own. To its operators come two: a condition is turned round, and a member of an enum is
+replaced by the next one. A mutant whose tests never end is a killed one.
+
+Prints the score of each module; fails where one is below 95 %.
+`docs/mutants.md` lists the survivors that are accepted, each with its reason. Others are shown, in the form
+in which they would be added to that list.
+"""
+
+from __future__ import annotations
+
+import ast
+import multiprocessing
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, cast
+
+import libcst as cst
+import pytest
+from libcst.metadata import MetadataWrapper
+from mutmut.__main__ import cli
+from mutmut.configuration import config
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.mutation.file_mutation import MutationVisitor, deep_replace
+from mutmut.mutation.mutators import mutation_operators, operator_assignment, operator_string
+from mutmut.mutation.pragma_handling import IgnoredCode
+from mutmut.stats import status_by_exit_code
+
+ROOT = Path(__file__).parent.parent
+WORK = ROOT / "build" / "mutants"
+ACCEPTED = ROOT / "docs" / "mutants.md"
+COPIED = ("codat_iac", "tests", "schemas", "pyproject.toml")
+
+FORK = multiprocessing.get_context("fork")
+
+OUTSIDE = "(outside of functions)"
+
+ENOUGH = 95.0
+"""Per cent that must be killed of each module."""
+
+PATIENCE = 240.0
+"""Seconds for the tests of one mutant; they take a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mutant: where, what is changed, and whether a test noticed."""
+
+    module: str
+    place: str
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    killed: bool
+
+    @property
+    def text(self) -> str:
+        """The mutant as the list of the accepted ones has it."""
+        lines = [f"- {line}" for line in self.removed] + [f"+ {line}" for line in self.added]
+        return "\n".join([f"{self.module}: {self.place}", *lines])
+
+
+def members() -> dict[tuple[str, str], str]:
+    """The next member of each member of an enum of the package, by both names."""
+    following: dict[tuple[str, str], str] = {}
+    for file in (ROOT / "codat_iac").glob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef) and "StrEnum" in [ast.unparse(base) for base in node.bases]:
+                names = [ast.unparse(each.targets[0]) for each in node.body if isinstance(each, ast.Assign)]
+                following |= {(node.name, name): after for name, after in pairwise([*names, names[0]])}
+    return following
+
+
+NEXT = members()
+
+
+def another_member(node: cst.Attribute) -> Iterator[cst.Attribute]:
+    """Replace `Action.UNLINK` by `Action.REPLACE`."""
+    if isinstance(node.value, cst.Name) and (node.value.value, node.attr.value) in NEXT:
+        yield node.with_changes(attr=cst.Name(NEXT[node.value.value, node.attr.value]))
+
+
+def other_way_round(node: cst.If | cst.IfExp) -> Iterator[cst.If | cst.IfExp]:
+    """Replace `if it:` by `if not (it):`."""
+    inner = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    yield node.with_changes(test=cst.UnaryOperation(cst.Not(), inner))
+
+
+def another_string(node: cst.BaseString) -> Iterator[cst.BaseString]:
+    """Change a string once: each of these mutants costs a process, and mutmut makes three of a string."""
+    yield from islice(operator_string(node), 1)
+
+
+def another_cell(node: cst.DictElement) -> Iterator[cst.DictElement]:
+    """Replace a named cell of a table by another one."""
+    if isinstance(node.value, cst.Name):
+        yield node.with_changes(value=cst.Name("_FORGET" if node.value.value == "_KEEP" else "_KEEP"))
+
+
+Operator = tuple[type, Callable[[Any], Iterable[cst.CSTNode]]]
+
+EVERYWHERE: tuple[Operator, ...] = (
+    (cst.Attribute, another_member),
+    (cst.If, other_way_round),
+    (cst.IfExp, other_way_round),
+)
+
+
+def outside() -> list[Operator]:
+    """The operators for what stands outside of functions; a constant is not replaced by None as a whole."""
+    left_out = [(cst.BaseString, operator_string), (cst.Assign, operator_assignment)]
+    kept = [each for each in mutation_operators if each not in left_out]
+    return [*kept, (cst.BaseString, another_string), (cst.DictElement, another_cell)]
+
+
+class Rest(MutationVisitor):
+    """Makes the mutants of what mutmut leaves out."""
+
+    def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, cst.FunctionDef):
+            return not node.decorators
+        return super()._skip_node_and_children(node)
+
+
+def a_copy(name: str) -> Path:
+    """Copy what the tests need, so that nobody mutates the tree that is worked in."""
+    folder = WORK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for each in COPIED:
+        if (ROOT / each).is_dir():
+            shutil.copytree(ROOT / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / each, folder / each)
+    return folder
+
+
+def of_functions(workers: int) -> Iterator[Mutant]:
+    """Let mutmut mutate functions."""
+    cast("list[Operator]", mutation_operators).extend(EVERYWHERE)
+    cli(["run", "--max-children", str(workers)], standalone_mode=False)
+    for module in config().only_mutate:
+        data = SourceFileMutationData(path=module)
+        data.load()
+        for name, code in data.exit_code_by_key.items():
+            mangled = name.rpartition(".")[2].rpartition("__mutmut_")[0]
+            diff = get_diff_for_mutant(name, path=module).splitlines()
+            yield Mutant(
+                Path(module).stem,
+                mangled.removeprefix("x_").removeprefix("xǁ").replace("ǁ", "."),
+                tuple(line[1:].strip() for line in diff if line.startswith("-") and line[:3] != "---"),
+                tuple(line[1:].strip() for line in diff if line.startswith("+") and line[:3] != "+++"),
+                status_by_exit_code[code] in {"killed", "timeout"},
+            )
+
+
+def of_the_rest(workers: int) -> Iterator[Mutant]:
+    """Mutate what stands outside of functions, and decorated functions."""
+    assert run_tests(a_copy("rest"), ""), "without a mutant the tests must pass, else all seem to be killed"
+    folders = SimpleQueue[Path]()
+    for number in range(workers):
+        folders.put(a_copy(f"rest-{number}"))
+
+    def attempt(job: tuple[str, str, str]) -> Mutant:
+        module, source, mutated = job
+        folder = folders.get()
+        file = folder / module
+        for compiled in folder.glob(f"codat_iac/__pycache__/{file.stem}.*"):
+            compiled.unlink()  # it would stand for the next mutant too: same size, same second
+        file.write_text(mutated)
+        killed = not run_tests(folder, file.stem)
+        file.write_text(source)
+        folders.put(folder)
+        mutant = Mutant(file.stem, OUTSIDE, *_difference(source, mutated), killed)
+        print("." if killed else f"\n{mutant.text}\n", end="", flush=True)
+        return mutant
+
+    with ThreadPoolExecutor(workers) as threads:
+        yield from threads.map(attempt, rest())
+
+
+def rest() -> Iterator[tuple[str, str, str]]:
+    """Make these mutants: the module, its source, and its source with one change."""
+    for module in config().only_mutate:
+        source = (ROOT / module).read_text()
+        wrapper = MetadataWrapper(cst.parse_module(source))
+        visitor = Rest(outside(), IgnoredCode(set(), set(), set()))
+        wrapper.visit(visitor)
+        for mutation in visitor.mutations:
+            mutated = deep_replace(wrapper.module, mutation.original_node, mutation.mutated_node)
+            assert isinstance(mutated, cst.Module)
+            yield module, source, mutated.code
+
+
+def _difference(source: str, mutated: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    before, after = source.splitlines(), mutated.splitlines()
+    while before and after and before[0] == after[0]:
+        del before[0], after[0]
+    while before and after and before[-1] == after[-1]:
+        del before[-1], after[-1]
+    return tuple(line.strip() for line in before), tuple(line.strip() for line in after)
+
+
+def run_tests(folder: Path, module: str) -> bool:
+    """Run the tests in a process of their own, those of the module first; says whether all pass."""
+    child = FORK.Process(target=_child, args=(folder, module))
+    child.start()
+    child.join(PATIENCE)
+    child.kill()
+    child.join()
+    return child.exitcode == 0
+
+
+def _child(folder: Path, module: str) -> None:
+    """Import anew what may be mutated; all else is imported by now, which is most of the time."""
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    for name in [name for name in sys.modules if name.split(".")[0] in {"codat_iac", "tests"}]:
+        del sys.modules[name]
+    files = config().pytest_add_cli_args_test_selection
+    own = [file for file in files if file == f"tests/test_{module}.py"]
+    failed = 0
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+        for chosen in (own, [file for file in files if file not in own]):
+            if chosen and not failed:
+                failed = pytest.main(["-x", "-q", "--rootdir=.", *config().pytest_add_cli_args, *chosen])
+        os._exit(failed)
+
+
+def report(mutants: Sequence[Mutant]) -> bool:
+    """Print the scores, and the survivors that nobody accepted; say whether it is enough."""
+    accepted = ACCEPTED.read_text()
+    survivors = [mutant for mutant in mutants if not mutant.killed]
+    for mutant in survivors:
+        if mutant.text not in accepted:
+            print(f"\nnot in {ACCEPTED.relative_to(ROOT)}:\n{mutant.text}")
+    made = Counter(mutant.module for mutant in mutants)
+    killed = Counter(mutant.module for mutant in mutants if mutant.killed)
+    print(f"\n{len(mutants)} mutants, {len(survivors)} of them survive")
+    for module, number in made.items():
+        print(f"{module:12}{killed[module]:5} of {number:4} killed: {100 * killed[module] / number:5.1f} %")
+    return all(100 * killed[module] / number >= ENOUGH for module, number in made.items())
+
+
+def main() -> None:
+    """Make the mutants, try them and report."""
+    workers = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    os.chdir(a_copy("functions"))
+    sys.exit(not report([*of_functions(workers), *of_the_rest(workers)]))
+
+
+if __name__ == "__main__":
+    main()

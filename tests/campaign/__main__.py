@@ -1,0 +1,44 @@
+"""`python -m tests.campaign`: the campaigns of `make faults`, all of them or those that are named."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import sys
+import time
+
+import click
+
+RUNS = {
+    "operations": 1000,
+    "machine": 60,
+    "crashes": 60,
+    "files": 14000,
+    "answers": 6000,
+    "limits": 1,
+}
+"""The campaigns, and how many runs or cases each takes when nothing else is asked for."""
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(RUNS)))
+@click.option("--runs", type=int, help="How many runs or cases, instead of each campaign's own number.")
+@click.option("--seed", type=int, help="The seed of an earlier campaign; another one each time by default.")
+def main(names: tuple[str, ...], runs: int | None, seed: int | None) -> None:
+    """Try to break the promises, and say where that worked."""
+    chosen = secrets.randbelow(1_000_000) if seed is None else seed
+    click.echo(f"seed {chosen}")
+    broken = []
+    for name in names or RUNS:
+        started = time.monotonic()
+        campaign = importlib.import_module(f"tests.campaign.{name}").campaign
+        broken += campaign(runs or RUNS[name], chosen, click.echo)
+        click.echo(f"{name}: {time.monotonic() - started:.0f} s\n")
+    for each in broken:
+        click.echo(each, err=True)
+    click.echo(f"{len(broken)} violations")
+    sys.exit(bool(broken))
+
+
+if __name__ == "__main__":
+    main()

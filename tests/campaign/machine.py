@@ -1,0 +1,82 @@
+"""The story through the real engine: `pulumi up` and `codat-iac apply`, as a person would call them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from codat_iac.emulator import Emulator, serving
+from codat_iac.stack import recorded, replaced
+from tests.campaign.faults import FAULTS, OPERATIONS, SLOW
+from tests.campaign.story import LIMIT, Found, Story
+from tests.campaign.tables import table
+from tests.project import Project
+from tests.worlds import World
+
+QUICK = tuple(fault for fault in FAULTS if fault not in SLOW)
+"""A provider waits half a minute for an answer: too long for a campaign."""
+
+OUTCOMES = ("went on", "failed", "in doubt")
+"""What became of the command in which a fault struck."""
+
+
+def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
+    """Make *runs* runs and tell how often each fault struck where. Gives the violations."""
+    found = Found()
+    for number in range(runs):
+        with serving() as emulator, tempfile.TemporaryDirectory() as folder:
+            run = Run(emulator, Path(folder), seed, number)
+            found.add(run.everything())
+            found.violations += [f"{run.name}: {leak}" for leak in run.project.leaks()]
+    tell(f"engine: {runs} runs from seed {seed}")
+    for line in table(("fault", *OPERATIONS), (_line(fault, found) for fault in QUICK)):
+        tell(line)
+    tell(f"each cell: how often the command {', '.join(OUTCOMES)}")
+    return found.violations
+
+
+def _line(fault: str, found: Found) -> tuple[str, ...]:
+    return fault, *(
+        " ".join(str(found.hits[fault, operation, outcome]) for outcome in OUTCOMES)
+        for operation in OPERATIONS
+    )
+
+
+class Run(Story):
+    """A run whose processes are those of the engine."""
+
+    def __init__(self, emulator: Emulator, folder: Path, seed: int, number: int) -> None:
+        super().__init__(emulator, "engine", QUICK, seed, number)
+        limit = {"CODAT_MAX_LOSSES": str(LIMIT)}
+        self.project = Project(folder / "project", emulator, limit)
+
+    def process(self) -> None:
+        """Run one command, and read what it left in the state."""
+        before = self.strikes()
+        self.project.declare(World(self.companies, self.desired).yaml())
+        if self.dice.random() < 0.3:
+            ran = self.project.codat_iac("apply", "--yes", "--output", "json")
+            code, shown = ran.code, ran.out + ran.err
+        else:
+            goes_on = ["--continue-on-error"] if self.dice.random() < 0.5 or not self.failing else []
+            outcome = self.project.up("--skip-preview", *goes_on)
+            code, shown = outcome.code, outcome.shown
+        self.whole = code == 0
+        self.check_shown(shown)
+        doubted = "not certain whether" in shown
+        became = "went on" if code == 0 else "in doubt" if doubted else "failed"
+        self.found.hits += Counter(
+            {(*cell, became): times for cell, times in (self.strikes() - before).items()}
+        )
+        state = self.project.state()
+        self.stack.recorded = {prior.address: prior for prior in recorded(state).values()}
+        self.stack.replaced = replaced(state)
+        self.ours |= self.recorded_ids()
+
+    def check_shown(self, shown: str) -> None:
+        """Look for what no user should see."""
+        for secret in ("Traceback", self.emulator.api_key, "otp="):
+            if secret in shown:
+                self.violated(f"{secret!r} was shown: {shown}")

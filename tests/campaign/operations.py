@@ -1,0 +1,249 @@
+"""Random desired states and edits, every fault and every knob, against the operations layer.
+
+A run is one small tenant: connections are declared and made, customers act, the file is edited, and then a
+few processes try to apply it while Codat fails, and some of them are killed. After a last one without faults
+nothing is left to do, nothing was made twice, and nothing else was touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from codat_iac import props
+from codat_iac.client import Client
+from codat_iac.emulator import Emulator, serving
+from codat_iac.errors import ApiError, CodatIacError, Refused
+from codat_iac.model import DesiredConnection
+from codat_iac.operations import Operations
+from codat_iac.rules import Action
+from codat_iac.settings import Settings
+from tests.campaign.faults import CELLS, FAULTS, OPERATIONS, SLOW
+from tests.campaign.story import LIMIT, Cell, Found, Story
+from tests.campaign.tables import table
+
+FEWEST = 30
+"""Hits that each cell has in a whole campaign."""
+
+OUTCOMES = ("went on", "failed", "in doubt", "refused", "killed")
+"""What became of the step that a fault struck."""
+
+
+class Killed(BaseException):
+    """The process ends here, whatever it was doing."""
+
+
+def campaign(runs: int, seed: int, tell: Callable[[str], None], jobs: int = 2) -> list[str]:
+    """Make *runs* runs, *jobs* at once, and tell how often each cell was hit. Gives the violations."""
+    found = Found()
+    chunks = [range(start, runs, jobs) for start in range(jobs)]
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as processes:
+        for each in processes.map(some_runs, [seed] * jobs, chunks):
+            found.add(each)
+    return found.violations + report(found, runs, seed, tell)
+
+
+def report(found: Found, runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
+    """Tell the table, and give the cells that were hit too rarely."""
+    tell(f"operations: {runs} runs from seed {seed}")
+    for line in table(("fault", *OPERATIONS), _lines(found.hits)):
+        tell(line)
+    tell(f"each cell: how often it {', '.join(OUTCOMES)}")
+    tell(
+        f"{len(found.knobs)} settings of Codat's open points, each in force"
+        f" {min(found.knobs.values(), default=0)} times or more"
+    )
+    rare = [
+        f"{fault} at {operation}: {hits} hits"
+        for fault, operation in CELLS
+        if (hits := sum(found.hits[fault, operation, outcome] for outcome in OUTCOMES)) < FEWEST
+    ]
+    whole = runs >= len(CELLS) * 10
+    return [f"operations, seed {seed}: too rare to say anything: {each}" for each in rare] if whole else []
+
+
+def _lines(hits: Counter[Cell]) -> Iterator[tuple[str, ...]]:
+    for fault in FAULTS:
+        cells = (
+            " ".join(str(hits[fault, operation, outcome]) for outcome in OUTCOMES) for operation in OPERATIONS
+        )
+        yield fault, *cells
+
+
+def some_runs(seed: int, numbers: Sequence[int]) -> Found:
+    """Make the runs of these *numbers*, on an emulator of their own."""
+    found = Found()
+    with serving() as emulator:
+        for number in numbers:
+            emulator.reset()
+            found.add(Run(emulator, seed, number).everything())
+    return found
+
+
+class Run(Story):
+    """A run whose processes are made of the provider's hooks, in the engine's order, without an engine."""
+
+    def __init__(self, emulator: Emulator, seed: int, number: int) -> None:
+        super().__init__(emulator, "operations", tuple(FAULTS), seed, number)
+        self.slow = any(fault in SLOW for fault, _ in self.cells)
+
+    # Processes.
+
+    def process(self) -> None:
+        """Do what one `pulumi up` does: read all, decide about all, then make, change and remove."""
+        client = Client(
+            self.emulator.api_key,
+            self.emulator.url,
+            timeout=0.2 if self.slow and self.failing else 10.0,
+            retries=1,
+            guard=self.guard,
+            sleep=self.pass_time,
+        )
+        settings = Settings(self.emulator.api_key, self.emulator.url, max_losses=LIMIT)
+        operations = Operations(client, settings, lambda *_: None, sleep=self.settle)
+        self.whole = False
+        with contextlib.suppress(Killed):
+            self.whole = self.steps(operations)
+
+    def steps(self, operations: Operations) -> bool:
+        """Take the steps of one process, and say whether all went well.
+
+        What a read or a decision refuses ends it, as it ends the engine; after that it depends on
+        `--continue-on-error`.
+        """
+        read = {}
+        for address, prior in self.stack.recorded.items():
+            with self.watching() as step:
+                live = operations.read(prior)
+                read[address] = props.prior(
+                    prior.id, props.outputs(prior.desired, live, written=prior.unlink_refused)
+                )
+            if step.failed:
+                return False
+        for prior in self.stack.replaced:
+            with self.watching() as step:
+                operations.read(prior)
+            if step.failed:
+                return False
+        self.stack.recorded = read
+        decided = []
+        for desired in self.shuffled(self.desired):
+            with self.watching() as step:
+                decided.append((desired, self.decide(operations, desired)))
+            if step.failed:
+                return False
+        goes_on, failed = not self.failing or self.dice.random() < 0.5, False
+        for desired, action in decided:
+            if action is Action.NONE:
+                continue
+            with self.watching() as step:
+                self.make(operations, desired, action)
+            failed = failed or step.failed
+            if failed and not goes_on:
+                return False
+        return self.let_go(operations) and not failed
+
+    def shuffled(self, desired: Sequence[DesiredConnection]) -> list[DesiredConnection]:
+        """Put them in any order: that of the engine isn't certain."""
+        return self.dice.sample(desired, len(desired))
+
+    def decide(self, operations: Operations, desired: DesiredConnection) -> Action:
+        """Do what `check` and `diff` do."""
+        operations.ledger.declare(desired.address)
+        prior = self.stack.recorded.get(desired.address)
+        if prior:
+            return operations.compare(prior, desired).action
+        operations.foresee(desired)
+        return Action.CREATE
+
+    def make(self, operations: Operations, desired: DesiredConnection, action: Action) -> None:
+        """Create, replace or update, and write down what came of it: unless death comes in between."""
+        prior = self.stack.recorded.get(desired.address)
+        if prior and action is not Action.REPLACE:
+            live = operations.update(prior, desired)
+        else:
+            live = operations.create(desired)
+            self.die(0.08)
+            if prior:
+                self.stack.replaced.append(prior)
+        self.stack.recorded[desired.address] = props.prior(live.id, props.outputs(desired, live))
+        self.ours.add(live.id)
+
+    def let_go(self, operations: Operations) -> bool:
+        """Remove what was replaced, and what is no longer declared; say whether all went well."""
+        declared = {each.address for each in self.desired}
+        for prior in list(self.stack.replaced):
+            with self.watching() as step:
+                operations.remove(prior)
+            if not step.failed:
+                self.stack.replaced.remove(prior)
+        for address, prior in list(self.stack.recorded.items()):
+            if address not in declared:
+                with self.watching() as step:
+                    operations.remove(prior)
+                    self.die(0.05)
+                if not step.failed:
+                    del self.stack.recorded[address]
+        return not self.stack.replaced and self.stack.recorded.keys() <= declared
+
+    @dataclass
+    class Step:
+        """One step, and whether it failed."""
+
+        failed: bool = False
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Step]:
+        """Say of each fault that strikes meanwhile what became of the step."""
+        before = self.strikes()
+        step, outcome = self.Step(), "went on"
+        try:
+            yield step
+        except Killed:
+            outcome = "killed"
+            raise
+        except Refused:
+            outcome = "refused"
+        except ApiError as error:
+            outcome = "in doubt" if error.in_doubt else "failed"
+            self.is_one_line(error)
+        except CodatIacError as error:
+            outcome = "failed"
+            self.is_one_line(error)
+        finally:
+            step.failed = outcome != "went on"
+            for cell, times in (self.strikes() - before).items():
+                self.found.hits[*cell, outcome] += times
+
+    def is_one_line(self, error: Exception) -> None:
+        """An error is one line, and holds no secret."""
+        text = str(error)
+        if "\n" in text or self.emulator.api_key in text or "otp=" in text:
+            self.violated(f"an error that is no line for a user: {text!r}")
+
+    # Time and death.
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by at Codat: what takes real time there gets some."""
+        super().pass_time(seconds)
+        if self.slow and self.failing:
+            time.sleep(0.4)
+
+    def settle(self, seconds: float) -> None:
+        """Wait after a POST of which nobody knows, or die there."""
+        self.die(0.1)
+        self.pass_time(seconds)
+
+    def guard(self) -> None:
+        """Die before a write."""
+        self.die(0.03)
+
+    def die(self, chance: float) -> None:
+        """End the process here, by chance."""
+        if self.failing and self.dice.random() < chance:
+            raise Killed
