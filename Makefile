@@ -33,7 +33,7 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 test: engine
-	$(BIN)/pytest -n auto --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
 
 demo: engine
 	$(BIN)/python examples/demo.py

@@ -1,5 +1,17 @@
-"""`python -m codat_iac` is the command line."""
+"""Where the command line begins, also as `python -m codat_iac`: an interrupt may come this early."""
 
-from codat_iac.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        from codat_iac.cli import main as run  # noqa: PLC0415  this is what may be interrupted
+    except KeyboardInterrupt:
+        sys.stderr.write("codat-iac: interrupted before it began\n")
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,9 +7,12 @@ the engine, whose address is the process's last argument, has a log.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from types import FrameType, ModuleType
 from typing import Any
@@ -21,6 +24,9 @@ from codat_iac.errors import CodatIacError, Orphaned
 
 PATIENCE = 10.0
 """Seconds that the engine may take to answer; it takes one millisecond."""
+
+WATCH = 5.0
+"""Seconds between two looks whether the engine is still there."""
 
 
 class Engine:
@@ -39,10 +45,21 @@ class Engine:
         This process outlives a killed engine: what it then wrote would be in nobody's state.
         """
         try:
-            self._log(engine_pb2.DEBUG, "codat-iac is about to write", "")
+            self._log(engine_pb2.DEBUG, "codat-iac looks whether the engine is there", "")
         except grpc.RpcError as error:
             os.kill(os.getpid(), signal.SIGINT)
             raise Orphaned("the Pulumi engine is gone, so nothing more is written; run again") from error
+
+    def watch(self) -> None:
+        """Leave as soon as the engine is gone, also where there is nothing to write: nobody else ends us."""
+
+        def look() -> None:
+            with contextlib.suppress(Orphaned):
+                while True:
+                    time.sleep(WATCH)
+                    self.require()
+
+        threading.Thread(target=look, name="watch", daemon=True).start()
 
     def _log(self, severity: Any, text: str, urn: str) -> None:
         request = engine_pb2.LogRequest(severity=severity, message=text, urn=urn)

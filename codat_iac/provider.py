@@ -59,6 +59,7 @@ _process: Process | None = None
 
 def _start(request: ConfigureRequest) -> Process:
     engine = host.Engine(host.engine_address())
+    engine.watch()
     host.speak_plainly(sys.modules["__main__"])
     chosen = settings.read(os.environ, lambda key: request.config.get(f"{settings.NAMESPACE}:{key}"))
     throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)

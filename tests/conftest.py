@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import pytest
 
 from codat_iac.emulator import Emulator, serving
 from tests.project import Project
+
+for number in (signal.SIGINT, signal.SIGHUP):
+    # A shell lets what runs in the background ignore them, and every process of a test would inherit that.
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
 

@@ -349,6 +349,12 @@ def test_an_error_that_nobody_reads_keeps_its_code(project: Project) -> None:
     """Also where stderr is closed."""
     assert shell(project, "codat-iac plan --cwd / 2> >(true)").code == 1
     assert shell(project, "codat-iac plan --cwd / 2>&-").code == 1
+    assert shell(project, "codat-iac --version >&-").code == 0
+
+
+def test_warnings_are_shown_to_whoever_asks_for_them(project: Project) -> None:
+    """Python's own switch; by default nobody sees any, as before."""
+    assert shell(project, "PYTHONWARNINGS=default codat-iac --version").code == 0
 
 
 # Terminals.
@@ -532,6 +538,31 @@ def test_an_interrupt_while_it_reads(
     assert err.strip() == "codat-iac: interrupted; what was under way is finished or not begun"
     project.emulator.faults([])
     assert project.up().code == 0
+
+
+INTERRUPTED_EARLY = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "codat_iac.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Finder())
+from codat_iac.__main__ import main
+main()
+"""
+"""Presses Ctrl-C while the command line is imported."""
+
+
+def test_an_interrupt_before_it_began() -> None:
+    """A line and no traceback, even then."""
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_EARLY], capture_output=True, text=True, check=False
+    )
+
+    assert (ran.returncode, ran.stdout) == (130, "")
+    assert ran.stderr == "codat-iac: interrupted before it began\n"
 
 
 # The emulator, and the engine.

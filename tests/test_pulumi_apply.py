@@ -496,6 +496,18 @@ def test_a_saved_plan_goes_on_where_others_moved(project: Project, emulator: Emu
     in_sync(project)
 
 
+def test_a_saved_plan_of_everything_leaves_nothing(project: Project, acme: str) -> None:
+    """And says nothing of a rest."""
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+    file = saved(project)
+
+    ran = applied(project, "--plan", file)
+
+    assert outcomes(ran) == {"acme/ledger": ("create", "done")}
+    assert "Not in the saved plan" not in ran.err
+    in_sync(project)
+
+
 def test_a_plan_of_one_company_is_saved_like_any(project: Project) -> None:
     """What is to be done elsewhere is left to the next plan, without naming the company again."""
     an_unlink_and_a_create(project)

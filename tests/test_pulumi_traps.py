@@ -170,6 +170,28 @@ def test_nothing_is_removed_where_a_create_failed(project: Project, acme: str) -
     assert live(project, acme) == [("gbol", "Linked")]
 
 
+UNREADABLE = """
+from codat_iac import Connection
+other = Connection("acme/other", company_id="{company}", platform_key="fztf")
+Connection("acme/books", company_id=other.id.apply(lambda _: "7"), platform_key="gbol")
+"""
+
+
+def test_nothing_is_removed_where_nobody_knows_what_a_resource_wants(project: Project, acme: str) -> None:
+    """What can't be read may be the new name of just what would go."""
+    project.declare(connections(acme, LEDGER))
+    project.settle()
+    link_all(project)
+    project.program(UNREADABLE.format(company=acme))
+
+    outcome = project.up("--continue-on-error", "--skip-preview")
+
+    assert outcome.code != 0
+    assert "'7' is not the id of a company" in outcome.shown
+    assert "acme/ledger" in project.recorded()
+    assert ("gbol", "Linked") in live(project, acme)
+
+
 # What is there already.
 
 
@@ -250,6 +272,20 @@ def test_a_provider_that_outlives_its_engine_writes_nothing(project: Project, ac
 
     assert project.emulator.counts()["create-connection"] == 1
     assert live(project, acme) == []
+
+
+def test_a_provider_with_nothing_to_do_leaves_too(project: Project, acme: str) -> None:
+    """It holds the API key, and nobody else would end it."""
+    project.declare(connections(acme, LEDGER))
+    post = "POST /companies/*/connections"
+    project.emulator.faults([{"on": post, "do": "delay-after-commit", "seconds": 1, "times": 1}])
+    process = project.start("up", "--yes", "--skip-preview")
+    until(lambda: project.emulator.counts().get("create-connection", 0) == 1, "a POST")
+    (provider,) = [pid for pid, shown in descendants(process.pid) if "-m pulumi.dynamic" in shown]
+    process.kill()
+    process.communicate()
+
+    until(lambda: not alive(provider), "the provider leaves")
 
 
 # Losses.

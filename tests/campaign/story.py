@@ -101,10 +101,10 @@ class Story(ABC):
         """How often each cell's fault has struck."""
         if not self.failing:
             return Counter()
-        faults = self.emulator.faults()
-        return Counter(
-            {cell: fault["hits"] for cell, fault in zip(self.cells, faults, strict=True) if fault["hits"]}
-        )
+        hits: Counter[tuple[str, str]] = Counter()
+        for cell, fault in zip(self.cells, self.emulator.faults(), strict=True):
+            hits[cell] += fault["hits"]
+        return hits
 
     # The story.
 
