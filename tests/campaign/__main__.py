@@ -10,7 +10,7 @@ import time
 import click
 
 RUNS = {
-    "operations": 1000,
+    "operations": 1200,
     "machine": 60,
     "crashes": 60,
     "files": 14000,

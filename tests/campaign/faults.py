@@ -42,6 +42,9 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
 SLOW = frozenset({"late commit", "late answer", "slow body"})
 """Faults that take real time: longer than the client waits, shorter than it settles."""
 
+ENDING = frozenset({"429 for hours", "HTML"})
+"""Faults that end a process wherever they strike, so that what comes last hardly ever comes."""
+
 CELLS = tuple((fault, operation) for fault in FAULTS for operation in OPERATIONS)
 
 KNOBS: Mapping[str, tuple[Any, ...]] = {

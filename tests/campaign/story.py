@@ -20,7 +20,7 @@ from codat_iac.plan import Change, Plan
 from codat_iac.planning import Planner
 from codat_iac.settings import Settings
 from tests.builders import rows
-from tests.campaign.faults import CELLS, OPERATIONS, PASSING, SLOW, some_knobs, struck
+from tests.campaign.faults import CELLS, ENDING, OPERATIONS, PASSING, SLOW, some_knobs, struck
 from tests.worlds import _with_siblings
 
 COMPANIES = ("acme", "beta", "gamma")
@@ -68,11 +68,14 @@ class Story(ABC):
         self.emulator = emulator
         self.name = f"{door}, seed {seed}, run {number}"
         self.dice = Random(f"{door}/{seed}/{number}")  # noqa: S311  reproducible, not secret
-        fault = faults[number % len(faults)]
+        rounds, turn = divmod(number, len(faults) + len(ENDING))
+        fault = [*faults, *sorted(ENDING)][turn]
         quick = [cell for cell in CELLS if cell[0] not in SLOW]
         reads, writes = list(OPERATIONS)[:4], list(OPERATIONS)[4:]
         # Of all reads at once hardly a process would come as far as to write.
         struck_at = [*self.dice.sample(reads, 2), *writes]
+        if fault in ENDING and rounds % 2:
+            struck_at = writes[1:]
         self.cells = [(fault, operation) for operation in struck_at] + self.dice.sample(quick, 1)
         self.found = Found()
         self.stack = Stack()
