@@ -262,6 +262,8 @@ class Story(ABC):
         unrecorded = living.keys() - recorded - self.ours - self.theirs.keys()
         for each in sorted(unrecorded):
             self.violated(f"{each} was made and is recorded nowhere: a second connection")
+        for each in sorted((self.ours & living.keys()) - recorded - self.released):
+            self.violated(f"{each} was recorded and is no more, which nobody asked for")
         by_address = Counter(prior.id for prior in self.stack.recorded.values())
         refuses = self.emulator.knobs()["secondAccounting"] == "reject"
         for each, times in by_address.items():
