@@ -18,26 +18,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pulumi import Output, automation, export
+from pulumi import Output, RunError, automation, export
 
 from codat_iac import engine, handover
-from codat_iac.model import DesiredConnection
-from codat_iac.plan import Change, Plan, Step
+from codat_iac.decision import Decision
+from codat_iac.foreign import shortened
+from codat_iac.model import RESOURCE_TYPE, DesiredConnection
+from codat_iac.plan import Plan
 from codat_iac.planning import Planner
-from codat_iac.program import declare, waiting
+from codat_iac.program import waiting
+from codat_iac.record import connections, is_secret, plain, recorded, resources
 from codat_iac.resources import Connection
+from codat_iac.rules import Action
 from codat_iac.running import Pulumi, Workspace
-from codat_iac.stack import RESOURCE_TYPE, Stack, StackError, StackLocked
-
-OURS = frozenset({"connections", "waiting"})
-"""The outputs of the stock program. All others are exported again as they are."""
+from codat_iac.stack import Stack, StackError, StackLocked
 
 AT_A_TIME = 4
 """Changes at once: as many as the provider's host serves. More would all have to end after an interrupt."""
-
-_SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
-"""The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
-
 
 _UNSAVED = "failed to save snapshot"
 """What the engine says of a change, before or after it, where it couldn't write the state."""
@@ -57,7 +54,7 @@ class Outcome:
     """What became of one address; `text` is the error's line, empty where it is done."""
 
     address: str
-    step: Step
+    step: Action
     result: Result
     text: str = ""
 
@@ -79,7 +76,7 @@ class Applied:
 class _Watcher:
     """Listens to the engine's events. `changes` are by URN, and `report` is told each outcome as it comes."""
 
-    changes: Mapping[str, Change]
+    changes: Mapping[str, Decision]
     report: Callable[[Outcome], None]
     became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
@@ -108,8 +105,8 @@ class _Watcher:
             result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
             self._tell(change, result, _unsaved(change.address, text) if _UNSAVED in text else text)
 
-    def _tell(self, change: Change, result: Result, text: str = "") -> None:
-        self.became[change.address] = Outcome(change.address, change.step, result, text)
+    def _tell(self, change: Decision, result: Result, text: str = "") -> None:
+        self.became[change.address] = Outcome(change.address, change.action, result, text)
         self.report(self.became[change.address])
 
     @property
@@ -117,10 +114,10 @@ class _Watcher:
         """The addresses of what failed, and of what nobody knows."""
         return {address for address, outcome in self.became.items() if outcome.result is not Result.DONE}
 
-    def outcomes(self, changes: Iterable[Change]) -> tuple[Outcome, ...]:
+    def outcomes(self, changes: Iterable[Decision]) -> tuple[Outcome, ...]:
         """Tell what became of *changes*, in their order."""
         return tuple(
-            self.became.get(change.address, Outcome(change.address, change.step, Result.NOT_TRIED))
+            self.became.get(change.address, Outcome(change.address, change.action, Result.NOT_TRIED))
             for change in changes
         )
 
@@ -134,17 +131,18 @@ def _unsaved(address: str, text: str) -> str:
     )
 
 
-def _ends(step: automation.StepEventMetadata, change: Change) -> bool:
+def _ends(step: automation.StepEventMetadata, change: Decision) -> bool:
     """Say whether *change* is done with *step*: where something is removed that is last, whatever else is.
 
-    A move is done when the new address has it.
+    A move is done when the new URN has it.
     """
     gone = step.op in {automation.OpType.DELETE, automation.OpType.DELETE_REPLACED}
-    return gone == (change.removal is not None) and step.urn.endswith(f"::{change.address}")
+    return gone == (change.removal is not None)
 
 
 def apply(
     stack: Stack,
+    state: Mapping[str, Any],
     planner: Planner,
     plan: Plan,
     desired: Sequence[DesiredConnection],
@@ -154,30 +152,58 @@ def apply(
 ) -> Applied:
     """Carry *plan* out and say what became of each change; what isn't done, the next run does.
 
-    *desired* is all that is declared, *max_losses* a limit that goes before the user's settings. *tell* is
-    told what there is to say meanwhile.
+    *state* is the stack as it was planned for, *desired* all that is declared, *max_losses* a limit that goes
+    before the user's settings. *tell* is told what there is to say meanwhile. What has to wait for a second
+    run is left alone.
 
-    Raises `StackError` where Pulumi didn't even begin: a passphrase, a broken project, or, as `StackLocked`,
-    a lock.
+    Raises `StackError` if Pulumi didn't even begin (a passphrase, a broken project, as `StackLocked` a lock),
+    and if the stack is another by the time that this run has its lock: then nothing is done.
     """
-    changing = {change.address for change in plan.changes}
-    acting = [each for each in desired if each.address in changing]
+    changes = [change for change in plan.changes if not change.later]
+    if not changes:
+        return Applied(())  # without a target, Pulumi would take away all that isn't declared
+    changing = {change.address for change in changes}
+    moved = planner.decided.moved
+    acting = [each for each in desired if each.address in changing and each.address not in moved.later]
     before = {each.address: planner.status(each) for each in desired}
-    handing_over = _handed_over(stack, planner, plan, max_losses)
-    with Pulumi.forwarding(stack, tell) as command, handing_over as environment:
+    protected = {prior.place for prior in recorded(state) if prior.protected}
+    stale: list[str] = []
+    with (
+        Pulumi.forwarding(stack, tell) as command,
+        _handed_over(stack, planner, plan, max_losses) as environment,
+    ):
         outputs = _outputs(stack)
         workspace = Workspace(
             work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
         )
         prefix = f"urn:pulumi:{stack.short_name}::{workspace.project_settings().name}"
-        # The old address of a move is targeted along, or else what the new one takes over would be removed.
-        places = {change.moved_from: change for change in plan.changes if change.moved_from}
-        places |= {change.address: change for change in plan.changes}
-        by_urn = {f"{prefix}::{RESOURCE_TYPE}::{address}": change for address, change in places.items()}
+        by_address = {change.address: change for change in changes}
+        by_urn = {
+            each.urn or f"{prefix}::{RESOURCE_TYPE}::{each.address}": by_address[each.address]
+            for each in planner.decided.decisions
+            if each.address in by_address
+        }
+        # The engine deletes the old half of a replacement that moved only if its old URN is a target, too.
+        by_urn |= {
+            moved.origins[each.address].urn: each
+            for each in changes
+            if each.action is Action.REPLACE and each.address in moved.origins
+        }
         watcher = _Watcher(by_urn, report)
 
         def program() -> None:
-            _export(desired, before, {each.address: declare(each) for each in acting}, outputs)
+            stale.extend(differences(state, stack.export()))
+            if stale:
+                raise RunError(_STALE)
+            made = {}
+            for each in acting:
+                origin = moved.origins.get(each.address)
+                place = origin.place if origin else each.place
+                description = planner.decided.beside[each.address]
+                made[each.address] = Connection.declared(
+                    each, description, origin, protect=place in protected
+                )
+            _export(desired, before, made, outputs)
 
         try:
             automation.Stack.select(stack.name, workspace).up(
@@ -190,17 +216,34 @@ def apply(
             )
         except automation.ConcurrentUpdateError as error:
             raise StackLocked(str(error), stack.name) from error
-        except automation.CommandError as error:
+        except (automation.CommandError, RunError) as error:
+            if stale:
+                raise StackError(f"{_STALE} ({shortened(stale)})") from error
             reason = _reason(error, watcher.general)
             if not watcher.became and not command.interrupted:
                 raise StackError(reason) from error
             # Where changes failed, they are what made the run fail.
             told = "" if watcher.failed or command.interrupted else reason
-            return Applied(watcher.outcomes(plan.changes), told, command.interrupted)
-        return Applied(watcher.outcomes(plan.changes), interrupted=command.interrupted)
+            return Applied(watcher.outcomes(changes), told, command.interrupted)
+        return Applied(watcher.outcomes(changes), interrupted=command.interrupted)
 
 
-def _reason(error: automation.CommandError, general: Sequence[str]) -> str:
+_STALE = "the stack changed since this plan was made, so nothing is done; run again"
+
+
+def differences(planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Name the connections that a stack holds otherwise *now* than it was *planned* for."""
+    was, is_ = ({each["urn"] + each["id"]: each for each in connections(state)} for state in (planned, now))
+    if was == is_:
+        return []
+
+    from deepdiff import DeepDiff  # noqa: PLC0415  slow to import, and hardly ever needed
+
+    changed = DeepDiff(was, is_, threshold_to_diff_deeper=0).affected_root_keys
+    return sorted({(is_.get(key) or was[key])["urn"].rpartition("::")[2] for key in changed})
+
+
+def _reason(error: Exception, general: Sequence[str]) -> str:
     code, *lines = str(error).strip().splitlines()
     words = [line.partition("error: ")[2] for line in lines if "error: " in line]
     said = next(iter([*general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")
@@ -225,9 +268,18 @@ def _handed_over(
 def _outputs(stack: Stack) -> Mapping[str, Any]:
     """Read the outputs of other makes than ours, as the state has them."""
     state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))
-    resources = (state.get("deployment") or {}).get("resources") or ()
-    outputs = next((each.get("outputs") for each in resources if each["type"] == "pulumi:pulumi:Stack"), None)
-    return {name: value for name, value in (outputs or {}).items() if name not in OURS}
+    outputs = next((o.get("outputs") for o in resources(state) if o["type"] == "pulumi:pulumi:Stack"), None)
+    return {name: value for name, value in (outputs or {}).items() if not _is_ours(name, value)}
+
+
+def _is_ours(name: str, value: Any) -> bool:
+    """Say whether an output is one of the stock program's: a program of one's own may use its names."""
+    match name, value:
+        case "connections", dict():
+            return all(isinstance(count, int | float) for count in value.values())
+        case "waiting", list():
+            return all(isinstance(address, str) for address in value)
+    return False
 
 
 def _kept(value: Any) -> Any:
@@ -236,9 +288,8 @@ def _kept(value: Any) -> Any:
         return [_kept(each) for each in value]
     if not isinstance(value, dict):
         return value
-    key, secret = _SECRET
-    if value.get(key) == secret:
-        return Output.secret(json.loads(value["plaintext"]))
+    if is_secret(value):
+        return Output.secret(plain(value))
     return {name: _kept(each) for name, each in value.items()}
 
 
@@ -256,7 +307,9 @@ def _export(
         return [after.get(each.address) or before[each.address] for each in desired]
 
     known: Output[list[str]] = Output.from_input(statuses())
-    export("connections", known.apply(lambda found: dict(sorted(Counter(found).items()))))
-    export("waiting", known.apply(lambda found: waiting(desired, found)))
+    if "connections" not in outputs:
+        export("connections", known.apply(lambda found: dict(sorted(Counter(found).items()))))
+    if "waiting" not in outputs:
+        export("waiting", known.apply(lambda found: waiting(desired, found)))
     for name, output in outputs.items():
         export(name, _kept(output))

@@ -25,8 +25,8 @@ PAGE_SIZE = 100
 """What Codat recommends: https://docs.codat.io/using-the-api/paging."""
 
 
-class Client:
-    """Codat's connections, companies and integrations, for one API key.
+class Reader:
+    """What can be read of Codat's connections, companies and integrations, for one API key.
 
     *api_key* is a bare key or the ready-made `Basic ...` value. *timeout* is what one answer may take,
     in seconds. *retries* is how often a call may be repeated, and can be overridden at each call (0: never).
@@ -66,14 +66,14 @@ class Client:
         )
 
     def __repr__(self) -> str:
-        return f"Client({self._transport.base_url!r})"
+        return f"{type(self).__name__}({self._transport.base_url!r})"
 
     @property
     def quota(self) -> Quota:
         """What the last answer said is left of today's requests."""
         return self._transport.quota
 
-    # The five connection operations.
+    # Connections.
 
     def list(
         self,
@@ -97,59 +97,9 @@ class Client:
             retries,
         )
 
-    def create(
-        self,
-        company_id: str,
-        platform_key: str,
-        *,
-        idempotency_key: str | None = None,
-        retries: int | None = None,
-    ) -> LiveConnection:
-        """Make a connection, which is `PendingAuth` until its customer follows the link.
-
-        **Every call makes one more**, unless Codat honours the *idempotency_key* (a GUID, 90 minutes; a
-        fresh one where none is given): https://docs.codat.io/using-the-api/write-data/idempotency.
-        After a `TransportError` or `CodatBroken` it may exist: look before you call again.
-        """
-        return self._connection(
-            "POST",
-            f"{_company(company_id)}/connections",
-            company_id,
-            retries,
-            body={"platformKey": platform_key},
-            headers={"Idempotency-Key": _uuid(idempotency_key or str(uuid.uuid4()))},
-        )
-
     def get(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
         """Read one connection. Raises `NotFound` where it, or its company, is gone."""
         return self._connection("GET", _connection_path(company_id, connection_id), company_id, retries)
-
-    def delete(self, company_id: str, connection_id: str, *, retries: int | None = None) -> None:
-        """Remove a connection for ever, with the customer's authorisation and the data behind it.
-
-        Raises `NotFound` where it is gone already, unless an earlier try of this very call may have done it.
-        """
-        try:
-            self._transport.call("DELETE", _connection_path(company_id, connection_id), retries)
-        except NotFound as error:
-            if not error.in_doubt:
-                raise
-
-    def unlink(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
-        """Give up access; the data stays readable, and only the customer can link again.
-
-        Codat allows it for `Linked` (and, by some pages, `Deauthorized`):
-        https://docs.codat.io/core-concepts/connections. Raises `Rejected` for any other, unless an earlier
-        try of this very call has unlinked it.
-        """
-        path = _connection_path(company_id, connection_id)
-        try:
-            return self._connection("PATCH", path, company_id, retries, body={"status": str(Status.UNLINKED)})
-        except (Rejected, NotFound) as error:
-            live = self.get(company_id, connection_id, retries=retries) if error.in_doubt else None
-            if live is None or live.status != Status.UNLINKED:
-                raise
-            return live
 
     # Companies and integrations.
 
@@ -246,6 +196,60 @@ class Client:
                 doing=doing,
                 status=200,
             ) from error
+
+
+class Client(Reader):
+    """All of a `Reader`, and what can be changed: connections are made, deleted and unlinked."""
+
+    def create(
+        self,
+        company_id: str,
+        platform_key: str,
+        *,
+        idempotency_key: str | None = None,
+        retries: int | None = None,
+    ) -> LiveConnection:
+        """Make a connection, which is `PendingAuth` until its customer follows the link.
+
+        **Every call makes one more**, unless Codat honours the *idempotency_key* (a GUID, 90 minutes; a
+        fresh one where none is given): https://docs.codat.io/using-the-api/write-data/idempotency.
+        After a `TransportError` or `CodatBroken` it may exist: look before you call again.
+        """
+        return self._connection(
+            "POST",
+            f"{_company(company_id)}/connections",
+            company_id,
+            retries,
+            body={"platformKey": platform_key},
+            headers={"Idempotency-Key": _uuid(idempotency_key or str(uuid.uuid4()))},
+        )
+
+    def delete(self, company_id: str, connection_id: str, *, retries: int | None = None) -> None:
+        """Remove a connection for ever, with the customer's authorisation and the data behind it.
+
+        Raises `NotFound` where it is gone already, unless an earlier try of this very call may have done it.
+        """
+        try:
+            self._transport.call("DELETE", _connection_path(company_id, connection_id), retries)
+        except NotFound as error:
+            if not error.in_doubt:
+                raise
+
+    def unlink(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
+        """Give up access; the data stays readable, and only the customer can link again.
+
+        Codat allows it for `Linked` (and, by some pages, `Deauthorized`):
+        https://docs.codat.io/core-concepts/connections. Raises `Rejected` for any other, unless an earlier
+        try of this very call has unlinked it.
+        """
+        path = _connection_path(company_id, connection_id)
+        try:
+            return self._connection("PATCH", path, company_id, retries, body={"status": str(Status.UNLINKED)})
+        except (Rejected, NotFound) as error:
+            live = self.get(company_id, connection_id, retries=retries) if error.in_doubt else None
+            if live is None or live.status != Status.UNLINKED:
+                raise
+            return live
 
 
 def _paged(path: str, page: int, page_size: int, **rest: str | None) -> str:

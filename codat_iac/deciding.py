@@ -1,180 +1,207 @@
-"""Decide about all addresses at once, as the provider's hooks do about one after the other.
+"""Decide about all addresses at once: the decisions that the hooks make, with the whole picture. Pure.
 
-Both ask `Operations`: first what is recorded is read, then what is declared is compared or foreseen, and
-then what is left goes. Siblings choose in the same order here and there, whichever the engine calls first.
-So `pulumi preview` and `codat-iac plan` agree.
+The hooks ask `decision.py` about one resource after the other, and so does this: `pulumi preview` and
+`codat-iac plan` agree.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from codat_iac import changes
-from codat_iac.errors import Refused, naming
-from codat_iac.forecast import Takeover
-from codat_iac.model import DesiredConnection, PriorConnection
-from codat_iac.operations import Operations
-from codat_iac.plan import Change, Problem, Waiting
-from codat_iac.rules import Action
+from codat_iac import rules
+from codat_iac.beside import Description, combined, describe
+from codat_iac.decision import Cause, Decision, continued, new, removed
+from codat_iac.limits import missing_refusal, unseen
+from codat_iac.model import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Slot
+from codat_iac.moves import Moves, moves
+from codat_iac.rules import Action, Notice
+
+Live = Mapping[str, Mapping[str, LiveConnection] | None]
+"""What lives: by company id the connections by id, None for a company that can't be seen."""
 
 
-@dataclass
-class Decisions:
-    """What was decided: several changes at one address where what was replaced there is still to be removed.
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided: for each address one decision, and one more for an old half of a replacement.
 
-    `takeovers` are the connections that are there and that an address will have.
+    `moved` is what continues what, and `beside` what stands beside each declared address.
     """
 
-    changes: list[Change] = field(default_factory=list)
-    waiting: list[Waiting] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    takeovers: dict[str, Takeover] = field(default_factory=dict)
+    decisions: tuple[Decision, ...]
+    moved: Moves
+    beside: Mapping[str, Description] = field(default_factory=dict)
 
 
 def decide(
-    operations: Operations,
     declared: Sequence[DesiredConnection],
-    priors: Sequence[PriorConnection],
-    replaced: Sequence[PriorConnection] = (),
-) -> Decisions:
-    """Decide about what is *declared*, about *priors*, which are recorded, and about what they *replaced*.
+    recorded: Sequence[PriorConnection],
+    live: Live,
+    *,
+    accepts_missing: bool = False,
+    chosen: Collection[str] | None = None,
+) -> Decided:
+    """Decide about all that is *declared* and *recorded*, old halves of replacements included.
 
-    A refusal is a problem of its address, and what is recorded there is left alone.
+    *live* has the companies of the *chosen* addresses, None for all; the others only count.
+    *accepts_missing*: what can't be seen is gone.
     """
-    deciding = _Deciding(operations, declared, priors, replaced)
-    deciding.read()
-    deciding.declare()
-    deciding.let_go()
-    return deciding.found
+    return _Deciding(declared, recorded, live, accepts_missing, chosen).result()
 
 
 class _Deciding:
     def __init__(
         self,
-        operations: Operations,
         declared: Sequence[DesiredConnection],
-        priors: Sequence[PriorConnection],
-        replaced: Sequence[PriorConnection],
+        recorded: Sequence[PriorConnection],
+        live: Live,
+        accepts_missing: bool,
+        chosen: Collection[str] | None,
     ) -> None:
-        self.found = Decisions()
-        self._operations = operations
+        standing = [prior for prior in recorded if not prior.pending_removal]
         self._declared = declared
-        self._priors = {prior.address: prior for prior in priors}
-        self._replaced = replaced
-        self._held = {prior.address for prior in (*priors, *replaced)}
-        self._unread: set[str] = set()
-        self._homes = self._find_homes()
+        self._recorded = recorded
+        self._live = live
+        self._accepts_missing = accepts_missing
+        self._chosen = chosen
+        self._at = {prior.place: prior for prior in standing}
+        self._standing = standing
+        self._pending = [prior for prior in recorded if prior.pending_removal]
+        self._moved = moves(declared, standing)
+        self._beside = describe(declared, standing, self._moved)
+        self._ids = Counter(prior.id for prior in recorded)
+        self._absent = self._find_absent()
+        gone = {prior.id for mine in self._absent.values() for prior in mine}
+        self._missing = None if accepts_missing else missing_refusal(len(gone), len(self._ids))
 
-    def _find_homes(self) -> Mapping[str, PriorConnection]:
-        """Find where each id is recorded: where it is no longer declared, if that is so anywhere."""
-        declared = {each.address for each in self._declared}
-        homes: dict[str, PriorConnection] = {}
-        for prior in self._priors.values():
-            if prior.id not in homes or homes[prior.id].address in declared:
-                homes[prior.id] = prior
-        return homes
+    def _find_absent(self) -> Mapping[Slot, list[PriorConnection]]:
+        absent: dict[Slot, list[PriorConnection]] = defaultdict(list)
+        for prior in self._recorded:
+            if self._is_chosen(prior.address) and self._can_be_read(prior.desired) and not self._find(prior):
+                absent[prior.slot].append(prior)
+        return absent
 
-    def read(self) -> None:
-        """Read what is recorded, as a refresh does."""
-        for prior in (*self._priors.values(), *self._replaced):
-            with self._collecting(prior.address):
-                self._operations.read(prior)
-        self._unread = {problem.address for problem in self.found.problems}
-        self._operations.ledger.read_all()
-
-    def declare(self) -> None:
-        """Decide about what is declared; then it is certain what becomes of what was replaced."""
-        for each in self._declared:
-            self._operations.ledger.declare(each.address)
-        for each in sorted(self._declared, key=self._turn):
-            if each.address not in self._unread:
-                with self._collecting(each.address):
-                    prior = self._priors.get(each.address)
-                    if prior:
-                        self._compare(prior, each)
-                    else:
-                        self._create(each)
-        self.found.changes = [
-            changes.kept_by_another(each) if each.removal and self._is_kept(each.connection_id) else each
-            for each in self.found.changes
+    def result(self) -> Decided:
+        """Decide about what is declared, and then about what is left."""
+        chosen = [each for each in self._declared if self._is_chosen(each.address)]
+        decisions: list[Decision] = []
+        # No hook is told what is tainted, so it gets what the others leave.
+        for each in sorted(chosen, key=self._is_tainted):
+            decisions.append(self._declare(each, decisions))
+        held = {each.becomes for each in decisions if each.becomes and not each.problem}
+        decisions += [
+            self._let_go(prior, held) for prior in self._leaving() if self._is_chosen(prior.address)
         ]
+        return Decided(tuple(_kept(each, held) for each in decisions), self._moved, self._beside)
 
-    def _turn(self, desired: DesiredConnection) -> tuple[bool, bool, str]:
-        """Give the order in which siblings choose: that of `Ledger.foreseeable`."""
-        return desired.connection_id is None, desired.address in self._held, desired.address
+    def _is_tainted(self, desired: DesiredConnection) -> bool:
+        prior = self._prior(desired)
+        return prior is not None and prior.tainted
 
-    def _create(self, desired: DesiredConnection) -> None:
-        self._operations.foresee(desired)
-        takeover, origin = self._take_over(desired)
-        if not takeover:
-            self.found.changes.append(changes.made(desired))
-            return
-        self.found.changes.append(changes.taken(desired, takeover.live, origin))
-        self.found.waiting += changes.waiting(desired, takeover.live)
+    def _prior(self, desired: DesiredConnection) -> PriorConnection | None:
+        """Return what *desired* goes on with, or replaces."""
+        if desired.address in self._moved.later:
+            return self._moved.later[desired.address]
+        return self._moved.origins.get(desired.address) or self._at.get(desired.place)
 
-    def _compare(self, prior: PriorConnection, desired: DesiredConnection) -> None:
-        verdict = self._operations.compare(prior, desired)
-        live = self._operations.find(prior)
-        if verdict.action is Action.REPLACE:
-            _, origin = self._take_over(desired)
-            change = changes.altered(prior, desired, live, verdict)
-            moved_from = origin.address if origin else None
-            self.found.changes.append(dataclasses.replace(change, moved_from=moved_from))
-            return
-        if verdict.action is not Action.NONE:
-            self.found.changes.append(changes.altered(prior, desired, live, verdict))
-        self.found.waiting += changes.waiting(desired, live)
+    def _is_chosen(self, address: str) -> bool:
+        return self._chosen is None or address in self._chosen
 
-    def _take_over(self, desired: DesiredConnection) -> tuple[Takeover | None, PriorConnection | None]:
-        """Find what *desired* is foreseen to take over, and where that is recorded."""
-        claimed = self._operations.ledger.claimed_by(desired.address)
-        live = self._operations.snapshot.find(desired.company_id, claimed) if claimed else None
-        if not live:
-            return None, None
-        recorded = self._operations.ledger.is_recorded(live.id)
-        takeover = Takeover.of(desired, live, recorded=recorded)
-        self.found.takeovers[desired.address] = takeover
-        return takeover, self._homes.get(live.id)
+    def _can_be_read(self, desired: DesiredConnection) -> bool:
+        return self._accepts_missing or self._live.get(desired.company_id) is not None
 
-    def let_go(self) -> None:
-        """Decide about what is no longer declared, and about what was replaced in an earlier run."""
-        done = {*self._unread, *(each.address for each in self._declared)}
-        moved = {each.moved_from for each in self.found.changes}
-        for prior in self._priors.values():
-            if prior.address not in done:
-                with self._collecting(prior.address):
-                    self._check_protection(prior)
-                    if prior.address not in moved:
-                        self.found.changes.append(self._remove(prior))
-        for prior in self._replaced:
-            if prior.address not in self._unread:
-                with self._collecting(prior.address):
-                    self.found.changes.append(self._remove(prior))
+    def _find(self, prior: PriorConnection) -> LiveConnection | None:
+        return (self._live.get(prior.desired.company_id) or {}).get(prior.id)
 
-    def _check_protection(self, prior: PriorConnection) -> None:
-        forgotten = self._operations.forgets_missing and self._operations.find(prior) is None
-        if prior.protected and not forgotten:
-            raise Refused(
-                f"{prior.address}: it is protected in the stack's state, so Pulumi neither removes nor"
-                " renames it; `pulumi state unprotect` it, if you mean it"
-            )
+    def _leaving(self) -> list[PriorConnection]:
+        """Return what nothing that is declared continues; of a slot that is refused nothing leaves."""
+        continues = {prior.place for prior in self._moved.origins.values()}
+        continues |= {prior.place for prior in self._moved.staying}
+        continues |= {each.place for each in self._declared}
+        refused = {each.slot for each in self._declared if each.address in self._moved.problems}
+        left = [p for p in self._standing if p.place not in continues and p.slot not in refused]
+        return [*left, *self._pending]
 
-    def _remove(self, prior: PriorConnection) -> Change:
-        if self._is_kept(prior.id):
-            return changes.kept_by_another(changes.removed(prior, self._operations.find(prior)))
-        self._operations.foresee_removal(prior)
-        return changes.removed(prior, self._operations.find(prior))
+    def _declare(self, desired: DesiredConnection, before: Sequence[Decision]) -> Decision:
+        problem = self._moved.problems.get(desired.address)
+        if problem:
+            return _refused(desired, problem)
+        decision = self._decide(desired, before)
+        if desired.address in self._moved.later:
+            # What a second run can't do is said by that one, as by `pulumi preview`.
+            return dataclasses.replace(decision, later=True, problem=None)
+        return decision
 
-    def _is_kept(self, connection_id: str | None) -> bool:
-        return connection_id is not None and self._operations.ledger.holder(connection_id) is not None
+    def _decide(self, desired: DesiredConnection, before: Sequence[Decision]) -> Decision:
+        prior = self._prior(desired)
+        for each in (prior.desired if prior else desired, desired):
+            if not self._can_be_read(each):
+                return _refused(desired, unseen(each.company_id, accepted=False))
+        if prior is None:
+            return self._new(desired)
+        decision = continued(prior, desired, self._find(prior))
+        if not self._find(prior) and self._missing:
+            return dataclasses.replace(decision, problem=self._missing)
+        if decision.action is Action.REPLACE and not decision.problem:
+            fresh = self._new(desired, before if prior.tainted else (), was=prior.address)
+            decision = dataclasses.replace(decision, becomes=fresh.becomes, problem=fresh.problem)
+            if fresh.notice is Notice.ADOPTED_FIRST:
+                decision = dataclasses.replace(decision, notice=fresh.notice, live=fresh.live)
+        return decision
 
-    @contextmanager
-    def _collecting(self, address: str) -> Iterator[None]:
-        try:
-            with naming(address):
-                yield
-        except Refused as refusal:
-            self.found.problems.append(Problem(address, str(refusal)))
+    def _new(
+        self, desired: DesiredConnection, before: Sequence[Decision] = (), was: str | None = None
+    ) -> Decision:
+        company = self._live.get(desired.company_id)
+        if company is None:
+            return _refused(desired, unseen(desired.company_id, accepted=True))
+        old = [
+            prior.id
+            for prior in self._pending
+            if prior.place == desired.place and prior.slot == desired.slot and self._ids[prior.id] == 1
+        ]
+        beside = combined(
+            self._beside[desired.address],
+            was or desired.address,
+            ids=self._ids.keys(),
+            absent={prior.address for prior in self._absent.get(desired.slot, ())},
+            complete=True,
+            claimed={each.becomes: each.address for each in before if each.becomes},
+            old_half=min(old, default=None),
+        )
+        decision = new(desired, company.values(), beside)
+        if decision.live and rules.declared(desired.status, decision.live).action is Action.UNLINK:
+            return dataclasses.replace(decision, notice=Notice.ADOPTED_FIRST)
+        return decision
+
+    def _let_go(self, prior: PriorConnection, held: Collection[str]) -> Decision:
+        live = self._find(prior)
+        decision = removed(prior, live, held=prior.id in held)
+        if not self._can_be_read(prior.desired):
+            return dataclasses.replace(decision, problem=unseen(prior.desired.company_id, accepted=False))
+        if live is None and self._accepts_missing:
+            return dataclasses.replace(decision, problem=None)  # a refresh forgets it, protected or not
+        if live is None and self._missing and prior.id not in held:
+            return dataclasses.replace(decision, problem=self._missing)
+        return decision
+
+
+def _kept(decision: Decision, held: Collection[str]) -> Decision:
+    """Tell of a removal whose connection a declared address has: it is only forgotten."""
+    if decision.removal is None or decision.connection_id not in held:
+        return decision
+    return dataclasses.replace(decision, removal=Action.FORGET, loses=False)
+
+
+def _refused(desired: DesiredConnection, problem: str) -> Decision:
+    return Decision(
+        desired.address,
+        Action.NONE,
+        Cause.YOU,
+        desired.company_id,
+        desired.platform_key,
+        ABSENT,
+        problem=problem,
+    )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from codat_iac.client import Client
+from codat_iac.client import Reader
 from codat_iac.errors import ConfigError, NotFound, Rejected, TransportError
 from codat_iac.foreign import safe_text
 from codat_iac.model import PLATFORM_KEY, UUID, Company, LiveConnection
@@ -64,7 +64,7 @@ class Found:
         return (c for company in self.companies for c in company.connections or () if c.id in self.chosen)
 
 
-def find(client: Client, filters: Filters) -> Found:
+def find(client: Reader, filters: Filters) -> Found:
     """Read the tenant, as far as *filters* need it.
 
     Raises `ConfigError` for a filter that makes no sense or a company that isn't there, `TransportError`
@@ -100,7 +100,7 @@ def _whole(company: Company, snapshot: Snapshot) -> Company:
     return dataclasses.replace(company, connections=tuple(ordered))
 
 
-def _companies(client: Client, filters: Filters) -> list[Company]:
+def _companies(client: Reader, filters: Filters) -> list[Company]:
     tests = [tag_test(query) for query in filters.tags]
     if filters.companies and all(UUID.fullmatch(wanted) for wanted in filters.companies):
         listed = [_company(client, wanted) for wanted in sorted({each.lower() for each in filters.companies})]
@@ -112,7 +112,7 @@ def _companies(client: Client, filters: Filters) -> list[Company]:
     return [company for company in unique.values() if all(test(company.tags) for test in tests)]
 
 
-def _company(client: Client, company_id: str) -> Company:
+def _company(client: Reader, company_id: str) -> Company:
     try:
         return client.get_company(company_id)
     except NotFound as error:
@@ -141,7 +141,7 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def _tagged(client: Client, tags: tuple[str, ...]) -> list[Company]:
+def _tagged(client: Reader, tags: tuple[str, ...]) -> list[Company]:
     query = tags[0] if len(tags) == 1 else " && ".join(f"{{{tag}}}" for tag in tags)
     if not query or len(query) >= LONGEST_QUERY:
         return _scan(client)
@@ -151,7 +151,7 @@ def _tagged(client: Client, tags: tuple[str, ...]) -> list[Company]:
         return _scan(client)
 
 
-def _scan(client: Client, tags: str | None = None) -> list[Company]:
+def _scan(client: Reader, tags: str | None = None) -> list[Company]:
     """Read all companies: as many as are announced, each once.
 
     Rows move between pages (offset paging, https://docs.codat.io/using-the-api/paging). What only an
@@ -177,7 +177,7 @@ def _scan(client: Client, tags: str | None = None) -> list[Company]:
     )
 
 
-def _looked_up(client: Client, company_ids: Iterable[str]) -> dict[str, Company]:
+def _looked_up(client: Reader, company_ids: Iterable[str]) -> dict[str, Company]:
     """Give those of the companies that are still there."""
     found = {}
     for company_id in sorted(company_ids):

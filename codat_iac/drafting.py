@@ -10,7 +10,7 @@ from functools import cached_property
 
 from codat_iac import naming, rules
 from codat_iac.discovery import Found
-from codat_iac.foreign import safe_text
+from codat_iac.foreign import safe_text, shortened
 from codat_iac.model import (
     PLATFORM_KEY,
     UUID,
@@ -138,7 +138,7 @@ class _Known:
             return Arrival(live, self._addresses[live.id])
         if len(waiting) == len(self._free[_slot(live)]) == 1:
             return self._at(waiting[0], live)
-        there = rules.shortened([each.address for each in waiting])
+        there = shortened([each.address for each in waiting])
         return Skipped(
             live,
             f"may be what {there} declares and the state doesn't hold yet, which isn't certain; name it there"

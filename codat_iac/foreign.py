@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _LINK = re.compile(r"(?i)https?://link[a-z0-9.-]*\.codat\.io[^\s\"'<>]*")
 _OTP = re.compile(r"(?i)(otp(?:=|%3d))[^\s&\"'<>]+")
@@ -55,3 +55,9 @@ def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
 def whole(text: str) -> str:
     """Replace what UTF-8 can't say."""
     return _SURROGATE.sub("\ufffd", text)
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """Join names, the first *most* of them."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,23 +1,25 @@
-"""What is decided about connections, without a call that changes something: what `pulumi preview` asks.
+"""What the provider's hooks decide without a call that changes something: what `pulumi preview` asks.
 
-`rules.py` and `creation.py` decide, `Ledger` remembers who holds what, `Snapshot` knows what is live and
+`decision.py` decides, `RunState` knows the whole as far as it was told, `Snapshot` knows what is live and
 `Losses` counts. `Operations` is this, and carries it out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from codat_iac import rules
-from codat_iac.client import Client
-from codat_iac.creation import Adopt, Decision, Post, Refuse, decide
+from codat_iac.client import Reader
+from codat_iac.decision import Decision, continued, new, removed
 from codat_iac.errors import NotFound, Refused
-from codat_iac.ledger import Ledger
-from codat_iac.losses import Losses, loses_on_removal
+from codat_iac.limits import LossLimit, missing_refusal, unseen
+from codat_iac.losses import Losses
 from codat_iac.model import DesiredConnection, Integration, LiveConnection, PriorConnection
-from codat_iac.rules import Action, Cell, LossLimit, Notice, Verdict
+from codat_iac.rules import Action, Notice
+from codat_iac.run_state import RunState
 from codat_iac.settings import Settings
 from codat_iac.snapshot import Snapshot
 
@@ -29,23 +31,23 @@ class Foresight:
     """
 
     def __init__(
-        self, client: Client, settings: Settings, notify: Callable[[Notice, str, str], None]
+        self, client: Reader, settings: Settings, notify: Callable[[Notice, str, str], None]
     ) -> None:
         self.snapshot = Snapshot(client)
-        self.ledger = Ledger()
-        self._client = client
+        self.state = RunState()
+        self._reader = client
         self._settings = settings
         self._notify = notify
-        self._losses = Losses(LossLimit(settings.max_losses), self.ledger, self.find)
+        self._losses = Losses(LossLimit(settings.max_losses), self.state, self.find)
 
     # Reading.
 
     def read(self, prior: PriorConnection) -> LiveConnection | None:
-        """Read a recorded connection: None where it is absent, and an error wherever that isn't certain.
+        """Read a recorded connection: None if it is absent, and an error whenever that isn't certain.
 
         Raises `Refused` for a company that answers 404, unless that is accepted.
         """
-        self.ledger.read(prior)
+        self.state.record(prior)
         live = self.find(prior)
         if live is None:
             self._say(Notice.GONE, prior.address)
@@ -53,167 +55,125 @@ class Foresight:
 
     @property
     def forgets_missing(self) -> bool:
-        """Say whether a read may drop what it finds absent: one read doesn't see how much else is."""
+        """Whether a read may drop what it finds absent: one read doesn't see how much else is."""
         return self._settings.accept_missing
 
     def find(self, prior: PriorConnection) -> LiveConnection | None:
-        """Look a recorded connection up in the snapshot: None where it is absent, see `read`."""
+        """Look a recorded connection up in the snapshot: None if it is absent, see `read`."""
         live = None
         try:
             live = self.snapshot.find(prior.desired.company_id, prior.id)
         except NotFound as error:
             if not self._settings.accept_missing:
-                raise self._unseen(prior.desired) from error
+                raise Refused(
+                    f"{prior.address}: {unseen(prior.desired.company_id, accepted=False)}"
+                ) from error
         if live is None:
-            self.ledger.missing(prior.id)
+            self.state.miss(prior.id)
         return live
-
-    def _unseen(self, desired: DesiredConnection) -> Refused:
-        rest = (
-            "it can have no connection; correct its id, or take it out of the file"
-            if self._settings.accept_missing
-            else "is it the right key and the right id? If the company really is gone, set"
-            " CODAT_ACCEPT_MISSING=true (or codat:acceptMissing)"
-        )
-        return Refused(
-            f"{desired.address}: company {desired.company_id} can't be seen with this API key; {rest}"
-        )
 
     def _believe_absence(self, address: str) -> None:
         """Refuse to act on an absence while suspiciously much is absent."""
-        gone, recorded = self.ledger.gone, self.ledger.recorded
-        if rules.too_many_missing(gone, recorded) and not self._settings.accept_missing:
-            raise Refused(
-                f"{address}: {gone} of {recorded or 'all'} recorded connections are gone at once; is it the"
-                " right API key? If they really are gone, set CODAT_ACCEPT_MISSING=true (or"
-                " codat:acceptMissing)"
-            )
+        refusal = missing_refusal(self.state.gone, self.state.recorded)
+        if refusal and not self._settings.accept_missing:
+            raise Refused(f"{address}: {refusal}")
 
     # Deciding.
 
     def outlook(self) -> dict[Notice, list[str]]:
-        """Tell which notices the recorded connections give rise to, by kind the addresses."""
+        """Return the notices that the recorded connections give rise to, by kind the addresses."""
         coming: dict[Notice, list[str]] = {}
-        for prior in self.ledger.leaving().values():
+        for prior in self.state.leaving().values():
             notice = rules.declared_again(prior, prior.desired.status, self.find(prior)).notice
             if notice:
                 coming.setdefault(notice, []).append(prior.address)
         return coming
 
-    def foresee(self, desired: DesiredConnection) -> None:
-        """Decide about a connection that isn't recorded, so that a preview shows what a create would do.
+    def foresee(self, desired: DesiredConnection) -> Decision:
+        """Decide about an address that gets a connection, so that a preview shows what a create would do.
 
         Raises as the create would, and then nothing of the same company and platform is removed either.
         """
-        self.ledger.expect(desired)  # at once, since a sibling's create that is under way may ask
-        self._foresee_with(desired)
+        with self.snapshot.locked(desired.company_id), self._failing(desired):
+            try:
+                company = self.snapshot.company(desired.company_id)
+            except NotFound as error:
+                raise self._unseen(desired) from error
+            decision = self._new(desired, company)
+        if decision.action is Action.ADOPT and decision.live:
+            self._say_adopted(desired, decision.live)
+        return decision
 
-    def _foresee_with(self, desired: DesiredConnection) -> None:
-        """Decide about those that only waited for word of *desired*."""
-        ready = self.ledger.foreseeable(desired)
-        if not ready:
-            return
-        with self.snapshot.locked(desired.company_id):
-            for each in ready:
-                if self.ledger.claimed_by(each.address) is None:
-                    with self._failing(each):
-                        self._foresee(each)
+    def _say_adopted(self, desired: DesiredConnection, live: LiveConnection) -> None:
+        unlinks = rules.declared(desired.status, live).action is Action.UNLINK
+        self._say(Notice.ADOPTED_FIRST if unlinks else Notice.ADOPTED, desired.address, live)
 
-    def _foresee(self, desired: DesiredConnection) -> None:
-        decision = self._decide(desired, self._company(desired))
-        if isinstance(decision, Adopt):
-            adopted = decision.connection
-            self._count(rules.declared(desired.status, adopted).action, adopted, desired.address)
-            self.ledger.claim(adopted.id, desired.address, foreseen=True)
-            self._say(Notice.ADOPTED, desired.address, adopted)
+    def _unseen(self, desired: DesiredConnection) -> Refused:
+        return Refused(
+            f"{desired.address}: {unseen(desired.company_id, accepted=self._settings.accept_missing)}"
+        )
 
     @contextlib.contextmanager
     def _failing(self, desired: DesiredConnection) -> Iterator[None]:
-        """Remember that *desired* was not created, where that is so."""
+        """Remember that *desired* was not created, if that is so."""
         try:
             yield
         except Exception:
-            self.ledger.fail(desired)
+            self.state.fail(desired.slot)
             raise
 
-    def compare(self, prior: PriorConnection, desired: DesiredConnection) -> Verdict:
-        """Decide about a connection that is recorded and declared. Raises `Refused` where the table does."""
-        holder = self.ledger.holder(prior.id)
-        taken = holder not in {None, desired.address}
-        if taken and not rules.replaced_by(prior, desired):
-            raise Refused(
-                f"{desired.address}: connection {prior.id} is declared as {holder} too; declare it once, or"
-                " pass `siblings` where several are meant"
-            )
+    def compare(self, prior: PriorConnection, desired: DesiredConnection) -> Decision:
+        """Decide about a connection that is recorded and declared. Raises `Refused` if the table does."""
+        holder = self.state.holder(prior.id)
         live = self.find(prior)
         if live is None:
             self._believe_absence(prior.address)
-        verdict = rules.compare(prior, desired, live)
-        raise_problem(verdict.cell, desired.address)
-        if verdict.action is Action.REPLACE:
-            if rules.removed(prior.desired.on_removal, live).problem:
-                raise Refused(
-                    f"{desired.address}: what it replaces has a status that codat-iac doesn't know, so it"
-                    " stays; declare it as it was, with `onRemoval: retain`, apply, and then change it"
-                )
-            self.ledger.release(desired.address)
+        decision = refused(continued(prior, desired, live))
+        if decision.action is Action.REPLACE:
+            self.state.replace(prior.id, desired.address)
             self.foresee(desired)
-            lost = loses_on_removal(prior, live) and not taken
+        elif holder not in {None, desired.address}:
+            raise Refused(
+                f"{desired.address}: connection {prior.id} is recorded as {holder} too; take the wrong one"
+                " out of the state, which calls nothing: `pulumi state delete` its URN, which"
+                " `pulumi stack --show-urns` shows"
+            )
         else:
-            self.ledger.claim(prior.id, desired.address)
-            lost = rules.loses(verdict.action, live)
-        if lost:
+            self.state.hold(prior.id, desired.address)
+        if decision.loses and holder is None:
             self._losses.count(prior.id, desired.address)
-        if verdict.cell.notice:
-            self._say(verdict.cell.notice, desired.address, live)
-        self._foresee_with(desired)
-        return verdict
+            self._say(Notice.LOSES, desired.address, live)
+        if decision.notice:
+            self._say(decision.notice, desired.address, live)
+        return decision
 
-    def foresee_removal(self, prior: PriorConnection) -> tuple[Cell, LiveConnection | None]:
+    def foresee_removal(self, prior: PriorConnection) -> Decision:
         """Decide about a connection that is recorded and no longer declared.
 
-        Raises `Refused` where the table does, or where its absence isn't believed.
+        Raises `Refused` if the table does, or if its absence isn't believed.
         """
         live = self.find(prior)
         if live is None:
             self._believe_absence(prior.address)
-        cell = rules.removed(prior.desired.on_removal, live)
-        raise_problem(cell, prior.address)
-        return cell, live
+        return refused(removed(prior, live))
 
-    def _decide(self, desired: DesiredConnection, live: tuple[LiveConnection, ...]) -> Decision:
-        decision = decide(desired, live, self.ledger.holdings(desired, (each.id for each in live)))
-        if isinstance(decision, Post):
-            raise_problem(rules.declared(desired.status, None), desired.address)
-            self._check_platform(desired)
-        if isinstance(decision, Refuse):
-            raise Refused(f"{desired.address}: {decision.reason}")
+    def _new(self, desired: DesiredConnection, company: tuple[LiveConnection, ...]) -> Decision:
+        decision = refused(new(desired, company, self.state.beside(desired)))
+        if decision.posts:
+            problem = rules.platform_problem(desired.platform_key, self._integrations)
+            refused(dataclasses.replace(decision, problem=problem))
         return decision
-
-    def _company(self, desired: DesiredConnection) -> tuple[LiveConnection, ...]:
-        try:
-            return self.snapshot.company(desired.company_id)
-        except NotFound as error:
-            raise self._unseen(desired) from error
-
-    def _check_platform(self, desired: DesiredConnection) -> None:
-        problem = rules.platform_problem(desired.platform_key, self._integrations)
-        if problem:
-            raise Refused(f"{desired.address}: {problem}")
 
     @cached_property
     def _integrations(self) -> dict[str, Integration]:
-        return {integration.key: integration for integration in self._client.integrations()}
-
-    def _count(self, action: Action, live: LiveConnection, address: str) -> None:
-        if rules.loses(action, live):
-            self._losses.count(live.id, address)
+        return {integration.key: integration for integration in self._reader.integrations()}
 
     def _say(self, notice: Notice, address: str, live: LiveConnection | None = None) -> None:
         self._notify(notice, address, rules.say(notice, address, live))
 
 
-def raise_problem(cell: Cell, address: str) -> None:
-    """Raise `Refused` where the rule table has no action but an error."""
-    if cell.problem:
-        raise Refused(f"{address}: {cell.problem}")
+def refused(decision: Decision) -> Decision:
+    """Return *decision*. Raises `Refused` if it has a problem instead of an action."""
+    if decision.problem:
+        raise Refused(f"{decision.address}: {decision.problem}")
+    return decision

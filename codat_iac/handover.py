@@ -25,20 +25,29 @@ VARIABLE = "CODAT_HANDOVER"
 def write(
     recorded: Iterable[PriorConnection],
     staying: Mapping[str, str],
-    foreseen: Mapping[str, str],
     companies: Mapping[str, Collection[LiveConnection]],
+    *,
+    declares: bool = True,
 ) -> str:
     """Put down what is known.
 
-    *staying* are the ids that keep their addresses, by address, and *foreseen* those that other addresses
-    will take over; *companies* what is live, by company id, in the companies that change: what is recorded
-    there and isn't live is absent for sure.
+    *staying* are the ids that stay as they are, by the places that have them; *companies* what is live, by
+    company id, in the companies that change: what is recorded there and isn't live is absent for sure.
+    *declares*: something is declared, though the run that acts may only remove.
     """
     return json.dumps(
         {
-            "recorded": [{"id": prior.id, **props.recorded(prior)} for prior in recorded],
+            "recorded": [
+                {
+                    "id": prior.id,
+                    "urn": prior.urn,
+                    "pending": prior.pending_removal,
+                    **props.recorded(prior),
+                }
+                for prior in recorded
+            ],
             "staying": dict(staying),
-            "foreseen": dict(foreseen),
+            "declares": declares,
             "companies": {
                 company_id: [_connection(connection) for connection in connections]
                 for company_id, connections in companies.items()
@@ -48,28 +57,32 @@ def write(
 
 
 def take_over(path: Path, operations: Operations) -> None:
-    """Let *operations* know what the file holds. Raises `ConfigError` where it isn't one of ours."""
+    """Let *operations* know what the file holds. Raises `ConfigError` if it isn't one of ours."""
     try:
         known: dict[str, Any] = json.loads(path.read_text())
-        recorded = [props.prior(bag["id"], bag) for bag in known["recorded"]]
+        recorded = [
+            props.prior(bag["id"], bag, urn=bag["urn"], pending_removal=bag["pending"])
+            for bag in known["recorded"]
+        ]
         companies = {
             company_id: [LiveConnection(**bag) for bag in bags]
             for company_id, bags in known["companies"].items()
         }
-        staying, foreseen = dict(known["staying"]), dict(known["foreseen"])
+        staying = dict(known["staying"])
+        declares = bool(known["declares"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{VARIABLE} names no file of `codat-iac apply`; unset it") from error
-    for prior in recorded:
-        operations.ledger.read(prior)
-    operations.ledger.read_all()
-    for address, connection_id in staying.items():
-        operations.ledger.claim(connection_id, address)
-    for address, connection_id in foreseen.items():
-        operations.ledger.claim(connection_id, address, foreseen=True)
+    operations.state.record_all(recorded)
+    if declares:
+        operations.state.declare_elsewhere()
+    for place, connection_id in staying.items():
+        operations.state.hold(connection_id, place)
     for company_id, connections in companies.items():
         live = {connection.id for connection in connections}
         absent = {p.id for p in recorded if p.desired.company_id == company_id and p.id not in live}
         operations.snapshot.seed(company_id, connections, absent)
+        for connection_id in absent:
+            operations.state.miss(connection_id)
 
 
 def _connection(connection: LiveConnection) -> dict[str, Any]:

@@ -22,9 +22,6 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from codat_iac.errors import CodatIacError, Orphaned
 
-PATIENCE = 10.0
-"""Seconds that the engine may take to answer; it takes one millisecond."""
-
 WATCH = 5.0
 """Seconds between two looks whether the engine is still there."""
 
@@ -40,9 +37,10 @@ class Engine:
         self._log(engine_pb2.WARNING, text, urn)
 
     def require(self) -> None:
-        """Raise `Orphaned`, and leave, where the engine no longer answers.
+        """Raise `Orphaned`, and leave, if the engine is gone; one that is merely stopped is waited for.
 
-        This process outlives a killed engine: what it then wrote would be in nobody's state.
+        This process outlives a killed engine: what it then wrote would be in nobody's state. Ctrl-Z stops
+        the engine alone, since this process is in a group of its own.
         """
         try:
             self._log(engine_pb2.DEBUG, "codat-iac looks whether the engine is there", "")
@@ -56,14 +54,14 @@ class Engine:
         def look() -> None:
             with contextlib.suppress(Orphaned):
                 while True:
-                    time.sleep(WATCH)
                     self.require()
+                    time.sleep(WATCH)
 
         threading.Thread(target=look, name="watch", daemon=True).start()
 
     def _log(self, severity: Any, text: str, urn: str) -> None:
         request = engine_pb2.LogRequest(severity=severity, message=text, urn=urn)
-        self._stub.Log(request, timeout=PATIENCE)
+        self._stub.Log(request)  # without a deadline: a connection breaks when the engine dies
 
 
 def engine_address() -> str:

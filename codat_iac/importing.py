@@ -23,18 +23,20 @@ from typing import Any
 from pulumi.dynamic.dynamic import serialize_provider
 
 from codat_iac import desired, props
-from codat_iac.client import Client
+from codat_iac.client import Reader
 from codat_iac.desired import yaml_writer
 from codat_iac.desired.page import Page, check_target, declared_at
 from codat_iac.discovery import Found
 from codat_iac.drafting import Draft, Skipped, draft, exported
 from codat_iac.errors import CodatIacError
-from codat_iac.model import DesiredConnection, PriorConnection
+from codat_iac.foreign import shortened
+from codat_iac.model import RESOURCE_TYPE, DesiredConnection
 from codat_iac.planning import Planner
 from codat_iac.provider import ConnectionProvider
-from codat_iac.rules import shortened
+from codat_iac.record import connections as ours
+from codat_iac.record import recorded, resources
 from codat_iac.settings import Settings
-from codat_iac.stack import RESOURCE_TYPE, Stack, recorded
+from codat_iac.stack import Stack
 
 DEFAULT_FILE = "imported.yaml"
 """The name of the new file where the desired state is a folder."""
@@ -63,13 +65,13 @@ def export(
 
     What *declared* and *state* name already keeps its name.
     """
-    connections, skipped, names = exported(found, declared, everything(state or {}))
+    connections, skipped, names = exported(found, declared, recorded(state or {}))
     return yaml_writer.dump(connections, names, title=EXPORT_TITLE), skipped
 
 
 def import_into(
     stack: Stack,
-    client: Client,
+    client: Reader,
     settings: Settings,
     found: Found,
     desired_path: Path,
@@ -89,7 +91,7 @@ def import_into(
     """
     before = stack.export()
     declared = declared_at(desired_path)
-    drafted = draft(found, declared, everything(before))
+    drafted = draft(found, declared, recorded(before))
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     if drafted.undeclared:
         check_target(target, desired_path, overwrite=overwrite)
@@ -100,25 +102,12 @@ def import_into(
     return drafted
 
 
-def everything(state: Mapping[str, Any]) -> list[PriorConnection]:
-    """Read all connections that an exported state holds, those about to be deleted too."""
-    return [props.prior(resource["id"], resource["outputs"]) for resource in _ours(state)]
-
-
-def _ours(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [each for each in _resources(state) if each["type"] == RESOURCE_TYPE and each.get("id")]
-
-
-def _resources(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return (state.get("deployment") or {}).get("resources") or []
-
-
 @dataclass
 class _Import:
     """One attempt, and what it takes to undo it."""
 
     stack: Stack
-    client: Client
+    client: Reader
     settings: Settings
     desired_path: Path
     page: Page
@@ -158,17 +147,17 @@ class _Import:
     def _import(self, program: Mapping[str, DesiredConnection]) -> None:
         """Let Pulumi record the arrivals. It saves the state once, at the end."""
         provider = {"__provider": serialize_provider(ConnectionProvider())}
-        resources = [
+        arrivals = [
             {
                 "type": RESOURCE_TYPE,
                 "name": arrival.address,
                 "id": arrival.live.id,
                 "inputs": props.inputs(program[arrival.address]) | provider,
-                "outputs": props.outputs(program[arrival.address], arrival.live) | provider,
+                "outputs": props.outputs(program[arrival.address], arrival.live.id, arrival.live) | provider,
             }
             for arrival in self.draft.arrivals
         ]
-        with _json_file({"resources": resources}) as file:
+        with _json_file({"resources": arrivals}) as file:
             self.stack.pulumi(
                 "import",
                 "--yes",
@@ -190,7 +179,7 @@ class _Import:
         """Raise `ImportFailed` where the state isn't as meant, or the plan has what it hadn't before."""
         after = self.stack.export()
         places: dict[str, list[str]] = {}
-        for resource in _ours(after):
+        for resource in ours(after):
             places.setdefault(resource["id"].lower(), []).append(
                 resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2]
             )
@@ -209,9 +198,8 @@ class _Import:
 
     def _plan(self, state: Mapping[str, Any], declared: Iterable[DesiredConnection]) -> set[str]:
         """Say what a plan would do."""
-        by_address = {prior.address: prior for prior in recorded(state).values()}
-        plan = Planner(self.client, self.settings, by_address).plan(tuple(declared))
-        changes = {f"{change.address}: {change.step}, {change.status} by now" for change in plan.changes}
+        plan = Planner(self.client, self.settings, recorded(state)).plan(tuple(declared))
+        changes = {f"{change.address}: {change.action}, {change.status} by now" for change in plan.changes}
         return changes | {problem.text for problem in plan.problems}
 
     def _undo(self, error: BaseException) -> None:
@@ -232,15 +220,15 @@ class _Import:
     def _forget(self) -> None:
         """Leave whatever somebody else did to the stack meanwhile."""
         now = self.stack.export()
-        there = {resource["urn"] for resource in _resources(self.before)}
+        there = {resource["urn"] for resource in resources(self.before)}
         mine = {(arrival.address, arrival.live.id) for arrival in self.draft.arrivals}
 
         def came_in(resource: Mapping[str, Any]) -> bool:
             address = resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2]
             return resource["urn"] not in there and (address, resource.get("id")) in mine
 
-        kept = [resource for resource in _resources(now) if not came_in(resource)]
-        if len(kept) == len(_resources(now)):
+        kept = [resource for resource in resources(now) if not came_in(resource)]
+        if len(kept) == len(resources(now)):
             return
         if not there and all(resource["type"] in OWN_TYPES for resource in kept):
             kept = []

@@ -1,4 +1,4 @@
-"""The words: desired, prior, live, and Codat's own terms for the rest.
+"""The words: desired, recorded, live, and Codat's own terms for the rest.
 
 Standard library only. An address (`acme/ledger`) is our name for a connection; everything
 else bears Codat's name for it, see https://docs.codat.io/core-concepts/connections.
@@ -20,6 +20,13 @@ PLATFORM_KEY = re.compile(r"[a-z]{4}")
 """Codat's pattern for a platform key, anchored by `fullmatch`."""
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+RESOURCE_TYPE = "pulumi-python:dynamic/codat:Connection"
+"""What `codat_iac.Connection` is called in Pulumi's state."""
+
+ABSENT = "absent"
+"""Stands for the status of a connection whose company answered and whose own GET was a 404."""
 
 
 class Status(StrEnum):
@@ -65,13 +72,18 @@ class DesiredConnection:
     on_removal: OnRemoval = OnRemoval.UNLINK
     on_existing: OnExisting = OnExisting.REFUSE
     connection_id: str | None = None
-    siblings: frozenset[str] = frozenset()
-    """The addresses declared for the same slot, with or without this one."""
+    protect: bool = False
+    """Pulumi neither removes nor replaces it, as with `protect` of any resource."""
 
     @property
     def slot(self) -> Slot:
         """The company and platform."""
         return Slot(self.company_id, self.platform_key)
+
+    @property
+    def place(self) -> str:
+        """Where the stock program registers it: the end of its URN, without stack and project."""
+        return f"{RESOURCE_TYPE}::{self.address}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +131,26 @@ class PriorConnection:
     """Codat refused to unlink it as it stands, so it isn't asked to again: apply, then plan, is empty."""
 
     protected: bool = False
-    """Pulumi neither removes nor renames it: `pulumi state protect`, or a `pulumi import` by hand."""
+    """Pulumi neither removes nor replaces it: `protect`, `pulumi state protect`, or an import by hand."""
+
+    tainted: bool = False
+    """Pulumi replaces it at the next run: `pulumi state taint`."""
+
+    pending_removal: bool = False
+    """It was replaced, and the run broke off before its removal: the old half of a replacement."""
+
+    urn: str = ""
+    """Its URN; empty means the one that the stock program gives it."""
 
     @property
     def address(self) -> str:
-        """The address that it was recorded at."""
-        return self.desired.address
+        """Where it is recorded: the name in its URN, which `pulumi state rename` may have changed."""
+        return self.urn.rpartition("::")[2] if self.urn else self.desired.address
+
+    @property
+    def place(self) -> str:
+        """The end of its URN: the types of its parents and its own, and its name."""
+        return self.urn.split("::", 2)[2] if self.urn else f"{RESOURCE_TYPE}::{self.address}"
 
     @property
     def slot(self) -> Slot:

@@ -6,7 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from codat_iac.rules import Notice, shortened
+from codat_iac.foreign import shortened
+from codat_iac.rules import Notice
 
 MOST = 20
 """More notices of a kind become one on the stack: 500 of them print some 2,000 lines."""

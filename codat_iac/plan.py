@@ -8,38 +8,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from codat_iac.decision import Decision, Field
 from codat_iac.errors import UnsafePlan
-from codat_iac.foreign import safe_text
-from codat_iac.rules import Notice, shortened
+from codat_iac.foreign import safe_text, shortened
+from codat_iac.rules import Action
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of the JSON form; see `schemas/plan.schema.json`."""
 
 
-class Step(StrEnum):
-    """What an apply does about one address. The value is the word that the user sees."""
-
-    CREATE = "create"
-    ADOPT = "adopt"
-    """Take over a connection that is there; no call."""
-    MOVE = "move"
-    """Another address for the same connection; no call."""
-    UPDATE = "update"
-    """Record it anew; no call."""
-    UNLINK = "unlink"
-    REPLACE = "replace"
-    REMOVE = "remove"
-    """No longer declared: `removal` says what that comes to."""
-
-
-class Cause(StrEnum):
-    """Who brought the change about."""
-
-    YOU = "you changed it"
-    THEY = "they changed it"
-    BOTH = "both changed it"
+STEPS = (
+    Action.CREATE,
+    Action.ADOPT,
+    Action.MOVE,
+    Action.UPDATE,
+    Action.UNLINK,
+    Action.REPLACE,
+    Action.REMOVE,
+)
+"""What an apply does about one address, in the order in which it is counted."""
 
 
 class ExitCode:
@@ -50,38 +38,6 @@ class ExitCode:
     CHANGES = 2
     WAITING = 3
     REFUSED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field that differs, in Codat's spelling; None where there is no value."""
-
-    name: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that an apply will do.
-
-    `connection_id` is the one that it starts from (None for a new one), and `status` its live one, `absent`
-    where there is none; `moved_from`: the address at which what it takes over is recorded. `removal` is what
-    the old connection comes to (`unlink`, `delete`, `forget`), for a replacement and a removal; `loses`: a
-    customer's authorisation is thrown away.
-    """
-
-    address: str
-    step: Step
-    cause: Cause
-    company_id: str
-    platform_key: str
-    status: str
-    connection_id: str | None = None
-    moved_from: str | None = None
-    removal: str | None = None
-    fields: tuple[Field, ...] = ()
-    loses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +96,7 @@ class Plan:
     `stateless`: no state was read, so nothing is ever removed; else `stack` names whose state it was.
     """
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Decision, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     unmanaged: tuple[Unmanaged, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -155,12 +111,13 @@ class Plan:
     @property
     def losses(self) -> int:
         """How many customers' authorisations an apply would throw away; one id may stand at two addresses."""
-        return len({change.connection_id for change in self.changes if change.loses})
+        losing = {change.connection_id for change in self.changes if change.loses}
+        return len(losing | {change.old_half for change in self.changes if change.old_half})
 
     @property
-    def counts(self) -> Counter[Step]:
+    def counts(self) -> Counter[Action]:
         """How many changes there are of each kind."""
-        return Counter(change.step for change in self.changes)
+        return Counter(change.action for change in self.changes)
 
     @property
     def exit_code(self) -> int:
@@ -222,7 +179,7 @@ def _of_stack(plan: Plan) -> str:
 
 
 _IDENTITY: Mapping[str, str] = {
-    "step": "what is done",
+    "action": "what is done",
     "connection_id": "its connection",
     "status": "its status",
     "company_id": "its company",
@@ -231,11 +188,13 @@ _IDENTITY: Mapping[str, str] = {
     "removal": "what becomes of the old one",
     "loses": "whether an authorisation is lost",
     "fields": "what differs",
+    "old_half": "what an earlier run left to be removed",
+    "later": "whether it has to wait for a second run",
 }
 """What must still hold of a change, in words; what says most comes first."""
 
 
-def _moved(address: str, before: Change | None, after: Change | None) -> str:
+def _moved(address: str, before: Decision | None, after: Decision | None) -> str:
     if before is None:
         return f"{address} is new in it"
     if after is None:
@@ -262,11 +221,14 @@ def _shown(value: str | bool | tuple[Field, ...] | None) -> str:
 def summary(plan: Plan) -> str:
     """Say the plan in one line, Terraform's way: what to do, or that there is nothing."""
     counted = plan.counts
-    named = [f"{counted[step]:,} to {step}" for step in Step if counted[step]]
+    named = [f"{counted[step]:,} to {step}" for step in STEPS if counted[step]]
     if named:
         said = [f"Plan: {', '.join(named)}."]
     else:
         said = ["No changes." if plan.problems else "No changes. What you declared is what there is."]
+    later = sum(change.later for change in plan.changes)
+    if later:
+        said.append(f"{later:,} of them {'comes' if later == 1 else 'come'} in a second run.")
     if plan.losses:
         said.append(f"{_count(plan.losses, 'customer')} would have to authorise again.")
     if plan.problems:
@@ -279,14 +241,3 @@ def summary(plan: Plan) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def cause(*, you: bool, they: bool) -> Cause:
-    """Name who brought a change about; somebody did, and what isn't yours is theirs."""
-    if not you:
-        return Cause.THEY
-    return Cause.BOTH if they else Cause.YOU
-
-
-WAITS = frozenset({Notice.WAITING, Notice.DEAUTHORIZED, Notice.UNLINKED})
-"""The notices that say: only the customer can."""

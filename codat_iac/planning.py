@@ -1,7 +1,6 @@
-"""Compute a plan: the decisions that the provider's hooks make, asked for all addresses at once.
+"""Compute a plan: read what is live, decide about all addresses at once, and put it together.
 
-`matching.py` says what belongs together, `deciding.py` decides, `changes.py` puts that into changes, and
-`forecast.py` counts the calls.
+Nothing here can write: a plan is made with a `Reader`.
 """
 
 from __future__ import annotations
@@ -10,78 +9,65 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from codat_iac import changes, handover, rules
-from codat_iac.client import Client
-from codat_iac.deciding import Decisions, decide
-from codat_iac.errors import NotFound
-from codat_iac.forecast import Takeover, forecast
+from codat_iac import deciding, handover, rules
+from codat_iac.client import Reader
+from codat_iac.deciding import Decided
+from codat_iac.decision import Decision
+from codat_iac.errors import NotFound, Refused
+from codat_iac.limits import LossLimit, unseen
 from codat_iac.matching import belongs, match, scope
-from codat_iac.model import DesiredConnection, LiveConnection, PriorConnection
-from codat_iac.operations import Operations
-from codat_iac.plan import WAITS, Drifted, Link, Plan, Unmanaged
-from codat_iac.rules import ABSENT, LossLimit, Notice
+from codat_iac.model import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Status
+from codat_iac.moves import Moves
+from codat_iac.plan import Calls, Drifted, Link, Plan, Problem, Unmanaged, Waiting
+from codat_iac.rules import Action, Notice
 from codat_iac.settings import Settings
-from codat_iac.snapshot import AT_A_TIME
+from codat_iac.snapshot import AT_A_TIME, Snapshot
 
-UNLIMITED = 10**9
-"""The limit while planning: a plan shows everything, and is refused as a whole."""
-
-_ELSEWHERE = WAITS | {Notice.GONE, Notice.ADOPTED}
-"""The notices that a plan tells as what waits, or as a change."""
+_SAID = frozenset(
+    {Notice.UNKNOWN_STATUS, Notice.NEVER_AUTHORISED, Notice.UNLINK_REFUSED, Notice.ADOPTED_FIRST}
+)
+"""The notices that a plan tells as notes; the others are what waits, or a change."""
 
 
 class Planner:
     """Plans for one tenant, with what one process learns of it.
 
-    *recorded* is all that the state holds, by address, but for what was *replaced* and is still to be
-    removed; *company*, the first half of its addresses, narrows down what is looked at.
+    *recorded* is all that the state holds, old halves of replacements included; *company*, the first half of
+    its addresses, narrows down what is looked at.
     """
 
     def __init__(
         self,
-        client: Client,
+        reader: Reader,
         settings: Settings,
-        recorded: Mapping[str, PriorConnection],
+        recorded: Sequence[PriorConnection],
         company: str | None = None,
-        replaced: Sequence[PriorConnection] = (),
     ) -> None:
-        self._client = client
+        self._reader = reader
+        self._settings = settings
         self._only = company
-        self._limit = LossLimit(settings.max_losses)
-        self.recorded = recorded
-        self._replaced = replaced
-        self._takeovers: dict[str, Takeover] = {}
-        self._notes: list[str] = []
-        self._seen: set[str] = set()
-        unlimited = dataclasses.replace(settings, max_losses=UNLIMITED)
-        self.operations = Operations(client, unlimited, self._hear)
-
-    def _hear(self, notice: Notice, _address: str, text: str) -> None:
-        if notice not in _ELSEWHERE:
-            self._notes.append(text)
+        self._recorded = tuple(recorded)
+        self._snapshot = Snapshot(reader)
+        self.decided = Decided((), Moves())
+        self._declares = False
 
     # Plans.
 
     def plan(self, desired: Sequence[DesiredConnection]) -> Plan:
         """Compare all that is *desired* with what is recorded and live.
 
-        Raises `ApiError` where live can't be read. What can't be done is a problem of the plan.
+        Raises `ApiError` if live can't be read. What can't be done is a problem of the plan.
         """
-        everything = [*self.recorded.values(), *self._replaced]
-        chosen = scope(self._only, desired, everything) if self._only else None
+        chosen = scope(self._only, desired, self._recorded) if self._only else None
         declared = [each for each in desired if chosen is None or each.address in chosen]
-        priors = []
-        for prior in self.recorded.values():
-            if chosen is None or prior.address in chosen:
-                priors.append(prior)
-            else:
-                self.operations.ledger.read(prior)  # it counts, and isn't looked at
-        replaced = [prior for prior in self._replaced if chosen is None or prior.address in chosen]
-        self._prefetch([*declared, *(prior.desired for prior in (*priors, *replaced))])
-        self._seen = {prior.address for prior in priors}
-        decisions = decide(self.operations, declared, priors, replaced)
-        self._takeovers = decisions.takeovers
-        return self._whole(declared, decisions)
+        priors = [prior for prior in self._recorded if chosen is None or prior.address in chosen]
+        live = self._live(declared, priors)
+        decided = deciding.decide(
+            desired, self._recorded, live, accepts_missing=self._settings.accept_missing, chosen=chosen
+        )
+        self.decided = dataclasses.replace(decided, decisions=tuple(self._checked(decided.decisions)))
+        self._declares = bool(desired)
+        return self._whole(desired, declared)
 
     def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
         """Compare desired with live alone, matched where that is unambiguous.
@@ -89,9 +75,9 @@ class Planner:
         Nothing is ever removed: without a state nobody knows what was ours.
         """
         chosen = [each for each in desired if self._belongs(each.address)]
-        self._prefetch(chosen)
+        self._snapshot.prefetch({each.company_id for each in chosen})
         matching = match(chosen, self._company)
-        self.recorded = matching.recorded
+        self._recorded = tuple(matching.recorded.values())
         plan = self.plan(sorted(matching.certain, key=lambda each: each.address))
         return dataclasses.replace(
             plan,
@@ -104,51 +90,85 @@ class Planner:
             ),
         )
 
-    def _prefetch(self, connections: Iterable[DesiredConnection]) -> None:
-        self.operations.snapshot.prefetch({each.company_id for each in connections})
+    def _live(
+        self, declared: Iterable[DesiredConnection], priors: Sequence[PriorConnection]
+    ) -> Mapping[str, Mapping[str, LiveConnection] | None]:
+        """Read the companies; what a listing lacks of what is recorded is looked up by its id."""
+        company_ids = {each.company_id for each in (*declared, *(prior.desired for prior in priors))}
+        self._snapshot.prefetch(company_ids)
+        unseen_ids = set()
+        for prior in priors:
+            try:
+                self._snapshot.find(prior.desired.company_id, prior.id)
+            except NotFound:
+                unseen_ids.add(prior.desired.company_id)
+        for company_id in company_ids - unseen_ids:
+            try:
+                self._snapshot.company(company_id)
+            except NotFound:
+                unseen_ids.add(company_id)
+        return {
+            company_id: None
+            if company_id in unseen_ids
+            else {live.id: live for live in self._snapshot.company(company_id)}
+            for company_id in company_ids
+        }
 
     def _company(self, company_id: str) -> tuple[LiveConnection, ...]:
         try:
-            return self.operations.snapshot.company(company_id)
+            return self._snapshot.company(company_id)
         except NotFound:
             return ()  # a problem of each of its addresses, unless it is accepted as gone
 
-    def _whole(self, declared: Sequence[DesiredConnection], decisions: Decisions) -> Plan:
-        losing = {change.connection_id: change.address for change in decisions.changes if change.loses}
-        recorded = self.operations.ledger.recorded
-        # On an empty stack the provider can't tell whether all was read, and so refuses any loss.
-        uncounted = bool(losing) and not recorded and self._limit.explicit is None
-        refused = uncounted or self._limit.exceeded(len(losing), recorded)
+    def _checked(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
+        """Refuse what Codat's platforms don't allow."""
+        platforms = None
+        for each in decisions:
+            if each.problem or not each.posts:
+                yield each
+                continue
+            platforms = platforms or {one.key: one for one in self._reader.integrations()}
+            yield dataclasses.replace(each, problem=rules.platform_problem(each.platform_key, platforms))
+
+    def _whole(self, desired: Sequence[DesiredConnection], declared: Sequence[DesiredConnection]) -> Plan:
+        decisions = self.decided.decisions
+        certain = [each for each in decisions if not each.problem]
+        changes = [each for each in certain if each.action is not Action.NONE]
+        losing = {each.connection_id or "": each.address for each in changes if each.loses}
+        quota = self._reader.quota
         return Plan(
-            changes=changes.merged(decisions.changes),
-            waiting=tuple(sorted(decisions.waiting, key=lambda waiting: waiting.address)),
+            changes=merged(changes),
+            waiting=tuple(sorted(_waiting(certain), key=lambda waiting: waiting.address)),
             unmanaged=tuple(self._unmanaged(declared)),
-            problems=tuple(sorted(decisions.problems, key=lambda problem: problem.address)),
-            notes=tuple(sorted(self._notes)),
+            problems=tuple(
+                Problem(each.address, f"{each.address}: {each.problem}")
+                for each in sorted(decisions, key=lambda each: each.address)
+                if each.problem
+            ),
+            notes=tuple(sorted(_notes(certain))),
             declared=len(declared),
-            recorded=len(self.recorded),
-            calls=forecast(decisions.changes, decisions.takeovers, self._client.quota),
-            refusal=rules.too_many_losses(losing.values(), recorded, "") if refused else None,
+            recorded=len({prior.place for prior in self._recorded if not prior.pending_removal}),
+            calls=_calls(changes, quota.remaining, quota.reset),
+            refusal=LossLimit(self._settings.max_losses).refusal(
+                losing.values(), len({prior.id for prior in self._recorded}), declares=bool(desired)
+            ),
         )
 
     def _unmanaged(self, declared: Sequence[DesiredConnection]) -> Iterator[Unmanaged]:
         """Find what lives in the declared companies, and which nobody here declares or records."""
-        recorded = {prior.id for prior in (*self.recorded.values(), *self._replaced)}
+        ours = {prior.id for prior in self._recorded} | {each.becomes for each in self.decided.decisions}
         names = {each.company_id: each.address.partition("/")[0] for each in declared}
         for company_id, name in sorted(names.items()):
             for each in self._company(company_id):
-                if each.id not in recorded and not self.operations.ledger.holder(each.id):
+                if each.id not in ours:
                     yield Unmanaged(company_id, each.id, each.platform_key or "", each.status, name)
 
     # What else there is to ask.
 
     def drift(self) -> tuple[Drifted, ...]:
-        """Compare recorded with live, whatever is desired. Raises `Refused` where one is uncertain."""
-        priors = [prior for prior in self.recorded.values() if self._belongs(prior.address)]
-        self._prefetch(prior.desired for prior in priors)
+        """Compare recorded with live, whatever is desired. Raises `Refused` if one is uncertain."""
         found = []
-        for prior in priors:
-            live = self.operations.read(prior)
+        for prior, live in self._read():
             now = live.status if live else ABSENT
             if rules.is_drift(prior.status, now):
                 company_id, platform_key = prior.slot
@@ -157,10 +177,8 @@ class Planner:
         return tuple(found)
 
     def links(self) -> tuple[Link, ...]:
-        """Give a fresh link for each recorded connection that waits for its customer at this moment."""
-        priors = [prior for prior in self.recorded.values() if self._belongs(prior.address)]
-        self._prefetch(prior.desired for prior in priors)
-        waiting = [prior for prior in priors if _waits(prior, self.operations.read(prior))]
+        """Return a fresh link for each recorded connection that waits for its customer at this moment."""
+        waiting = [prior for prior, live in self._read() if _waits(prior, live)]
         company_ids = sorted({prior.desired.company_id for prior in waiting})
         with ThreadPoolExecutor(AT_A_TIME) as threads:
             names = dict(zip(company_ids, threads.map(self._name, company_ids), strict=True))
@@ -172,53 +190,136 @@ class Planner:
                 names[prior.desired.company_id],
                 live.platform_name or prior.desired.platform_key,
                 live.status,
-                changes.since(live),
+                since(live),
                 live.link_url,
             )
             for prior, live in zip(waiting, fresh, strict=True)
             if live and _waits(prior, live)
         )
 
+    def _read(self) -> Iterator[tuple[PriorConnection, LiveConnection | None]]:
+        """Give what is recorded here with what is live of it, None if it is absent."""
+        standing = [prior for prior in self._recorded if not prior.pending_removal]
+        priors = [prior for prior in standing if self._belongs(prior.address)]
+        self._snapshot.prefetch({prior.desired.company_id for prior in priors})
+        for prior in priors:
+            company_id = prior.desired.company_id
+            try:
+                yield prior, self._snapshot.find(company_id, prior.id)
+            except NotFound as error:
+                if not self._settings.accept_missing:
+                    said = unseen(company_id, accepted=False)
+                    raise Refused(f"{prior.address}: {said}") from error
+                yield prior, None
+
     def _belongs(self, address: str) -> bool:
         return self._only is None or belongs(address, self._only)
 
     def _fresh(self, prior: PriorConnection) -> LiveConnection | None:
-        return self.operations.snapshot.fresh(prior.desired.company_id, prior.id)
+        return self._snapshot.fresh(prior.desired.company_id, prior.id)
 
     def _name(self, company_id: str) -> str:
-        return self._client.get_company(company_id).name
+        return self._reader.get_company(company_id).name
 
     # For the process that carries the plan out.
 
     def status(self, desired: DesiredConnection) -> str:
-        """Give the status of a declared connection that is recorded, `absent` where there is none.
+        """Return the status of a declared connection that is recorded, `absent` if there is none.
 
         It is the live one where a plan looked at it.
         """
-        prior = self.recorded.get(desired.address)
-        if prior is None:
-            return ABSENT
-        if prior.address not in self._seen:
+        moved = self.decided.moved
+        at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
+        prior = (
+            moved.origins.get(desired.address) or moved.later.get(desired.address) or at.get(desired.place)
+        )
+        return self._status_of(prior) if prior else ABSENT
+
+    def _status_of(self, prior: PriorConnection) -> str:
+        if self._only and not self._is_looked_at(prior):
             return prior.status
-        live = self.operations.find(prior)
-        return live.status if live else ABSENT
+        known = {live.id: live for live in self._snapshot.known(prior.desired.company_id)}
+        return known[prior.id].status if prior.id in known else ABSENT
+
+    def _is_looked_at(self, prior: PriorConnection) -> bool:
+        return bool(self._snapshot.known(prior.desired.company_id))
 
     def hand_over(self, plan: Plan) -> str:
         """Put down what the process that carries out *plan* has to know: see `handover.py`."""
         changing = {change.address for change in plan.changes} | {each.moved_from for each in plan.changes}
-        recorded = (*self.recorded.values(), *self._replaced)
-        staying = {prior.address: prior.id for prior in self.recorded.values()}
-        staying |= {f"{prior.address} (replaced)": prior.id for prior in self._replaced}
+        # At one place there may be an old half besides.
+        staying = {
+            f"{prior.place} {prior.id}" if prior.pending_removal else prior.place: prior.id
+            for prior in self._recorded
+            if prior.address not in changing
+        }
         company_ids = {change.company_id for change in plan.changes} | {
-            prior.desired.company_id for prior in recorded if prior.address in changing
+            prior.desired.company_id for prior in self._recorded if prior.address in changing
         }
         return handover.write(
-            recorded,
-            {address: each for address, each in staying.items() if address.partition(" ")[0] not in changing},
-            {address: each.live.id for address, each in self._takeovers.items() if address in changing},
+            self._recorded,
+            staying,
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
+            declares=self._declares,
         )
 
 
+def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Return one change for each address, sorted; what is removed there besides goes along with it.
+
+    The engine knows both by one name, so neither is done without the other.
+    """
+    whole: dict[str, Decision] = {}
+    for change in changes:
+        first = whole.setdefault(change.address, change)
+        if first is not change:
+            removal = change.removal if first.removal in {None, Action.FORGET} else first.removal
+            loses = first.loses or change.loses
+            old_half = change.connection_id if first.loses and change.loses else first.old_half
+            whole[change.address] = dataclasses.replace(
+                first, removal=removal, loses=loses, old_half=old_half
+            )
+    return tuple(whole[address] for address in sorted(whole))
+
+
+def since(live: LiveConnection) -> str:
+    """Return when a connection began to wait: when it was made, or when it broke; empty if nobody knows."""
+    if live.status == Status.PENDING_AUTH:
+        return live.created
+    broke = [error.errored_on_utc for error in live.data_connection_errors if error.status != "Resolved"]
+    return next((when for when in reversed(broke) if when), "")
+
+
+def _waiting(decisions: Iterable[Decision]) -> Iterator[Waiting]:
+    """Tell of the connections that only their customers can bring to the desired status."""
+    for each in decisions:
+        live = each.live
+        if live and each.notice and rules.waits(each.notice):
+            yield Waiting(
+                each.address,
+                each.company_id,
+                live.id,
+                each.platform_key,
+                live.status,
+                since(live),
+                rules.say(each.notice, each.address, live),
+            )
+
+
+def _notes(decisions: Iterable[Decision]) -> Iterator[str]:
+    for each in decisions:
+        if each.notice in _SAID:
+            yield rules.say(each.notice, each.address, each.live)
+
+
+def _calls(changes: Sequence[Decision], left: int | None, resets: str | None) -> Calls:
+    """Count the calls: one id may be recorded at two addresses, and ends once."""
+    ends = len({each.connection_id for each in changes if each.ends})
+    posts = sum(each.posts for each in changes)
+    lists = sum(each.reads - each.ends for each in changes)
+    platforms = posts > 0  # whether they are enabled is asked once
+    return Calls(lists + platforms + ends, posts + ends, left, resets)
+
+
 def _waits(prior: PriorConnection, live: LiveConnection | None) -> bool:
-    return live is not None and rules.declared(prior.desired.status, live).notice in WAITS
+    return live is not None and rules.waits(rules.declared(prior.desired.status, live).notice)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from codat_iac import rules
 from codat_iac.model import (
+    ABSENT,
     ADDRESS,
     PLATFORM_KEY,
     UUID,
@@ -41,8 +42,8 @@ def inputs(desired: DesiredConnection) -> dict[str, Any]:
     }
     if desired.connection_id:
         bag["connectionId"] = desired.connection_id
-    if desired.siblings - {desired.address}:
-        bag["siblings"] = sorted(desired.siblings | {desired.address})
+    if desired.protect:
+        bag["protect"] = True
     return bag
 
 
@@ -65,15 +66,8 @@ def failures(bag: Mapping[str, Any]) -> dict[str, str]:
         want(name, unknown or (isinstance(value, str) and pattern.fullmatch(value) is not None), wanted)
     for name, choices in (("status", DESIRABLE), ("onRemoval", OnRemoval), ("onExisting", OnExisting)):
         want(name, bag.get(name) in (None, *choices), " or ".join(choices))
-    siblings = bag.get("siblings")
-    want("siblings", siblings is None or _addresses(siblings), "a list of addresses")
+    want("protect", isinstance(bag.get("protect"), bool | None), "true or false")
     return found
-
-
-def _addresses(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(each, str) and ADDRESS.fullmatch(each) is not None for each in value
-    )
 
 
 def desired(bag: Mapping[str, Any]) -> DesiredConnection:
@@ -87,20 +81,22 @@ def desired(bag: Mapping[str, Any]) -> DesiredConnection:
         on_removal=OnRemoval(bag.get("onRemoval") or OnRemoval.UNLINK),
         on_existing=OnExisting(bag.get("onExisting") or OnExisting.REFUSE),
         connection_id=connection_id.lower() if connection_id else None,
-        siblings=frozenset(bag.get("siblings") or ()) | {bag["address"]},
+        protect=bag.get("protect") is True,
     )
 
 
 def outputs(
-    desired: DesiredConnection, live: LiveConnection | None, *, written: bool = True
+    desired: DesiredConnection, connection_id: str, live: LiveConnection | None, *, written: bool = True
 ) -> dict[str, Any]:
-    """Give what is recorded. Never a link: whoever has it can authorise.
+    """Return what is recorded. Never a link: whoever has it can authorise.
 
-    *written*: this is how our own write left it, so what still asks for an unlink is what Codat refused.
+    The id is among it, since a program that reads its own stack's record is given no ids. *written*: this is
+    how our own write left it, so what still asks for an unlink is what Codat refused.
     """
     bag = inputs(desired)
+    bag["connectionId"] = connection_id
     bag["desiredStatus"] = bag["status"]
-    bag["status"] = live.status if live else rules.ABSENT
+    bag["status"] = live.status if live else ABSENT
     if live:
         bag |= {"platformName": live.platform_name, "sourceType": live.source_type, "created": live.created}
         if written and rules.declared(desired.status, live).tolerant:
@@ -108,18 +104,20 @@ def outputs(
     return bag
 
 
-def prior(connection_id: str, bag: Mapping[str, Any]) -> PriorConnection:
-    """Read what was recorded, by this version or an older one."""
+def prior(connection_id: str, bag: Mapping[str, Any], **rest: Any) -> PriorConnection:
+    """Read what was recorded, by this version or an older one; *rest* is what the state says besides."""
+    recorded = {**bag, "status": bag.get("desiredStatus"), "connectionId": None}
     return PriorConnection(
         id=connection_id.lower(),
-        desired=desired({**bag, "status": bag.get("desiredStatus")}),
+        desired=desired(recorded),
         status=bag.get("status", ""),
         unlink_refused=bag.get("unlinkRefused") is True,
+        **rest,
     )
 
 
 def recorded(prior: PriorConnection) -> dict[str, Any]:
-    """Give what `prior` reads, without what it doesn't need."""
+    """Return what `prior` reads, without what it doesn't need."""
     bag = inputs(prior.desired)
-    bag |= {"desiredStatus": bag["status"], "status": prior.status}
+    bag |= {"connectionId": prior.id, "desiredStatus": bag["status"], "status": prior.status}
     return bag | ({"unlinkRefused": True} if prior.unlink_refused else {})

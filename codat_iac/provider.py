@@ -28,7 +28,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 from pulumi.runtime import rpc
 
-from codat_iac import handover, host, props, rules, settings
+from codat_iac import beside, handover, host, props, rules, settings
 from codat_iac.client import Client
 from codat_iac.errors import ConfigError, naming
 from codat_iac.notices import Notices
@@ -90,6 +90,8 @@ class ConnectionProvider(ResourceProvider):
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Validate the inputs; for one that isn't recorded, foresee what its create will do."""
+        told = news.get(beside.INPUT)
+        news = {name: value for name, value in news.items() if name != beside.INPUT}
         bag = _settled(news)
         wrong = props.failures(bag)
         if wrong:
@@ -99,28 +101,27 @@ class ConnectionProvider(ResourceProvider):
         desired = props.desired(bag)
         process = _here()
         process.look_ahead()
-        process.operations.ledger.declare(desired.address)
-        if not _recorded(olds):
+        process.operations.state.declare(desired.address, beside.parse(told) if told else None)
+        if "address" not in olds:
             with naming(desired.address):
                 process.operations.foresee(desired)
         return CheckResult(props.inputs(desired), [])
 
     def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare desired with live; what is recorded decides only where it must be recorded anew.
+        """Compare desired with live; what is recorded decides only if it must be recorded anew.
 
         A refresh asks too, for each resource that it read, to show what moved: *olds* are then the fresh
         outputs and *news* the recorded inputs.
         """
         bag = _settled(news)
         operations = _here().operations
-        if not operations.ledger.is_declared(bag["address"]):
-            return DiffResult(changes=operations.ledger.moved(id_, bag["address"], olds.get("status")))
-        prior = props.prior(id_, olds)
+        if not operations.state.is_declared(bag["address"]):
+            return DiffResult(changes=operations.state.moved(id_.lower(), olds.get("status")))
         with naming(bag["address"]):
-            verdict = operations.compare(prior, props.desired(bag))
+            decision = operations.compare(props.prior(id_, olds), props.desired(bag))
         return DiffResult(
-            changes=verdict.action is not Action.NONE,
-            replaces=list(verdict.replaces),
+            changes=decision.action is not Action.NONE,
+            replaces=list(decision.replaces),
             delete_before_replace=False,
         )
 
@@ -129,17 +130,18 @@ class ConnectionProvider(ResourceProvider):
         desired = props.desired(news)
         with naming(desired.address):
             live = _here().operations.create(desired)
-        return CreateResult(live.id, props.outputs(desired, live))
+        # What is adopted wasn't asked to be unlinked yet, so Codat can't have refused that.
+        return CreateResult(live.id, props.outputs(desired, live.id, live, written=False))
 
     def read(self, id_: str, outs: dict[str, Any]) -> ReadResult:
-        """Read what is live; the recorded inputs change only where a call will be asked for."""
-        prior = props.prior(id_, outs)
+        """Read what is live; the recorded inputs change only if a call will be asked for."""
+        prior = props.prior(id_, outs, urn=host.current_urn())
         operations = _here().operations
         with naming(prior.address):
             live = operations.read(prior)
         if live is None and operations.forgets_missing:
             return ReadResult("", {})
-        now = props.outputs(prior.desired, live, written=prior.unlink_refused)
+        now = props.outputs(prior.desired, prior.id, live, written=prior.unlink_refused)
         if live is not None and rules.drifted(prior, live):
             return ReadResult(id_, now, {**props.inputs(prior.desired), "status": live.status})
         return ReadResult(id_, now)
@@ -149,23 +151,19 @@ class ConnectionProvider(ResourceProvider):
         desired = props.desired(news)
         with naming(desired.address):
             live = _here().operations.update(props.prior(id_, olds), desired)
-        return UpdateResult(props.outputs(desired, live))
+        return UpdateResult(props.outputs(desired, live.id, live))
 
     def delete(self, id_: str, outs: dict[str, Any]) -> None:
         """Do what the recorded `onRemoval` asks."""
-        prior = props.prior(id_, outs)
+        prior = props.prior(id_, outs, urn=host.current_urn())
         with naming(prior.address):
             _here().operations.remove(prior)
 
 
 def _settled(bag: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the inputs without Pulumi's own, and None for what a preview doesn't know yet."""
+    """Return the inputs without Pulumi's own, and None for what a preview doesn't know yet."""
     return {
         name: None if isinstance(value, Unknown) or value == rpc.UNKNOWN else value
         for name, value in bag.items()
         if not name.startswith("__")
     }
-
-
-def _recorded(olds: Mapping[str, Any]) -> bool:
-    return "address" in olds

@@ -18,28 +18,39 @@ only its customer can (https://docs.codat.io/core-concepts/connections).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from codat_iac.foreign import safe_text
-from codat_iac.model import DesiredConnection, Integration, LiveConnection, OnRemoval, PriorConnection, Status
-
-ABSENT = "absent"
-"""The column of a connection whose company answered and whose own GET was a 404."""
+from codat_iac.model import (
+    ABSENT,
+    DesiredConnection,
+    Integration,
+    LiveConnection,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
 
 _OTHER = "other"
 
 
 class Action(StrEnum):
-    """What we do about one connection."""
+    """What we do about one connection. The value is the word that the user sees."""
 
     NONE = "none"
     CREATE = "create"
+    ADOPT = "adopt"
+    """Take over a connection that is there; no call."""
+    MOVE = "move"
+    """Another URN for a recorded connection; no call."""
     UPDATE = "update"
     """Record it anew; no call."""
     UNLINK = "unlink"
     REPLACE = "replace"
+    REMOVE = "remove"
+    """No longer declared: what becomes of the connection is `DELETE`, `UNLINK` or `FORGET`."""
     DELETE = "delete"
     FORGET = "forget"
     """Record it no longer; no call."""
@@ -56,6 +67,8 @@ class Notice(StrEnum):
     UNLINK_REFUSED = "could not be unlinked"
     GONE = "is gone from Codat"
     ADOPTED = "is adopted"
+    ADOPTED_FIRST = "is adopted, and unlinked by the next run"
+    LOSES = "loses its customer's authorisation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,37 +168,6 @@ def loses(action: Action, live: LiveConnection | None) -> bool:
     return action in {Action.UNLINK, Action.DELETE} and live is not None and live.status == Status.LINKED
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a recorded and still declared connection asks for; `replaces` names the inputs that force it."""
-
-    cell: Cell
-    replaces: tuple[str, ...] = ()
-
-    @property
-    def action(self) -> Action:
-        """The action, replacement included."""
-        return Action.REPLACE if self.replaces else self.cell.action
-
-
-def compare(prior: PriorConnection, desired: DesiredConnection, live: LiveConnection | None) -> Verdict:
-    """Decide about a connection that is recorded and declared.
-
-    Only the platform, the company and another `connectionId` force a replacement, and so does an
-    absence. What is merely recorded otherwise (a policy, a status that is already reached) is an update
-    without a call, since `delete` is given what was recorded.
-    """
-    replaces = replaced_by(prior, desired)
-    if replaces:
-        return Verdict(Cell(), replaces)
-    cell = declared_again(prior, desired.status, live)
-    if cell.action is Action.CREATE:
-        return Verdict(Cell(notice=Notice.GONE), ("status",))
-    if cell.action is Action.NONE and not cell.problem and record(prior.desired) != record(desired):
-        cell = Cell(Action.UPDATE, cell.notice)
-    return Verdict(cell)
-
-
 def replaced_by(prior: PriorConnection, desired: DesiredConnection) -> tuple[str, ...]:
     """Name the inputs that can't be changed in place, in Codat's spelling."""
     return tuple(
@@ -201,12 +183,26 @@ def replaced_by(prior: PriorConnection, desired: DesiredConnection) -> tuple[str
 
 def record(desired: DesiredConnection) -> tuple[str, ...]:
     """Give what of a desired connection must stand in the state; a change of the rest is none."""
-    return desired.address, desired.status, desired.on_removal
+    return desired.address, desired.status, desired.on_removal, str(desired.protect)
 
 
 def drifted(prior: PriorConnection, live: LiveConnection) -> bool:
     """Say whether the table will ask for a call: only then does a refresh change the recorded inputs."""
     return declared_again(prior, prior.desired.status, live).action is Action.UNLINK
+
+
+def waits(notice: Notice | None) -> bool:
+    """Say whether a notice means: only the customer can bring it to the desired status."""
+    return notice in _WAITS
+
+
+def waits_as(desired: Status, live: str) -> bool:
+    """Say whether a connection of the *desired* status that is *live* such waits for its customer."""
+    row = _DECLARED[desired]
+    return waits(row.get(live, row[_OTHER]).notice)
+
+
+_WAITS = frozenset({Notice.WAITING, Notice.DEAUTHORIZED, Notice.UNLINKED})
 
 
 def is_drift(was: str, now: str) -> bool:
@@ -228,6 +224,10 @@ def say(notice: Notice, address: str, live: LiveConnection | None = None) -> str
         Notice.GONE: "it is gone from Codat; a new one is made if it is still declared, and its customer must"
         " authorise that",
         Notice.ADOPTED: f"adopts the connection {live.id if live else ABSENT} ({shown}), no call",
+        Notice.ADOPTED_FIRST: f"adopts the connection {live.id if live else ABSENT} ({shown}), no call; the"
+        " next run unlinks it",
+        Notice.LOSES: "its customer authorised it, and would have to do so again: this run unlinks, deletes"
+        " or replaces it",
     }
     return f"{address}: {text[notice]}"
 
@@ -262,37 +262,3 @@ def platform_problem(key: str, platforms: Mapping[str, Integration]) -> str | No
         else "see Settings, Integrations in the Codat Portal"
     )
     return f"{key!r} is not the key of a platform of this tenant; {hint}"
-
-
-def too_many_missing(missing: int, recorded: int) -> bool:
-    """Say whether so many recorded connections are gone at once that the key is likelier wrong."""
-    return missing >= 10 and missing > 0.3 * recorded
-
-
-@dataclass(frozen=True, slots=True)
-class LossLimit:
-    """How many losses one run may make. `explicit` is what the user set, None where nothing is set."""
-
-    explicit: int | None = None
-
-    def exceeded(self, losses: int, recorded: int) -> bool:
-        """Say whether *losses* of a stack of *recorded* connections are too many."""
-        if self.explicit is not None:
-            return losses > self.explicit
-        return losses > 10 or (recorded >= 10 and losses > 0.3 * recorded)
-
-
-def too_many_losses(losing: Iterable[str], recorded: int, certainty: str) -> str:
-    """Say what would be lost and how to allow it. *losing* holds addresses, *certainty* is "at least "."""
-    named = sorted(losing)
-    return (
-        f"would throw away {certainty}{len(named)} Linked connections of {recorded} ({shortened(named)}),"
-        f" whose customers would have to authorise again; refused. Set CODAT_MAX_LOSSES={len(named)}"
-        " (or `pulumi config set codat:maxLosses`) if you mean it"
-    )
-
-
-def shortened(names: list[str], most: int = 5) -> str:
-    """Join names, the first *most* of them."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,7 +1,8 @@
-"""The settings, each with its two places: the environment first, then the stack's config. Pure.
+"""The settings: the environment first, then, for those that may outlive a run, the stack's config. Pure.
 
 The engine copies a stack's config into its state, and refresh and destroy use that copy, so an old key
-lives on there: that is why the environment wins.
+lives on there: that is why the environment wins. What lifts a safety limit is meant for one run, so it is
+read from the environment alone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ OPEN_KEY = (
     " `pulumi config set --secret codat:apiKey`, and make a new key: this one is in your history"
 )
 """What is said of a key that stands in the config in the open: the engine would copy it to the state."""
+
+OF_ONE_RUN = {"maxLosses": "CODAT_MAX_LOSSES", "acceptMissing": "CODAT_ACCEPT_MISSING"}
+"""What was once read from the config, by its key there, and the variable that says it now."""
 
 REQUESTS_PER_MINUTE = 1000
 """Codat's limit for each IP address: https://docs.codat.io/using-the-api/rate-limits."""
@@ -67,29 +71,46 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
             " has it under Developers, API keys"
         )
 
-    def count(variable: str, key: str) -> int | None:
-        text = value(variable, key)
-        if text and not re.fullmatch(r"[0-9]{1,9}", text):
-            raise ConfigError(f"{variable} (or {NAMESPACE}:{key}) is {text!r}; it takes a number such as 10")
-        return int(text) if text else None
-
-    def flag(variable: str, key: str) -> bool:
-        text = value(variable, key).lower()
-        if text not in _YES | _NO:
-            raise ConfigError(f"{variable} (or {NAMESPACE}:{key}) is {text!r}; it takes true or false")
-        return text in _YES
-
     base_url = check_base_url(value("CODAT_BASE_URL", "baseUrl") or BASE_URL)
-    pace = count("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute")
+    pace = _count(
+        value("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute"),
+        f"CODAT_REQUESTS_PER_MINUTE (or {NAMESPACE}:requestsPerMinute)",
+    )
     if pace is None:
         pace = 0 if urlsplit(base_url).hostname in LOOPBACK else REQUESTS_PER_MINUTE
     return Settings(
         api_key=api_key,
         base_url=base_url,
-        max_losses=count("CODAT_MAX_LOSSES", "maxLosses"),
-        accept_missing=flag("CODAT_ACCEPT_MISSING", "acceptMissing"),
+        max_losses=_count(environment.get("CODAT_MAX_LOSSES", "").strip(), "CODAT_MAX_LOSSES"),
+        accept_missing=_flag(environment.get("CODAT_ACCEPT_MISSING", "").strip(), "CODAT_ACCEPT_MISSING"),
         requests_per_minute=pace,
     )
+
+
+def check_config(has: Callable[[str], bool]) -> None:
+    """Refuse in a stack's config what may only be set for one run; *has* looks a key up, such as `maxLosses`.
+
+    The engine would go on with a copy of it in `destroy`, whatever the config says by then. Raises
+    `ConfigError`.
+    """
+    for key, variable in OF_ONE_RUN.items():
+        if has(key):
+            raise ConfigError(
+                f"{NAMESPACE}:{key} is no longer read from the stack's config, since it would outlive the run"
+                f" that it is meant for; `pulumi config rm {NAMESPACE}:{key}`, and set {variable} in that run"
+            )
+
+
+def _count(text: str, place: str) -> int | None:
+    if text and not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ConfigError(f"{place} is {text!r}; it takes a number such as 10")
+    return int(text) if text else None
+
+
+def _flag(text: str, place: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise ConfigError(f"{place} is {text!r}; it takes true or false")
+    return text.lower() in _YES
 
 
 def check_base_url(url: str) -> str:

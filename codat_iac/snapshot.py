@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from codat_iac.client import Client
+from codat_iac.client import Reader
 from codat_iac.errors import ApiError, CodatBroken, NotFound, TransportError
 from codat_iac.model import Company, LiveConnection
 from codat_iac.wire import Page
@@ -36,7 +36,7 @@ class Snapshot:
     Ids may come in any case; Codat's own are in small letters here.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Reader) -> None:
         self._client = client
         self._guard = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}

@@ -5,23 +5,18 @@ Pulumi's state is the only record of ids, so this reads it and never keeps a cop
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codat_iac import engine, locks, props, settings
+from codat_iac import engine, locks, record, settings
 from codat_iac.errors import CodatIacError, ConfigError, EngineError
-from codat_iac.model import PriorConnection
-
-RESOURCE_TYPE = "pulumi-python:dynamic/codat:Connection"
-"""What `codat_iac.Connection` is called in a state."""
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
@@ -89,19 +84,23 @@ class Stack:
         return _run(self.pulumi_path, self.folder, arguments, environment, self.name)
 
     def export(self) -> dict[str, Any]:
-        """Give the stack's state, as `pulumi stack export` does."""
+        """Return the stack's state as `pulumi stack export` does, secrets as text if a connection has any."""
         exported: dict[str, Any] = json.loads(self.pulumi("stack", "export"))
+        if record.has_secrets(exported):
+            exported = json.loads(self.pulumi("stack", "export", "--show-secrets"))
         return exported
 
     def config(self) -> Mapping[str, str]:
         """Give the stack's config with the project's own under it, secrets in plain text.
 
-        Raises `ConfigError` for an API key that is none: the engine would copy it into the state.
+        Raises `ConfigError` for an API key that is none, since the engine would copy it into the state, and
+        for what may only be set for one run.
         """
         values: dict[str, dict[str, Any]] = json.loads(self.pulumi("config", "--json", "--show-secrets"))
         key = values.get(f"{settings.NAMESPACE}:apiKey", {})
         if key.get("value") and not key.get("secret"):
             raise ConfigError(settings.OPEN_KEY)
+        settings.check_config(lambda name: f"{settings.NAMESPACE}:{name}" in values)
         return {key: str(value["value"]) for key, value in values.items() if "value" in value}
 
     def settings(self) -> settings.Settings:
@@ -115,32 +114,6 @@ class Stack:
         if not configured:
             raise ConfigError("no desired state: give its PATH, or `pulumi config set codat:desired FILE`")
         return Path(os.path.relpath(self.folder / configured))
-
-
-def recorded(state: Mapping[str, Any]) -> dict[str, PriorConnection]:
-    """Read the recorded connections out of an exported state, by URN; see `replaced` for what isn't in it."""
-    return {
-        resource["urn"]: dataclasses.replace(
-            props.prior(resource["id"], resource["outputs"]), protected=resource.get("protect") is True
-        )
-        for resource in _connections(state)
-        if not resource.get("delete")
-    }
-
-
-def replaced(state: Mapping[str, Any]) -> list[PriorConnection]:
-    """Read the connections that were replaced and are still to be removed: a run broke off before it."""
-    return [
-        props.prior(resource["id"], resource["outputs"])
-        for resource in _connections(state)
-        if resource.get("delete")
-    ]
-
-
-def _connections(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for resource in (state.get("deployment") or {}).get("resources") or ():
-        if resource["type"] == RESOURCE_TYPE and resource.get("id"):
-            yield resource
 
 
 def _project_folder(start: Path) -> Path:

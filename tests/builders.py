@@ -29,7 +29,7 @@ def a_desired(address: str = "acme/ledger", **rest: Any) -> DesiredConnection:
 
 def siblings(*addresses: str, **rest: Any) -> tuple[DesiredConnection, ...]:
     """Several connections of one company to one platform."""
-    return tuple(a_desired(address, siblings=frozenset(addresses), **rest) for address in addresses)
+    return tuple(a_desired(address, **rest) for address in addresses)
 
 
 def a_live(number: int = 1, status: str = "Linked", **rest: Any) -> LiveConnection:

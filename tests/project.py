@@ -17,9 +17,8 @@ from pulumi.dynamic.dynamic import serialize_provider
 
 from codat_iac import engine, props
 from codat_iac.emulator import Emulator
-from codat_iac.model import PriorConnection
+from codat_iac.model import RESOURCE_TYPE, PriorConnection
 from codat_iac.provider import ConnectionProvider
-from codat_iac.stack import RESOURCE_TYPE
 
 PULUMI_YAML = f"""\
 name: shop
@@ -57,8 +56,8 @@ class Outcome:
 
     @property
     def lines(self) -> list[str]:
-        """The lines that were shown, without indentation."""
-        return [line.strip() for line in self.shown.splitlines()]
+        """The lines that were shown, without indentation and the engine's dots of progress before them."""
+        return plain_lines(self.shown)
 
     @property
     def errors(self) -> list[str]:
@@ -69,6 +68,14 @@ class Outcome:
     def warnings(self) -> list[str]:
         """The warnings of the diagnostics."""
         return [line for line in self.lines if line.startswith("warning:")]
+
+
+def plain_lines(shown: str) -> list[str]:
+    """Return the lines of `pulumi`'s output; on a busy machine progress stands on the same line before one."""
+    return [_PROGRESS.sub("", line).strip() for line in shown.splitlines()]
+
+
+_PROGRESS = re.compile(r"^@ [a-z ]+\.*")
 
 
 @dataclass(frozen=True)
@@ -306,7 +313,7 @@ def recorded_resources(priors: Iterable[PriorConnection], outputs: Mapping[str, 
     ours = {"__provider": serialize_provider(ConnectionProvider())}
     connections = [
         {
-            "urn": f"{prefix}::{RESOURCE_TYPE}::{prior.address}",
+            "urn": prior.urn or f"{prefix}::{RESOURCE_TYPE}::{prior.address}",
             "custom": True,
             "id": prior.id,
             "type": RESOURCE_TYPE,
@@ -314,6 +321,9 @@ def recorded_resources(priors: Iterable[PriorConnection], outputs: Mapping[str, 
             "outputs": props.recorded(prior) | ours,
             "parent": stack["urn"],
             "provider": f"{provider['urn']}::{provider_id}",
+            **({"protect": True} if prior.protected else {}),
+            **({"taint": True} if prior.tainted else {}),
+            **({"delete": True} if prior.pending_removal else {}),
         }
         for prior in priors
     ]

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.events import DiagnosticEvent, ResOutputsEvent, StepEventMetadata
 
-from codat_iac.applying import Outcome, Result, _Watcher
+from codat_iac.applying import Applied, Outcome, Result, _is_ours, _Watcher, apply, differences
+from codat_iac.client import Reader
+from codat_iac.decision import Decision
+from codat_iac.model import RESOURCE_TYPE
+from codat_iac.plan import Plan
+from codat_iac.planning import Planner
+from codat_iac.rules import Action
+from codat_iac.settings import Settings
+from codat_iac.stack import Stack
+from tests.builders import an_id
 from tests.test_plan import a_change
 
 CHANGE = a_change()
@@ -33,7 +46,7 @@ def failed(message: str, urn: str | None = URN, severity: str = "error") -> Engi
 
 def an_outcome(result: Result, text: str = "") -> Outcome:
     """What became of CHANGE."""
-    return Outcome(CHANGE.address, CHANGE.step, result, text)
+    return Outcome(CHANGE.address, CHANGE.action, result, text)
 
 
 def test_each_change_is_reported_once() -> None:
@@ -85,3 +98,133 @@ def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> 
 
     assert told[0].result is Result.UNCERTAIN
     assert watcher.outcomes([CHANGE]) == (an_outcome(Result.NOT_TRIED),)
+
+
+@pytest.mark.parametrize(
+    ("change", "operations", "done"),
+    [
+        pytest.param(a_change(), [OpType.CREATE], True, id="a create"),
+        pytest.param(a_change(action=Action.MOVE), [OpType.UPDATE], True, id="a move"),
+        pytest.param(
+            a_change(action=Action.REPLACE, removal=Action.UNLINK),
+            [OpType.CREATE_REPLACEMENT, OpType.REPLACE],
+            False,
+            id="half a replacement",
+        ),
+        pytest.param(
+            a_change(action=Action.REPLACE, removal=Action.UNLINK),
+            [OpType.CREATE_REPLACEMENT, OpType.REPLACE, OpType.DELETE_REPLACED],
+            True,
+            id="a whole replacement",
+        ),
+        pytest.param(
+            a_change(action=Action.REMOVE, removal=Action.FORGET), [OpType.DELETE], True, id="a removal"
+        ),
+        pytest.param(
+            a_change(action=Action.UPDATE, removal=Action.DELETE),
+            [OpType.UPDATE],
+            False,
+            id="an update beside the removal of an old half",
+        ),
+    ],
+)
+def test_a_change_is_done_when_its_last_step_is(
+    change: Decision, operations: list[OpType], done: bool
+) -> None:
+    """Where something is removed that comes last, and only then the change is one."""
+    told: list[Outcome] = []
+    watcher = _Watcher({URN: change}, told.append)
+    for operation in operations:
+        step = StepEventMetadata(operation, URN, "", "")
+        watcher.hear(EngineEvent(1, 1, res_outputs_event=ResOutputsEvent(step)))
+
+    assert [outcome.result for outcome in told] == ([Result.DONE] if done else [])
+
+
+def test_where_everything_waits_nothing_is_run() -> None:
+    """Pulumi takes no target for all there is, and would remove what this run doesn't declare."""
+    planner = Planner(Reader("key", "http://127.0.0.1:1"), Settings("key"), [])
+    nowhere = Stack(Path("/nowhere"), "dev", Path("/nowhere/pulumi"))
+    told: list[object] = []
+
+    assert apply(
+        nowhere, {}, planner, Plan((a_change(later=True),)), [], told.append, told.append
+    ) == Applied(())
+    assert told == []
+
+
+# Whether the stack is still the one that was planned for.
+
+
+def a_resource(address: str, number: int = 1, **rest: Any) -> dict[str, Any]:
+    """A connection as a state holds it."""
+    urn = f"urn:pulumi:dev::shop::{RESOURCE_TYPE}::{address}"
+    return {"urn": urn, "type": RESOURCE_TYPE, "id": an_id(number), "outputs": {"status": "Linked"}, **rest}
+
+
+def a_state(*resources: dict[str, Any]) -> dict[str, Any]:
+    """An exported state of these resources."""
+    return {"deployment": {"resources": list(resources)}}
+
+
+LEDGER, BANK = a_resource("acme/ledger"), a_resource("acme/bank", 2)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(a_state(LEDGER, BANK), id="the same"),
+        pytest.param(a_state(BANK, LEDGER), id="in another order"),
+        pytest.param(
+            a_state({"urn": "x", "type": "aws:s3:Bucket", "id": "b"}, LEDGER, BANK), id="beside other things"
+        ),
+    ],
+)
+def test_a_stack_that_holds_the_same_has_no_differences(now: dict[str, Any]) -> None:
+    """What else there is in it is none of our business."""
+    assert differences(a_state(LEDGER, BANK), now) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "named"),
+    [
+        pytest.param(a_state(LEDGER), ["acme/bank"], id="one went"),
+        pytest.param(a_state(LEDGER, BANK, a_resource("acme/shop", 3)), ["acme/shop"], id="one came"),
+        pytest.param(a_state(LEDGER, a_resource("acme/bank", 9)), ["acme/bank"], id="another connection"),
+        pytest.param(a_state(LEDGER, {**BANK, "protect": True}), ["acme/bank"], id="protected"),
+        pytest.param(
+            a_state(LEDGER, {**BANK, "outputs": {"status": "Unlinked"}}), ["acme/bank"], id="other outputs"
+        ),
+        pytest.param(
+            a_state(LEDGER, BANK, {**a_resource("acme/bank", 9), "delete": True}),
+            ["acme/bank"],
+            id="an old half more",
+        ),
+        pytest.param({}, ["acme/bank", "acme/ledger"], id="nothing is left"),
+    ],
+)
+def test_what_a_stack_holds_otherwise_is_named(now: dict[str, Any], named: list[str]) -> None:
+    """A colleague's run in between: the plan was made for another stack."""
+    assert differences(a_state(LEDGER, BANK), now) == named
+
+
+# The stack's outputs.
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "ours"),
+    [
+        ("connections", {"Linked": 2}, True),
+        ("connections", {}, True),
+        ("connections", {"Linked": "two"}, False),
+        ("connections", ["acme/ledger"], False),
+        ("waiting", ["acme/ledger"], True),
+        ("waiting", [], True),
+        ("waiting", [{"address": "acme/ledger"}], False),
+        ("waiting", 3, False),
+        ("total", {"Linked": 2}, False),
+    ],
+)
+def test_an_output_is_ours_by_its_name_and_its_form(name: str, value: object, ours: bool) -> None:
+    """A program of one's own may use the same names, and keeps what it exported."""
+    assert _is_ours(name, value) is ours

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codat_iac.emulator import Emulator, serving
-from codat_iac.plan import Step
+from codat_iac.rules import Action
 from tests.campaign import machine, operations
 from tests.campaign.faults import CELLS, FAULTS
 from tests.campaign.story import Found
@@ -37,7 +37,7 @@ def test_the_campaign_would_see_what_is_wrong() -> None:
         run = operations.Run(emulator, 1, 0)
         run.declare()
         run.process()
-        first, second, third, *_ = run.stack.recorded.values()
+        first, second, third, *_ = run.stack.recorded
         made = emulator.connect(first.desired.company_id, first.desired.platform_key, "PendingAuth")
         run.theirs[second.id] = "Linked"
         emulator.delete_connection(third.id)
@@ -47,7 +47,7 @@ def test_the_campaign_would_see_what_is_wrong() -> None:
     said = "\n".join(run.found.violations)
     assert f"{made['id']} was made and is recorded nowhere: a second connection" in said
     assert f"{second.id} was Linked and is PendingAuth, which nobody asked for" in said
-    assert f"still to do: {Step.REPLACE} {third.address}" in said
+    assert f"still to do: {Action.REPLACE} {third.address}" in said
 
 
 def test_a_cell_that_was_hardly_hit_proves_nothing() -> None:

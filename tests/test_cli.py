@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from codat_iac.emulator import Emulator
+from codat_iac.plan import FORMAT_VERSION
 from tests.builders import a_desired, a_prior, connected
 from tests.project import Project, Ran, connections
 from tests.raw_server import answering, http
@@ -209,6 +210,89 @@ def test_a_key_in_the_open_is_refused(project: Project) -> None:
     one_line(project.codat_iac("plan"), "codat:apiKey is not a secret")
 
 
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
+@pytest.mark.parametrize(
+    ("key", "variable"), [("maxLosses", "CODAT_MAX_LOSSES"), ("acceptMissing", "CODAT_ACCEPT_MISSING")]
+)
+@pytest.mark.usefixtures("recorded")
+def test_what_lifts_a_limit_may_not_stand_in_the_config(
+    project: Project, command: tuple[str, ...], key: str, variable: str
+) -> None:
+    """It would outlive its run; the environment, or a flag, is for one run. Nothing is changed."""
+    project.pulumi("config", "set", f"codat:{key}", "1")
+
+    one_line(
+        project.codat_iac(*command),
+        f"codat:{key} is no longer read from the stack's config, since it would outlive the run that it is"
+        f" meant for; `pulumi config rm codat:{key}`, and set {variable} in that run",
+    )
+
+    assert project.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "option"),
+    [({"retainOnDelete": True}, "retain_on_delete"), ({"ignoreChanges": ["status"]}, "ignore_changes")],
+)
+def test_an_option_that_no_file_can_say_is_left_to_its_program(
+    project: Project, recorded: str, acme: str, written: Mapping[str, object], option: str
+) -> None:
+    """An apply would take it away, so it refuses the stack; a plan has nothing against it."""
+    state = json.loads((project.folder / "state.json").read_text())
+    state["deployment"]["resources"][2] |= written
+    (project.folder / "state.json").write_text(json.dumps(state))
+    assert project.pulumi("stack", "import", "--file", "state.json").code == 0
+    project.declare(connections(acme, LEDGER, "shop: {platformKey: fztf}"))
+
+    ran = project.codat_iac("apply", "--yes")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert len(ran.said) == 1
+    assert f"acme/ledger was declared with `{option}`, which only a program of your own can" in ran.said[0]
+    assert project.writes() == []
+    assert project.recorded() == {"acme/ledger": recorded}
+    assert project.codat_iac("plan", "--detailed-exitcode").code == 2
+
+
+# What takes two runs.
+
+
+def test_apply_makes_the_second_run_by_itself(project: Project, acme: str, emulator: Emulator) -> None:
+    """One name can't be given to two resources at once, so a row of renames takes two; nothing is called."""
+    first, second = (connected(emulator, acme) for _ in range(2))
+    project.record(
+        [
+            a_prior(first, a_desired("acme/a", company_id=acme)),
+            a_prior(second, a_desired("acme/b", company_id=acme)),
+        ]
+    )
+    project.declare(
+        connections(
+            acme,
+            f"b: {{platformKey: gbol, connectionId: {first}}}",
+            f"c: {{platformKey: gbol, connectionId: {second}}}",
+        )
+    )
+
+    planned = project.codat_iac("plan")
+    assert re.search(
+        r"~ +move +acme/b .* was acme/a; comes in a second run, since its name is taken until then",
+        planned.out,
+    )
+    assert planned.out.endswith("Plan: 2 to move. 1 of them comes in a second run.\n")
+    as_data = {each["address"]: each for each in project.codat_iac("plan", "-o", "json").json["changes"]}
+    assert {address: each["later"] for address, each in as_data.items()} == {"acme/b": True, "acme/c": False}
+
+    ran = project.codat_iac("apply", "--yes")
+
+    assert ran.code == 0, ran.err
+    assert ran.out == "done      move    acme/c\ndone      move    acme/b\nApplied: 2 of 2 changes.\n"
+    assert project.recorded() == {"acme/b": first, "acme/c": second}
+    assert project.writes() == []
+    assert project.codat_iac("plan", "--detailed-exitcode").code == 0
+    assert project.preview("--expect-no-changes").code == 0
+
+
 def test_a_python_file_works_wherever_a_yaml_file_does(project: Project, acme: str) -> None:
     """And what it prints goes to stderr, never into a document."""
     (project.folder / "connections.py").write_text(
@@ -221,7 +305,7 @@ def test_a_python_file_works_wherever_a_yaml_file_does(project: Project, acme: s
         ran = project.codat_iac(*command, "connections.py", "-o", "json")
         assert ran.code == 0
         assert set(ran.err.splitlines()) == {"loading"}
-        assert ran.json["formatVersion"] == 1
+        assert ran.json["formatVersion"] == FORMAT_VERSION
     project.pulumi("config", "set", "codat:desired", "connections.py")
 
     ran = project.codat_iac("apply", "--yes", "-o", "json")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codat_iac.client import Client
+from codat_iac.client import Client, Reader
 from codat_iac.emulator import Emulator
 from codat_iac.errors import (
     AccountLimit,
@@ -82,6 +82,40 @@ def test_the_five_operations_are_there(client: Client, emulator: Emulator, acme:
     client.delete(acme, made.id)
     assert client.list(acme).results == ()
     assert failure(client.get, acme, made.id).status == 404
+
+
+def test_a_reader_reads_as_a_client_does(client: Client, emulator: Emulator, acme: str) -> None:
+    """The same key, the same answers; a client is a reader that can do more."""
+    made = client.create(acme, "gbol")
+    reader = Reader(emulator.api_key, emulator.url, sleep=lambda _: None, timeout=5)
+
+    assert reader.get(acme, made.id) == made
+    assert reader.list(acme).results == (made,)
+    assert [each.id for page in reader.company_pages() for each in page.results] == [acme]
+    assert isinstance(client, Reader)
+
+
+def test_a_reader_has_nothing_that_writes(emulator: Emulator) -> None:
+    """What plans is given one, so that it can't change anything by mistake."""
+    reader = Reader(emulator.api_key, emulator.url)
+    more = set(dir(Client)) - set(dir(Reader))
+
+    assert {name for name in more if not name.startswith("_")} == {"create", "delete", "unlink"}
+    assert [name for name in ("create", "delete", "unlink") if hasattr(reader, name)] == []
+
+
+def test_a_reader_asks_codat_with_get_alone(emulator: Emulator, acme: str) -> None:
+    """Whatever it is asked for."""
+    connection_id = str(emulator.connect(acme, "gbol")["id"])
+    reader = Reader(emulator.api_key, emulator.url, timeout=5)
+    reader.list(acme)
+    reader.get(acme, connection_id)
+    reader.get_company(acme)
+    reader.integrations()
+    for pages in (reader.connection_pages(acme), reader.company_pages()):
+        assert list(pages)
+
+    assert {entry["method"] for entry in emulator.requests()["requests"]} == {"GET"}
 
 
 def test_an_id_may_be_written_in_capitals(client: Client, acme: str) -> None:

@@ -46,8 +46,8 @@ def folder(**files: str) -> str:
     return "state"
 
 
-def test_a_file_becomes_connections_with_every_default_and_their_siblings() -> None:
-    """What isn't written has the defaults; siblings share the company's id and the platform."""
+def test_a_file_becomes_connections_with_every_default() -> None:
+    """What isn't written has the defaults: those of the file, or else the format's."""
     Path("c.yaml").write_text(
         "version: 1\n"
         "defaults: {onRemoval: retain}\n"
@@ -61,29 +61,67 @@ def test_a_file_becomes_connections_with_every_default_and_their_siblings() -> N
     )
 
     assert load("c.yaml") == (
-        DesiredConnection(
-            "acme/a",
-            ACME,
-            "suuo",
-            Status.LINKED,
-            OnRemoval.DELETE,
-            OnExisting.REFUSE,
-            siblings=frozenset({"acme/a", "acme/b"}),
-        ),
-        DesiredConnection(
-            "acme/b",
-            ACME,
-            "suuo",
-            Status.UNLINKED,
-            OnRemoval.RETAIN,
-            OnExisting.ADOPT,
-            BANK,
-            frozenset({"acme/a", "acme/b"}),
-        ),
-        DesiredConnection(
-            "acme/c", ACME, "gbol", on_removal=OnRemoval.RETAIN, siblings=frozenset({"acme/c"})
-        ),
+        DesiredConnection("acme/a", ACME, "suuo", Status.LINKED, OnRemoval.DELETE, OnExisting.REFUSE),
+        DesiredConnection("acme/b", ACME, "suuo", Status.UNLINKED, OnRemoval.RETAIN, OnExisting.ADOPT, BANK),
+        DesiredConnection("acme/c", ACME, "gbol", on_removal=OnRemoval.RETAIN),
     )
+
+
+@pytest.mark.parametrize("default", [None, "false", "true"])
+@pytest.mark.parametrize("own", [None, "false", "true"])
+def test_a_connection_is_protected_if_it_says_so_or_else_its_file(
+    default: str | None, own: str | None
+) -> None:
+    """As with every default: the connection's own word goes before it, also to take it back."""
+    Path("c.yaml").write_text(
+        "version: 1\n"
+        + (f"defaults: {{protect: {default}}}\n" if default else "")
+        + f"companies:\n  acme:\n    id: {ACME}\n    connections:\n      ledger:\n        platformKey: gbol\n"
+        + (f"        protect: {own}\n" if own else "")
+    )
+
+    (ledger,) = load("c.yaml")
+
+    assert ledger.protect is ((own or default) == "true")
+
+
+def test_a_default_protects_only_what_its_own_file_declares() -> None:
+    """Also where two files declare connections of the same company."""
+    path = folder(
+        a=company(connections="{x: {platformKey: suuo}, y: {platformKey: suuo, protect: false}}"),
+        b=company(connections="{z: {platformKey: suuo, protect: true}}"),
+        c="defaults: {protect: true}\n" + company(connections="{v: {platformKey: suuo}}"),
+    )
+
+    assert {one.address: one.protect for one in load(path)} == {
+        "acme/v": True,
+        "acme/x": False,
+        "acme/y": False,
+        "acme/z": True,
+    }
+
+
+def test_a_python_file_protects_too() -> None:
+    """It returns the same data."""
+    data = {
+        "version": 1,
+        "defaults": {"protect": True},
+        "companies": {
+            "acme": {
+                "id": ACME,
+                "connections": {
+                    "bank": {"platformKey": "suuo", "protect": False},
+                    "ledger": {"platformKey": "gbol"},
+                },
+            }
+        },
+    }
+    Path("c.py").write_text(f"def desired():\n    return {data!r}\n")
+
+    assert [(one.address, one.protect) for one in load("c.py")] == [
+        ("acme/bank", False),
+        ("acme/ledger", True),
+    ]
 
 
 def test_connections_are_sorted_by_address_over_all_files() -> None:
@@ -101,13 +139,13 @@ def test_no_companies_can_be_declared_on_purpose() -> None:
 
 
 def test_a_company_may_stand_in_several_files_of_a_folder() -> None:
-    """The same name and id merge, and siblings are found across the files."""
+    """The same name and id merge, in whatever letters the id is written."""
     path = folder(
         a=company(connections="{x: {platformKey: suuo}}"),
         b=company(identity=ACME.upper(), connections="{y: {platformKey: suuo}}"),
     )
 
-    assert [sorted(one.siblings) for one in load(Path(path))] == [["acme/x", "acme/y"]] * 2
+    assert [(one.address, one.company_id) for one in load(Path(path))] == [("acme/x", ACME), ("acme/y", ACME)]
 
 
 def test_defaults_hold_for_their_own_file_alone() -> None:

@@ -132,7 +132,7 @@ def acme(name: str = "acme", identity: str = ID) -> str:
         pytest.param(
             "{platformKey: gbol, foo: 1}",
             "35: acme/ledger: unknown key 'foo'; known here: connectionId, onExisting, onRemoval,"
-            " platformKey, status",
+            " platformKey, protect, status",
             id="unknown key",
         ),
         pytest.param(
@@ -167,6 +167,31 @@ def acme(name: str = "acme", identity: str = ID) -> str:
             "49: acme/ledger: connectionId '2e9d2c44': write Codat's id of the connection, a UUID such as"
             f" {BANK}",
             id="connectionId",
+        ),
+        pytest.param(
+            "{platformKey: gbol, protect: yes}",
+            "44: acme/ledger: protect: expected true or false, found the boolean yes; write true or false",
+            id="protect in YAML's other words",
+        ),
+        pytest.param(
+            "{platformKey: gbol, protect: 'true'}",
+            "44: acme/ledger: protect: expected true or false, found the text 'true'; write true or false",
+            id="protect as text",
+        ),
+        pytest.param(
+            "{platformKey: gbol, protect: 1}",
+            "44: acme/ledger: protect: expected true or false, found the number 1; write true or false",
+            id="protect as a number",
+        ),
+        pytest.param(
+            "{platformKey: gbol, protect: }",
+            "44: acme/ledger: protect: expected true or false, found nothing; write true or false",
+            id="protect without a word",
+        ),
+        pytest.param(
+            "{platformKey: gbol, protected: true}",
+            "35: acme/ledger: unknown key 'protected'; did you mean protect?",
+            id="another word for protect",
         ),
         pytest.param(
             f"{{platformKey: gbol, onExisting: create, connectionId: {BANK}}}",
@@ -278,19 +303,31 @@ def test_what_a_connection_gets_wrong_is_one_problem(connection: str, expected: 
         ),
         pytest.param(
             "version: 1\ncompanies: {}\ndefaults: {status: Linked}",
-            "3, column 12: defaults: unknown key 'status'; known here: onExisting, onRemoval",
+            "3, column 12: defaults: unknown key 'status'; known here: onExisting, onRemoval, protect",
             id="no default for the status",
         ),
         pytest.param(
             "version: 1\ncompanies: {}\ndefaults:",
-            "3, column 10: defaults: expected a mapping, found nothing; write onRemoval, onExisting or both"
-            " below it, or leave defaults out",
+            "3, column 10: defaults: expected a mapping, found nothing; write onRemoval, onExisting or"
+            " protect below it, or leave defaults out",
             id="empty defaults",
         ),
         pytest.param(
             "version: 1\ncompanies: {}\ndefaults: {onRemoval: unlnk}",
             "3, column 23: defaults: onRemoval 'unlnk': write unlink, delete or retain; did you mean unlink?",
             id="wrong default",
+        ),
+        pytest.param(
+            "version: 1\ncompanies: {}\ndefaults: {protect: on}",
+            "3, column 21: defaults: protect: expected true or false, found the boolean on; write true or"
+            " false",
+            id="wrong default of protect",
+        ),
+        pytest.param(
+            "version: true\ncompanies: {}",
+            "1, column 10: version: found the boolean true; write version: 1, the only format that this"
+            " codat-iac reads",
+            id="true is not 1",
         ),
     ],
 )

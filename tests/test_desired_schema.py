@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from codat_iac.desired import load
 from codat_iac.errors import ConfigError
-from codat_iac.model import ADDRESS_HALF, PLATFORM_KEY, UUID, OnExisting, OnRemoval, Status
+from codat_iac.model import ADDRESS_HALF, PLATFORM_KEY, UUID, DesiredConnection, OnExisting, OnRemoval, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,7 @@ CONNECTIONS = mappings(
         "onRemoval": st.sampled_from(["unlink", "delete", "retain"]),
         "onExisting": st.sampled_from(["refuse", "adopt", "create"]),
         "connectionId": st.uuids().map(str),
+        "protect": st.booleans(),
     },
 )
 NAMES = st.sampled_from(["acme", "a-1", "0.x_y", "Acme", "a b", "-", "a" * 100, "a" * 101])
@@ -53,7 +54,7 @@ COMPANIES = mappings(
 )
 FILES = mappings(
     {"version": st.just(1), "companies": st.dictionaries(NAMES, COMPANIES, max_size=2)},
-    {"defaults": mappings({}, {"onRemoval": st.just("delete")}), "x-y": SCALARS},
+    {"defaults": mappings({}, {"onRemoval": st.just("delete"), "protect": st.booleans()}), "x-y": SCALARS},
 )
 
 
@@ -84,6 +85,7 @@ def test_the_schema_says_what_the_model_says() -> None:
     assert CONNECTION["status"]["enum"] == [Status.LINKED, Status.UNLINKED]
     assert SCHEMA["$defs"]["onRemoval"]["enum"] == list(OnRemoval)
     assert SCHEMA["$defs"]["onExisting"]["enum"] == list(OnExisting)
+    assert SCHEMA["$defs"]["protect"]["default"] is DesiredConnection("a/b", "c", "gbol").protect
 
 
 def test_everything_in_the_schema_explains_itself() -> None:
@@ -95,7 +97,7 @@ def test_everything_in_the_schema_explains_itself() -> None:
         assert schema["description"]
         if {"type", "const", "enum", "pattern"} & schema.keys():
             assert schema["errorMessage"]
-        assert schema.get("type", "object") in {"object", "string"}
+        assert schema.get("type", "object") in {"object", "string", "boolean"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from codat_iac import discovery
-from codat_iac.client import Client
+from codat_iac.client import Reader
 from codat_iac.discovery import Filters, Found, tag_test
 from codat_iac.emulator import Emulator, serving
 from codat_iac.errors import ConfigError, NotFound, TransportError, Unauthorized
@@ -19,8 +19,8 @@ NOBODY = "8a210b68-6988-11ed-a1eb-0242ac120002"
 
 def look(emulator: Emulator, **filters: object) -> Found:
     """Find what fits; nothing waits."""
-    client = Client(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
-    return discovery.find(client, Filters(**filters))  # type: ignore[arg-type]
+    reader = Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
+    return discovery.find(reader, Filters(**filters))  # type: ignore[arg-type]
 
 
 def found(emulator: Emulator, **filters: object) -> set[str]:

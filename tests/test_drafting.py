@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_iac import rules
-from codat_iac.creation import Adopt, Holdings, decide
+from codat_iac.decision import Beside, continued, new
 from codat_iac.discovery import Found
 from codat_iac.drafting import draft, exported
 from codat_iac.model import (
@@ -269,14 +269,16 @@ def test_after_an_import_and_an_export_nothing_is_to_be_done(
     assert state.keys() == lives.keys()
     for connection_id, prior in imported.items():
         wanted = dataclasses.replace(prior.desired, connection_id=None)
-        assert rules.compare(prior, wanted, lives[connection_id]).action is Action.NONE
+        assert continued(prior, wanted, lives[connection_id]).action is Action.NONE
 
     for wanted in exported(found, (), state.values())[0]:
         assert wanted.connection_id
         prior = state[wanted.connection_id]
-        assert rules.compare(prior, wanted, lives[prior.id]).action is Action.NONE
+        assert continued(prior, wanted, lives[prior.id]).action is Action.NONE
 
     for wanted in exported(found)[0]:
         assert wanted.connection_id
-        assert decide(wanted, lives.values(), Holdings()) == Adopt(lives[wanted.connection_id])
+        decision = new(wanted, lives.values(), Beside())
+        assert (decision.action, decision.becomes) == (Action.ADOPT, wanted.connection_id)
+        assert decision.problem is None
         assert rules.declared(wanted.status, lives[wanted.connection_id]).action is Action.NONE

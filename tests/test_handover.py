@@ -11,8 +11,15 @@ import pytest
 from codat_iac import handover
 from codat_iac.emulator import Emulator
 from codat_iac.errors import ConfigError, UnsafePlan
-from codat_iac.model import DataConnectionError, LiveConnection, OnRemoval, PriorConnection, Status
-from tests.builders import COMPANY, Run, a_desired, a_live, a_prior, a_run, an_id, connected, rows, siblings
+from codat_iac.model import (
+    RESOURCE_TYPE,
+    DataConnectionError,
+    LiveConnection,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
+from tests.builders import COMPANY, Run, a_desired, a_live, a_prior, a_run, an_id, connected, rows
 
 LINK = "https://link-api.codat.io/start?otp=s3cr3t"
 
@@ -25,11 +32,11 @@ def hand_over(tmp_path: Path) -> Callable[..., None]:
         run: Run,
         *recorded: PriorConnection,
         staying: dict[str, str] | None = None,
-        foreseen: dict[str, str] | None = None,
         companies: dict[str, tuple[LiveConnection, ...]] | None = None,
+        **rest: bool,
     ) -> None:
         file = tmp_path / "handover.json"
-        file.write_text(handover.write(recorded, staying or {}, foreseen or {}, companies or {}))
+        file.write_text(handover.write(recorded, staying or {}, companies or {}, **rest))
         handover.take_over(file, run.operations)
 
     return tell
@@ -46,7 +53,7 @@ def test_nothing_secret_is_in_it() -> None:
     error = DataConnectionError(error_message=LINK)
     live = a_live(link_url=LINK, data_connection_errors=(error,))
 
-    text = handover.write([a_prior()], {"acme/ledger": an_id(1)}, {}, {COMPANY: [live]})
+    text = handover.write([a_prior()], {a_prior().place: an_id(1)}, {COMPANY: [live]})
 
     assert "otp" not in text
     assert an_id(1) in text
@@ -95,7 +102,7 @@ def test_what_stays_is_held(run: Run, emulator: Emulator, acme: str, hand_over: 
     keeps = a_prior(linked, a_desired("acme/books", company_id=acme))
     old = a_prior(linked, a_desired("acme/ledger", company_id=acme))
 
-    hand_over(run, keeps, old, staying={"acme/books": linked}, companies={acme: ()})
+    hand_over(run, keeps, old, staying={keeps.place: linked}, companies={acme: ()})
     run.operations.remove(old)
 
     assert rows(emulator, acme) == {linked: "Linked"}
@@ -104,19 +111,12 @@ def test_what_stays_is_held(run: Run, emulator: Emulator, acme: str, hand_over: 
 
 def test_a_refused_unlink_is_remembered(run: Run, hand_over: Callable[..., None]) -> None:
     """What Codat refused isn't asked again, with everything else that is recorded."""
-    desired = a_desired(status=Status.UNLINKED, on_removal=OnRemoval.RETAIN, connection_id=an_id(1))
+    desired = a_desired(status=Status.UNLINKED, on_removal=OnRemoval.RETAIN)
     prior = a_prior(1, desired, "Deauthorized", unlink_refused=True)
 
     hand_over(run, prior)
 
-    (known,) = run.operations.ledger.leaving().values()
-    assert (known.unlink_refused, known.status) == (True, "Deauthorized")
-    assert known.desired == a_desired(
-        status=Status.UNLINKED,
-        on_removal=OnRemoval.RETAIN,
-        connection_id=an_id(1),
-        siblings=frozenset({"acme/ledger"}),
-    )
+    assert run.operations.state.leaving() == {prior.id: prior}
 
 
 def test_losses_are_counted_as_on_the_whole_stack(
@@ -128,40 +128,84 @@ def test_losses_are_counted_as_on_the_whole_stack(
         a_prior(connection_id, a_desired(f"acme/b{n}", company_id=acme, platform_key="suuo"))
         for n, connection_id in enumerate(ids)
     ]
-    hand_over(run, *priors, staying={p.address: p.id for p in priors[4:]})
+    hand_over(run, *priors, staying={p.place: p.id for p in priors[4:]})
 
-    with pytest.raises(UnsafePlan, match="would throw away 4 Linked connections of 10"):
+    with pytest.raises(UnsafePlan, match=r"^would end 4 authorisations of 10 recorded connections"):
         run.operations.remove(priors[0])
 
     assert set(rows(emulator, acme).values()) == {"Linked"}
 
 
-def test_a_sibling_that_is_not_told_of_does_not_exist(
+@pytest.mark.parametrize("declares", [True, False])
+def test_a_run_that_only_removes_is_no_destroy(
+    run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None], declares: bool
+) -> None:
+    """Its targets are all gone from the file; an empty file asks for an explicit limit all the same."""
+    prior = a_prior(connected(emulator, acme), a_desired(company_id=acme))
+    hand_over(run, prior, declares=declares)
+
+    if declares:
+        run.operations.remove(prior)
+    else:
+        with pytest.raises(UnsafePlan, match=r"^nothing is declared: is it the right file"):
+            run.operations.remove(prior)
+
+    assert rows(emulator, acme) == {prior.id: "Unlinked" if declares else "Linked"}
+
+
+def test_what_is_not_told_of_is_not_recorded(
     run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None]
 ) -> None:
-    """The state was read as a whole, so a new connection waits for no sibling that may be recorded."""
+    """The state was read as a whole, so what waits there can't be another address's."""
     waiting = connected(emulator, acme, status="PendingAuth")
-    desired = a_desired(company_id=acme, siblings=frozenset({"acme/ledger", "acme/other"}))
 
     hand_over(run)
 
-    assert run.operations.create(desired).id == waiting
+    assert run.operations.create(a_desired(company_id=acme)).id == waiting
 
 
-def test_what_is_foreseen_comes_so_whoever_is_called_first(
+def test_what_is_told_of_is_recorded(
     run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None]
 ) -> None:
-    """The engine calls siblings in any order; the plan has told who takes what."""
-    waiting = connected(emulator, acme, status="PendingAuth")
-    a, b = siblings("acme/a", "acme/b", company_id=acme)
-    hand_over(run, foreseen={"acme/a": waiting})
+    """A new connection takes none of them, though the run reads only itself."""
+    there = connected(emulator, acme, status="PendingAuth")
 
-    for each in (b, a):
-        run.operations.foresee(each)
-    made = run.operations.create(b)
+    hand_over(run, a_prior(there, a_desired("acme/books", company_id=acme)))
 
-    assert made.id != waiting
-    assert run.operations.create(a).id == waiting
+    assert run.operations.create(a_desired(company_id=acme)).id != there
+
+
+def test_where_it_is_recorded_is_told(run: Run, hand_over: Callable[..., None]) -> None:
+    """With its parents, and under the name that `pulumi state rename` gave it."""
+    urn = f"urn:pulumi:test::shop::shop:index:Customer${RESOURCE_TYPE}::acme/renamed"
+    prior = a_prior(1, a_desired("acme/old"), urn=urn)
+
+    hand_over(run, prior)
+
+    assert run.operations.state.leaving() == {prior.id: prior}
+
+
+def test_what_is_gone_is_known_to_come_again(run: Run, hand_over: Callable[..., None]) -> None:
+    """It counts among those that get a connection, before anybody looks for it."""
+    here, *gone = (a_prior(number, a_desired(f"acme/{letter}")) for number, letter in enumerate("abc", 1))
+
+    hand_over(run, here, *gone, companies={COMPANY: (a_live(1),)})
+
+    besides = [run.operations.state.beside(prior.desired) for prior in gone]
+    assert run.operations.state.gone == 2
+    assert [(beside.rank, beside.comers) for beside in besides] == [(0, 2), (1, 2)]
+
+
+def test_an_old_half_is_told_as_one(
+    run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None]
+) -> None:
+    """The file went back to what it said before a replacement that broke off: the old one is taken back."""
+    desired = a_desired(company_id=acme)
+    old = a_prior(connected(emulator, acme), desired, pending_removal=True)
+    newer = a_prior(connected(emulator, acme, "qhyg"), a_desired(company_id=acme, platform_key="qhyg"))
+    hand_over(run, old, newer)
+
+    assert run.operations.create(desired).id == old.id
 
 
 @pytest.mark.parametrize(
@@ -171,21 +215,23 @@ def test_what_is_foreseen_comes_so_whoever_is_called_first(
         pytest.param("", id="empty"),
         pytest.param("[]", id="a list"),
         pytest.param("{}", id="nothing in it"),
+        pytest.param('{"recorded": [], "staying": {}, "companies": {}}', id="no word of what is declared"),
         pytest.param(
-            '{"recorded": [{}], "staying": {}, "foreseen": {}, "companies": {}}', id="a record without an id"
+            '{"recorded": [{}], "staying": {}, "declares": true, "companies": {}}',
+            id="a record without an id",
         ),
         pytest.param(
-            '{"recorded": [], "staying": 7, "foreseen": {}, "companies": {}}', id="staying is a number"
+            '{"recorded": [], "staying": 7, "declares": true, "companies": {}}', id="staying is a number"
         ),
         pytest.param(
-            '{"recorded": [], "staying": {}, "foreseen": {}, "companies": []}', id="companies are a list"
+            '{"recorded": [], "staying": {}, "declares": true, "companies": []}', id="companies are a list"
         ),
         pytest.param(
-            '{"recorded": [], "staying": {}, "foreseen": {}, "companies": {"a": [{"x": 1}]}}',
+            '{"recorded": [], "staying": {}, "declares": true, "companies": {"a": [{"x": 1}]}}',
             id="no connection",
         ),
         pytest.param(
-            json.dumps({"recorded": ["x"], "staying": {}, "foreseen": {}, "companies": {}}), id="a text"
+            json.dumps({"recorded": ["x"], "staying": {}, "declares": True, "companies": {}}), id="a text"
         ),
     ],
 )

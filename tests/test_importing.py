@@ -4,37 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from codat_iac import desired, discovery, importing, props
-from codat_iac.client import Client
+from codat_iac import desired, discovery, importing
+from codat_iac.client import Reader
 from codat_iac.discovery import Filters
 from codat_iac.emulator import Emulator
 from codat_iac.model import Status
-from codat_iac.stack import RESOURCE_TYPE
-from tests.builders import a_desired, a_live, a_prior, connected
-
-
-def a_state(*numbers: int, **rest: object) -> dict[str, object]:
-    """An exported state that holds connections of these numbers at `acme/c1` and so on."""
-    resources = [
-        {
-            "urn": f"urn:pulumi:dev::shop::{RESOURCE_TYPE}::acme/c{number}",
-            "type": RESOURCE_TYPE,
-            "id": a_live(number).id,
-            "outputs": props.outputs(a_desired(f"acme/c{number}"), a_live(number)),
-            **rest,
-        }
-        for number in numbers
-    ]
-    return {"deployment": {"resources": [{"urn": "x", "type": "pulumi:pulumi:Stack"}, *resources]}}
-
-
-def test_everything_that_a_state_holds_counts() -> None:
-    """What is about to be deleted is still held; a stack that never ran has nothing."""
-    assert importing.everything({}) == []
-    assert importing.everything({"deployment": {}}) == []
-    assert importing.everything(a_state(1, 2, delete=True)) == [
-        a_prior(n, a_desired(f"acme/c{n}", siblings=frozenset({f"acme/c{n}"}))) for n in (1, 2)
-    ]
+from tests.builders import connected
 
 
 def test_an_export_is_a_desired_state_by_itself(emulator: Emulator, tmp_path: Path) -> None:
@@ -43,9 +18,9 @@ def test_an_export_is_a_desired_state_by_itself(emulator: Emulator, tmp_path: Pa
     ledger = connected(emulator, acme, "gbol")
     bank = connected(emulator, acme, "suuo", "Unlinked")
     shop = connected(emulator, bolt, "fztf", "PendingAuth")
-    client = Client(emulator.api_key, emulator.url)
+    reader = Reader(emulator.api_key, emulator.url)
 
-    text, skipped = importing.export(discovery.find(client, Filters()))
+    text, skipped = importing.export(discovery.find(reader, Filters()))
 
     assert skipped == ()
     assert "  acme-ltd: # Acme, Ltd\n" in text

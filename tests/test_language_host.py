@@ -41,7 +41,7 @@ blocked = bool(signal.pthread_sigmask(signal.SIG_BLOCK, []))
 }))
 (here / "program.tmp").rename(here / "program.json")
 if mode in ("wait", "stubborn"):
-    time.sleep(60)
+    time.sleep(600)
 if mode == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(int(mode) if mode.isdigit() else 0)
@@ -110,7 +110,7 @@ def program(folder: Path) -> dict[str, Any]:
 
 def wait_for(condition: Any) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -436,7 +436,7 @@ def test_a_signal_ends_the_host_and_the_program_quietly(
         pid = program(tmp_path)["pid"]
         process.send_signal(number)
         assert running.result().bail
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=240)
 
     assert (process.returncode, output, errors) == (0, "", "")
     assert not lives(pid)
@@ -612,6 +612,6 @@ def test_a_launched_host_is_quiet_whenever_it_is_interrupted(
         time.sleep(0.2)
         # What comes before Python runs is lost, and the engine would kill us.
         process.terminate()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
 
     assert errors == ""

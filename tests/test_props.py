@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -15,25 +16,24 @@ from tests.builders import COMPANY, a_desired, a_live, a_prior, an_id
 
 PLAIN: dict[str, Any] = {"address": "acme/ledger", "companyId": COMPANY, "platformKey": "gbol"}
 
-NAMES = [*PLAIN, "connectionId", "status", "onRemoval", "onExisting", "siblings"]
+NAMES = [*PLAIN, "connectionId", "status", "onRemoval", "onExisting", "protect"]
 
 halves = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
 addresses = st.builds("{}/{}".format, halves, halves)
 
 
 @st.composite
-def any_desired(draw: st.DrawFn) -> DesiredConnection:
-    """Anything that can be declared, as it is after parsing: an address is one of its own siblings."""
-    address = draw(addresses)
+def any_desired(draw: st.DrawFn, *, named: bool = True) -> DesiredConnection:
+    """Anything that can be declared; what is recorded is not *named* by a connectionId."""
     return DesiredConnection(
-        address=address,
+        address=draw(addresses),
         company_id=str(draw(st.uuids())),
         platform_key=draw(st.from_regex(r"[a-z]{4}", fullmatch=True)),
         status=draw(st.sampled_from(props.DESIRABLE)),
         on_removal=draw(st.sampled_from(OnRemoval)),
         on_existing=draw(st.sampled_from(OnExisting)),
-        connection_id=draw(st.none() | st.uuids().map(str)),
-        siblings=draw(st.frozensets(addresses, max_size=3)) | {address},
+        connection_id=draw(st.none() | st.uuids().map(str)) if named else None,
+        protect=draw(st.booleans()),
     )
 
 
@@ -50,15 +50,16 @@ def test_what_is_declared_survives_the_way_through_pulumi(desired: DesiredConnec
 @given(desired=any_desired(), status=st.sampled_from([*Status, "Migrating"]))
 def test_what_is_recorded_can_be_read_again(desired: DesiredConnection, status: str) -> None:
     """Outputs hold the desired of then and the live status apart, and are recorded the same again."""
-    bag = json.loads(json.dumps(props.outputs(desired, a_live(status=status))))
+    bag = json.loads(json.dumps(props.outputs(desired, an_id(1), a_live(status=status))))
 
     prior = props.prior(an_id(1), bag)
 
-    assert (prior.id, prior.desired, prior.status) == (an_id(1), desired, status)
-    assert props.outputs(prior.desired, a_live(status=status)) == bag
+    assert (prior.id, prior.status) == (an_id(1), status)
+    assert prior.desired == dataclasses.replace(desired, connection_id=None)
+    assert props.outputs(prior.desired, prior.id, a_live(status=status)) == bag
 
 
-@given(desired=any_desired(), status=st.sampled_from([*Status, "absent"]), refused=st.booleans())
+@given(desired=any_desired(named=False), status=st.sampled_from([*Status, "absent"]), refused=st.booleans())
 def test_what_was_read_from_the_state_can_be_handed_over(
     desired: DesiredConnection, status: str, refused: bool
 ) -> None:
@@ -68,19 +69,40 @@ def test_what_was_read_from_the_state_can_be_handed_over(
     assert props.prior(prior.id, json.loads(json.dumps(props.recorded(prior)))) == prior
 
 
+def test_what_the_state_says_besides_is_taken_along() -> None:
+    """Protection, taint, an old half and the URN stand in no output."""
+    rest: dict[str, Any] = {
+        "protected": True,
+        "tainted": True,
+        "pending_removal": True,
+        "urn": "urn:pulumi:test::shop::a$b::acme/books",
+    }
+
+    prior = props.prior(an_id(1), props.outputs(a_desired(), an_id(1), a_live()), **rest)
+
+    assert prior == a_prior(1, a_desired(), **rest)
+
+
+@pytest.mark.parametrize("named", [None, an_id(1), an_id(2)])
+def test_the_id_is_recorded_among_the_outputs(named: str | None) -> None:
+    """A program that reads its own stack's record is given no ids; what was declared doesn't matter."""
+    assert props.outputs(a_desired(connection_id=named), an_id(1), a_live())["connectionId"] == an_id(1)
+
+
 def test_an_absent_connection_is_recorded_as_absent() -> None:
     """What a read didn't find stays recorded, and says so."""
-    bag = props.outputs(a_desired(), None)
+    bag = props.outputs(a_desired(), an_id(1), None)
 
     assert bag["status"] == "absent"
-    assert props.prior(an_id(1), bag).desired == a_desired(siblings=frozenset({"acme/ledger"}))
+    assert bag["connectionId"] == an_id(1)
+    assert props.prior(an_id(1), bag).desired == a_desired()
 
 
 def test_no_link_is_recorded() -> None:
     """Whoever has the link can authorise, so neither it nor its one-time password is an output."""
     live = a_live(status="PendingAuth", link_url="https://link.codat.io/start?otp=123456")
 
-    shown = json.dumps(props.outputs(a_desired(), live)).lower()
+    shown = json.dumps(props.outputs(a_desired(), live.id, live)).lower()
 
     assert "otp" not in shown
     assert "123456" not in shown
@@ -91,10 +113,11 @@ def test_the_outputs_are_these_and_no_others() -> None:
     """What is recorded is a contract with every state file."""
     live = a_live(1, "PendingAuth", platform_name="Xero", source_type="Accounting")
 
-    assert props.outputs(a_desired(), live) == {
+    assert props.outputs(a_desired(), live.id, live) == {
         "address": "acme/ledger",
         "companyId": COMPANY,
         "platformKey": "gbol",
+        "connectionId": an_id(1),
         "status": "PendingAuth",
         "desiredStatus": "Linked",
         "onRemoval": "unlink",
@@ -105,41 +128,35 @@ def test_the_outputs_are_these_and_no_others() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("siblings", "recorded"),
-    [
-        ((), None),
-        (("acme/ledger",), None),
-        (("acme/b",), ["acme/b", "acme/ledger"]),
-        (("acme/ledger", "acme/b"), ["acme/b", "acme/ledger"]),
-    ],
-    ids=["none", "itself", "another", "both"],
-)
-def test_siblings_are_recorded_where_there_are_any(
-    siblings: tuple[str, ...], recorded: list[str] | None
-) -> None:
-    """In order, and with itself among them, so that the same siblings are never a change."""
-    assert props.inputs(a_desired(siblings=frozenset(siblings))).get("siblings") == recorded
+def test_protection_is_recorded_where_it_is_declared() -> None:
+    """A connection without it has the same inputs as before there was any."""
+    assert props.inputs(a_desired(protect=True))["protect"] is True
+    assert "protect" not in props.inputs(a_desired())
 
 
 def test_an_unlink_that_codat_refused_is_recorded() -> None:
     """After our own write, what still asks for an unlink is what Codat refused; a read changes that not."""
     desired, deauthorized = a_desired(status=Status.UNLINKED), a_live(status="Deauthorized")
 
-    written = props.outputs(desired, deauthorized)
-    only_read = props.outputs(desired, deauthorized, written=False)
+    written = props.outputs(desired, an_id(1), deauthorized)
+    only_read = props.outputs(desired, an_id(1), deauthorized, written=False)
 
     assert props.prior(an_id(1), written).unlink_refused
     assert not props.prior(an_id(1), only_read).unlink_refused
-    assert "unlinkRefused" not in props.outputs(desired, a_live())
-    assert "unlinkRefused" not in props.outputs(a_desired(), deauthorized)
+    assert "unlinkRefused" not in props.outputs(desired, an_id(1), a_live())
+    assert "unlinkRefused" not in props.outputs(a_desired(), an_id(1), deauthorized)
 
 
 def test_a_state_that_knows_less_is_read() -> None:
     """What an older version didn't record has its default."""
-    assert props.prior(an_id(1), dict(PLAIN)) == a_prior(
-        1, a_desired(siblings=frozenset({"acme/ledger"})), status=""
-    )
+    assert props.prior(an_id(1), dict(PLAIN)) == a_prior(1, a_desired(), status="")
+
+
+def test_a_state_that_says_more_is_read() -> None:
+    """Older versions recorded the siblings of a connection, too, and which id was declared."""
+    older = {**PLAIN, "siblings": ["acme/b", "acme/ledger"], "connectionId": an_id(2)}
+
+    assert props.prior(an_id(1), older) == a_prior(1, a_desired(), status="")
 
 
 def test_ids_are_in_small_letters() -> None:
@@ -174,11 +191,9 @@ def test_ids_are_in_small_letters() -> None:
         ({"status": ["Linked"]}, {"status": "['Linked'] is not Linked or Unlinked"}),
         ({"onRemoval": "drop"}, {"onRemoval": "'drop' is not unlink or delete or retain"}),
         ({"onExisting": True}, {"onExisting": "True is not refuse or adopt or create"}),
-        ({"siblings": "acme/b"}, {"siblings": "'acme/b' is not a list of addresses"}),
-        ({"siblings": ["acme/b", None]}, {"siblings": "['acme/b', None] is not a list of addresses"}),
-        ({"siblings": ["b"]}, {"siblings": "['b'] is not a list of addresses"}),
-        ({"siblings": [["acme/b"]]}, {"siblings": "[['acme/b']] is not a list of addresses"}),
-        ({"siblings": ["acme/b"]}, {}),
+        ({"protect": "yes"}, {"protect": "'yes' is not true or false"}),
+        ({"protect": False}, {}),
+        ({"protect": True}, {}),
     ],
     ids=str,
 )

@@ -17,8 +17,8 @@ import pytest
 from codat_iac.emulator import Emulator
 from codat_iac.model import OnRemoval, PriorConnection
 from tests.builders import a_desired, a_prior, connected, rows
-from tests.project import Project, Ran, connections
-from tests.test_pulumi_traps import alive, descendants, until
+from tests.project import PROGRAM, Project, Ran, connections
+from tests.test_pulumi_traps import PATIENCE, alive, descendants, holding_posts, until
 
 pytestmark = pytest.mark.engine
 
@@ -219,7 +219,7 @@ def test_one_company_alone(project: Project) -> None:
     ran = applied(project, "--company", "c0")
 
     assert outcomes(ran) == {"c0/shop": ("create", "done")}
-    assert outputs(project)["connections"] == {"Linked": 2, "PendingAuth": 1, "absent": 1}
+    assert outputs(project)["connections"] == {"Linked": 3, "PendingAuth": 1}
     assert outcomes(applied(project, "--company", "c3")) == {"c3/ledger": ("move", "done")}
     assert project.writes() == []
     in_sync(project)
@@ -321,8 +321,11 @@ def test_a_removal_waits_for_the_create_beside_it(project: Project, acme: str, e
     old = a_desired("acme/old", company_id=acme, connection_id=None)
     project.record([a_prior(connected(emulator, acme, "gbol"), old)])
     other = connected(emulator, acme, "gbol")
-    project.declare(connections(acme, f"new: {{platformKey: gbol, connectionId: {other}, status: Unlinked}}"))
-    emulator.faults([{"on": "PATCH /companies/*/connections/*", "do": "status", "status": 400, "times": 1}])
+    project.declare(connections(acme, f"new: {{platformKey: gbol, connectionId: {other}}}"))
+    # The plan lists the company once; before it creates, the provider does again.
+    emulator.faults(
+        [{"on": "GET /companies/*/connections", "do": "status", "status": 400, "skip": 1, "times": 1}]
+    )
 
     ran = applied(project)
 
@@ -557,18 +560,42 @@ def test_the_selected_stack_stays_selected(project: Project, acme: str) -> None:
     assert project.codat_iac("plan", "--stack", "other", "--detailed-exitcode").code == 3
 
 
-def test_a_component_is_left_to_the_program_that_declares_it(project: Project, acme: str) -> None:
-    """Its connections have parents, so only the user's own program can declare them: one line says so."""
-    project.program(
-        "import pulumi\n"
-        "from codat_iac import Connection\n"
-        "class Customer(pulumi.ComponentResource):\n"
-        "    def __init__(self):\n"
-        "        super().__init__('my:index:Customer', 'acme')\n"
-        f"        Connection('acme/ledger', company_id='{acme}', platform_key='gbol',\n"
-        "                   opts=pulumi.ResourceOptions(parent=self))\n"
-        "Customer()\n"
-    )
+COMPONENT = """\
+import pulumi
+from codat_iac import Connection
+
+class Customer(pulumi.ComponentResource):
+    def __init__(self):
+        super().__init__("my:index:Customer", "acme")
+        options = pulumi.ResourceOptions(parent=self{more})
+        Connection("acme/ledger", company_id="{company}", platform_key="gbol", opts=options)
+
+Customer()
+"""
+
+
+def test_what_a_component_declared_moves_with_its_first_change(project: Project, acme: str) -> None:
+    """An apply declares it without the component, beside what is new, and calls nothing for it."""
+    project.program(COMPONENT.format(company=acme, more=""))
+    project.settle()
+    before = project.recorded()
+    project.declare(connections(acme, "ledger: {platformKey: gbol}", "shop: {platformKey: fztf}"))
+
+    ran = applied(project)
+
+    assert outcomes(ran) == {"acme/ledger": ("move", "done"), "acme/shop": ("create", "done")}
+    assert project.writes() == ["POST 200"]
+    assert project.recorded()["acme/ledger"] == before["acme/ledger"]
+    assert not any("my:index:Customer$" in resource["urn"] for resource in project.resources())
+    project.program(PROGRAM)
+    project.settle()  # takes the component away, which has no connection any more
+    assert project.writes() == []
+    in_sync(project)
+
+
+def test_options_of_a_program_of_ones_own_are_left_to_it(project: Project, acme: str) -> None:
+    """No file can say `ignore_changes`, so an apply would take it away: one line says so."""
+    project.program(COMPONENT.format(company=acme, more=', ignore_changes=["status"]'))
     project.settle()
     project.declare(connections(acme, "ledger: {platformKey: gbol}", "shop: {platformKey: fztf}"))
     before = state(project)
@@ -577,7 +604,8 @@ def test_a_component_is_left_to_the_program_that_declares_it(project: Project, a
 
     assert ran.code == 1
     (said,) = ran.said
-    assert said.endswith("which a program of your own declares; use `pulumi up`")
+    assert "was declared with `ignore_changes`" in said
+    assert said.endswith("and an apply would take away; use `pulumi up`")
     assert state(project) == before
     assert project.writes() == []
 
@@ -585,29 +613,24 @@ def test_a_component_is_left_to_the_program_that_declares_it(project: Project, a
 def test_two_runs_at_once_and_one_wins(project: Project, acme: str) -> None:
     """While `pulumi up` has the stack, apply says so in one line, and the other way round."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))
-    project.emulator.faults(
-        [{"on": "POST /companies/*/connections", "do": "delay", "seconds": 8, "times": 1}]
-    )
-    up = project.start("up", "--yes", "--skip-preview")
-    until(lambda: "create-connection" in project.emulator.counts(), "a POST")
-
-    ran = project.codat_iac("apply", "--yes")
+    with holding_posts(project):
+        up = project.start("up", "--yes", "--skip-preview")
+        until(lambda: "create-connection" in project.emulator.counts(), "a POST")
+        ran = project.codat_iac("apply", "--yes")
 
     assert (ran.code, ran.out) == (1, "")
     assert ran.said == ["the stack is locked by another run; wait for it, or `pulumi cancel` if it is dead"]
-    shown, _ = up.communicate(timeout=60)
+    shown, _ = up.communicate(timeout=PATIENCE)
     assert up.returncode == 0, shown
     project.declare(connections(acme, "ledger: {platformKey: gbol}", "shop: {platformKey: fztf}"))
     project.emulator.clear_requests()
-    project.emulator.faults(
-        [{"on": "POST /companies/*/connections", "do": "delay", "seconds": 8, "times": 1}]
-    )
-    apply = project.start_codat_iac("apply", "--yes")
-    until(lambda: "create-connection" in project.emulator.counts(), "a POST")
-    outcome = project.up("--skip-preview")
+    with holding_posts(project):
+        apply = project.start_codat_iac("apply", "--yes")
+        until(lambda: "create-connection" in project.emulator.counts(), "a POST")
+        outcome = project.up("--skip-preview")
     assert outcome.code != 0
     assert "the stack is currently locked" in outcome.shown
-    apply.communicate(timeout=60)
+    apply.communicate(timeout=PATIENCE)
     assert apply.returncode == 0
     assert len(rows(project.emulator, acme)) == 2
     in_sync(project)
@@ -658,13 +681,13 @@ def interrupted(project: Project, send: Callable[[subprocess.Popen[str]], None])
     """An apply of twelve companies that is told to stop while the first POSTs are under way."""
     company_ids = [str(project.emulator.add_company(f"Company {n}")["id"]) for n in range(12)]
     project.declare(declared(company_ids))
-    project.emulator.faults([{"on": "POST /companies/*/connections", "do": "delay", "seconds": 2}])
+    project.emulator.faults([{"on": "POST /companies/*/connections", "do": "delay", "seconds": 3}])
     process = project.start_codat_iac("apply", "--yes", "-o", "json")
     until(lambda: "create-connection" in project.emulator.counts(), "a POST")
     below = descendants(process.pid)
     assert any("pulumi.dynamic" in name for _, name in below)
     send(process)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     until(lambda: not any(alive(pid) for pid, _ in below), "nothing is left running")
     return Ran(process.returncode, out, err)
 
@@ -762,17 +785,16 @@ def test_pulumi_killed_in_the_middle_is_an_error(project: Project) -> None:
     """What was done is told, and that Pulumi failed; the next run names the lock that it left."""
     company_ids = [str(project.emulator.add_company(f"Company {n}")["id"]) for n in range(3)]
     project.declare(declared(company_ids))
-    project.emulator.faults(
-        [{"on": f"POST /companies/{company_ids[0]}/connections", "do": "delay", "seconds": 5}]
-    )
-    process = project.start_codat_iac("apply", "--yes", "-o", "json")
-    assert process.stderr is not None
-    heard = ""
-    while "done: " not in heard:
-        heard = process.stderr.readline()
-    (engine,) = (pid for pid, name in descendants(process.pid) if " up " in name)
-    os.kill(engine, signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
+    with holding_posts(project, company_ids[0]):
+        process = project.start_codat_iac("apply", "--yes", "-o", "json")
+        assert process.stderr is not None
+        heard = ""
+        while "done: " not in heard:
+            heard = process.stderr.readline()
+            assert heard, process.communicate(timeout=PATIENCE)
+        (engine,) = (pid for pid, name in descendants(process.pid) if " up " in name)
+        os.kill(engine, signal.SIGKILL)
+        out, err = process.communicate(timeout=PATIENCE)
     ran = Ran(process.returncode, out, err)
 
     assert ran.code == 1
@@ -786,7 +808,6 @@ def test_pulumi_killed_in_the_middle_is_an_error(project: Project) -> None:
             f"the stack is locked; run `{cancel}` and try again, since pid {engine} of this"
         )
     assert project.pulumi(*cancel.split()[1:]).code == 0
-    project.emulator.faults([])
     succeeds(applied(project))
     assert [len(rows(project.emulator, each)) for each in company_ids] == [1, 1, 1]
     in_sync(project)

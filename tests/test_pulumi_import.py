@@ -22,7 +22,8 @@ from codat_iac.emulator import Emulator
 from codat_iac.errors import ConfigError
 from codat_iac.importing import ImportFailed
 from codat_iac.planning import Planner
-from codat_iac.stack import Stack, recorded
+from codat_iac.record import recorded
+from codat_iac.stack import Stack
 from tests.builders import connected
 from tests.project import Project, connections
 
@@ -55,11 +56,10 @@ class Importer:
 
     def changes(self) -> list[str]:
         """What a plan of the project would do."""
-        prior = {each.address: each for each in recorded(self.stack.export()).values()}
-        plan = Planner(self.client, self.settings, prior).plan(declared_at(self.stack.desired_path()))
-        return [f"{change.step} {change.address}" for change in plan.changes] + [
-            p.text for p in plan.problems
-        ]
+        planner = Planner(self.client, self.settings, recorded(self.stack.export()))
+        plan = planner.plan(declared_at(self.stack.desired_path()))
+        changes = [f"{change.action} {change.address}" for change in plan.changes]
+        return changes + [problem.text for problem in plan.problems]
 
 
 @pytest.fixture

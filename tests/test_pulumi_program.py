@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from codat_iac import program as stock
 from codat_iac.emulator import Emulator
 from tests.project import Outcome, Project, connections
+from tests.test_pulumi_traps import PATIENCE, until
 
 pytestmark = pytest.mark.engine
 
@@ -40,16 +40,17 @@ def test_a_key_in_the_open_is_refused(project: Project, acme: str) -> None:
 
 
 def test_the_config_serves_where_the_environment_says_nothing(project: Project, acme: str) -> None:
-    """A secret key, the base URL and the limits may stand in the stack's config."""
+    """A secret key, the base URL and the pace may stand in the stack's config."""
     project.declare(connections(acme, LEDGER))
     project.pulumi("config", "set", "--secret", "codat:apiKey", project.emulator.api_key)
     project.pulumi("config", "set", "codat:baseUrl", project.emulator.url)
-    project.pulumi("config", "set", "codat:maxLosses", "0")
+    project.pulumi("config", "set", "codat:requestsPerMinute", "900")
     nothing = {"CODAT_API_KEY": "", "CODAT_BASE_URL": ""}
     project.settle(env=nothing)
     project.emulator.authorise(project.recorded()["acme/ledger"])
 
-    explained(project.destroy(env=nothing), "would throw away 1 Linked connections of 1")
+    assert project.preview("--expect-no-changes", env=nothing).code == 0
+    explained(project.destroy(env=nothing), "would end 1 authorisation of 1 recorded connections")
 
     assert project.emulator.api_key not in project.everything_written()
 
@@ -60,6 +61,28 @@ def test_the_environment_wins_over_the_config(project: Project, acme: str) -> No
     project.pulumi("config", "set", "--secret", "codat:apiKey", "an-old-key")
 
     assert project.up().code == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"),
+    [("codat:maxLosses", "CODAT_MAX_LOSSES"), ("codat:acceptMissing", "CODAT_ACCEPT_MISSING")],
+)
+def test_what_holds_for_one_run_is_refused_in_the_config(
+    project: Project, acme: str, key: str, variable: str
+) -> None:
+    """It would outlive its run in the copy that `destroy` uses; the variable to set is named."""
+    project.declare(connections(acme, LEDGER))
+    project.pulumi("config", "set", key, "1")
+    refusal = f"{key} is no longer read from the stack's config"
+
+    outcome = project.up()
+
+    explained(outcome, refusal)
+    explained(outcome, f"set {variable} for the one run that needs it")
+    said = project.codat_iac("plan").said
+    assert len(said) == 1
+    assert refusal in said[0]
+    assert project.writes() == []
 
 
 @pytest.mark.parametrize(
@@ -256,10 +279,9 @@ def test_ctrl_c_leaves_no_traceback_and_no_lock(project: Project, acme: str) -> 
     project.declare(connections(acme, LEDGER))
     project.emulator.faults([{"on": "POST /companies/*/connections", "do": "delay", "seconds": 2}])
     process = project.start("up", "--yes", "--skip-preview")
-    while not project.emulator.counts().get("create-connection"):
-        time.sleep(0.05)
+    until(lambda: "create-connection" in project.emulator.counts(), "a POST")
     process.send_signal(signal.SIGINT)
-    shown, _ = process.communicate(timeout=60)
+    shown, _ = process.communicate(timeout=PATIENCE)
 
     assert "Traceback" not in shown
     project.emulator.faults([])

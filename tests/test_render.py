@@ -148,7 +148,7 @@ def test_every_rendering_of_a_plan_can_be_written_as_utf_8(plan: Plan) -> None:
 @pytest.mark.parametrize("output", REPORTS)
 def test_a_link_stands_in_no_rendering_but_that_of_the_links(output: Output) -> None:
     """Wherever Codat's words, or ours about them, may have taken one along."""
-    change = a_change(status=URL, connection_id=URL, removal=URL, moved_from=URL)
+    change = a_change(status=URL, connection_id=URL, moved_from=URL)
     told = dataclasses.replace(
         EVERYTHING,
         changes=(change,),

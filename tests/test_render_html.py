@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 
 from codat_iac import render
+from codat_iac.decision import Field
 from codat_iac.errors import Problem
-from codat_iac.plan import Calls, Drifted, Field, Plan
+from codat_iac.plan import Calls, Drifted, Plan
 from tests.test_render_samples import (
     CALM,
     DRIFTED,
@@ -122,14 +123,15 @@ def test_the_page_of_a_plan_holds_all_of_it() -> None:
     words = Page(PAGES["plan"]).words()
 
     for said in (
-        "Plan: 1 to create, 1 to adopt, 1 to move, 1 to update, 1 to unlink, 1 to replace, 2 to remove.",
-        "3 customers would have to authorise again. 1 problem to solve first.",
+        "Plan: 1 to create, 1 to adopt, 2 to move, 1 to update, 1 to unlink, 1 to replace, 2 to remove.",
+        "1 of them comes in a second run. 3 customers would have to authorise again. 1 problem to solve",
         "12 connections declared, 14 recorded. An apply makes 15 calls (9 reads, 6 writes); 986 are left",
-        "Unsafe: would throw away 3 Linked connections of 14",
-        "(or pulumi config set codat:maxLosses) if you mean it",
+        "Unsafe: would end 3 authorisations of 14 recorded connections",
+        "If you mean it, set CODAT_MAX_LOSSES=3 for this run",
         "acme/gone there is nothing to unlink, since it doesn't exist; declare it Linked, or take it out",
         "-/+ replace beta/ledger gbol Linked LOSES the customer's authorisation both changed it; the old one",
         "connectionId: (none) → 00000000-0000-0000-0000-000000000016 platformKey: gbol → fztf connection",
+        "acme/ledger gbol Linked you changed it; was acme/ledger-2; comes in a second run, since its name is",
         "Waits for a customer 3 1 Deauthorized, 1 PendingAuth, 1 Unlinked",
         "beta/c00001 suuo PendingAuth 3 days it waits for its customer to follow the link",
         "Not managed here 2 1 Linked, 1 PendingAuth",

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from codat_iac import render
+from codat_iac.decision import Field
 from codat_iac.errors import Problem
-from codat_iac.plan import Calls, Drifted, Field, Plan, Step, Unmanaged
+from codat_iac.plan import Calls, Drifted, Plan, Unmanaged
 from codat_iac.plan import Problem as Forbidden
 from codat_iac.render import as_markdown
 from codat_iac.render.as_markdown import MOST_BYTES, escaped
 from codat_iac.render.words import fit
+from codat_iac.rules import Action
 from tests.test_render_samples import (
     CALM,
     DRIFTED,
@@ -88,12 +90,12 @@ def test_a_plan_reads_like_this() -> None:
     rendered = render.plan(EVERYTHING, "markdown", NOW)
 
     assert rendered.startswith("## codat-iac plan\n\n**Plan: 1 to create, 1 to adopt, ")
-    assert "> [!CAUTION]\n> **Unsafe:** would throw away 3 Linked connections of 14 (" in rendered
+    assert "> [!CAUTION]\n> **Unsafe:** would end 3 authorisations of 14 recorded connections (" in rendered
     assert (
         "| acme/gone | there is nothing to unlink, since it doesn't exist; declare it <code>Linked</code>, or"
     ) in rendered
     assert (
-        "### Changes (8)\n\n"
+        "### Changes (9)\n\n"
         "|  | Step | Address | Platform | Status | Why, and what it leads to |\n"
         "| --- | --- | --- | --- | --- | --- |\n"
         "| `-/+` | replace | beta/ledger | gbol | Linked | **LOSES the customer's authorisation**<br>both"
@@ -104,6 +106,11 @@ def test_a_plan_reads_like_this() -> None:
         "<br>the connection is deleted<br>connection 00000000-0000-0000-0000-000000000017 |\n"
     ) in rendered
     assert "| `+` | create | acme/shop | fztf | absent | you changed it |\n" in rendered
+    assert (
+        "| `~` | move | acme/ledger | gbol | Linked | you changed it<br>was acme/ledger-2<br>comes in a"
+        " second run, since its name is taken until then<br>"
+        "connection 00000000-0000-0000-0000-00000000000e |\n"
+    ) in rendered
     assert (
         "<details><summary>Waits for a customer (3): 1 Deauthorized, 1 PendingAuth, 1 Unlinked</summary>\n\n"
         "| Address | Platform | Status | Waiting | Why |\n"
@@ -192,11 +199,12 @@ def test_the_worst_of_plans_fits(text: str) -> None:
     """A thousand of everything, each text as long as it takes when it is escaped."""
     change = a_change(
         text,
-        Step.REPLACE,
+        Action.REPLACE,
         platform_key=text,
         status=text,
         connection_id=text,
-        removal=text,
+        removal=Action.UNLINK,
+        later=True,
         moved_from=text,
         fields=tuple(Field(text, text, text) for _ in range(4)),
         loses=True,

@@ -9,20 +9,19 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from codat_iac.decision import Cause, Decision, Field
 from codat_iac.foreign import redact
 from codat_iac.plan import (
+    STEPS,
     Calls,
-    Cause,
-    Change,
     Drifted,
-    Field,
     Link,
     Plan,
     Problem,
-    Step,
     Unmanaged,
     Waiting,
 )
+from codat_iac.rules import Action
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine."""
@@ -43,7 +42,7 @@ def an_id(number: int) -> str:
     return str(uuid.UUID(int=number))
 
 
-def a_change(address: str = "acme/ledger", step: Step = Step.CREATE, **rest: Any) -> Change:
+def a_change(address: str = "acme/ledger", action: Action = Action.CREATE, **rest: Any) -> Decision:
     """One change, by default of an absent connection that the user declared."""
     given = {
         "cause": Cause.YOU,
@@ -52,7 +51,7 @@ def a_change(address: str = "acme/ledger", step: Step = Step.CREATE, **rest: Any
         "status": "absent",
         **rest,
     }
-    return Change(address, step, **given)
+    return Decision(address, action, **given)
 
 
 def a_waiting(number: int = 1, status: str = "PendingAuth", since: str = "2026-11-21T11:00:00Z") -> Waiting:
@@ -82,46 +81,54 @@ def a_link(number: int = 1, **rest: str) -> Link:
 
 
 EVERY_STEP = (
-    a_change("acme/bank", Step.ADOPT, status="PendingAuth", connection_id=an_id(11)),
-    a_change("acme/books", Step.MOVE, status="Linked", connection_id=an_id(12), moved_from="acme/ledger"),
+    a_change("acme/bank", Action.ADOPT, status="PendingAuth", connection_id=an_id(11)),
+    a_change("acme/books", Action.MOVE, status="Linked", connection_id=an_id(12), moved_from="acme/ledger"),
     a_change(
         "acme/cards",
-        Step.UPDATE,
+        Action.UPDATE,
         status="Linked",
         connection_id=an_id(13),
         fields=(Field("onRemoval", "unlink", "delete"),),
     ),
+    a_change(
+        "acme/ledger",
+        Action.MOVE,
+        status="Linked",
+        connection_id=an_id(14),
+        moved_from="acme/ledger-2",
+        later=True,
+    ),
     a_change("acme/shop", platform_key="fztf"),
     a_change(
         "beta/ledger",
-        Step.REPLACE,
+        Action.REPLACE,
         cause=Cause.BOTH,
         status="Linked",
         connection_id=an_id(21),
-        removal="unlink",
+        removal=Action.UNLINK,
         fields=(Field("connectionId", None, an_id(22)), Field("platformKey", "gbol", "fztf")),
         loses=True,
     ),
     a_change(
         "beta/old",
-        Step.REMOVE,
+        Action.REMOVE,
         status="Linked",
         platform_key="suuo",
         connection_id=an_id(23),
-        removal="delete",
+        removal=Action.DELETE,
         loses=True,
     ),
     a_change(
         "beta/older",
-        Step.REMOVE,
+        Action.REMOVE,
         status="Unlinked",
         connection_id=an_id(24),
-        removal="forget",
+        removal=Action.FORGET,
         cause=Cause.BOTH,
     ),
     a_change(
         "beta/shop",
-        Step.UNLINK,
+        Action.UNLINK,
         cause=Cause.THEY,
         status="Linked",
         connection_id=an_id(25),
@@ -149,9 +156,9 @@ EVERYTHING = Plan(
     declared=12,
     recorded=14,
     calls=Calls(reads=9, writes=6, quota_left=986, quota_resets="2026-11-25T00:00:00Z"),
-    refusal="would throw away 3 Linked connections of 14 (beta/ledger, beta/old, beta/shop), whose customers"
-    " would have to authorise again; refused. Set CODAT_MAX_LOSSES=3 (or `pulumi config set codat:maxLosses`)"
-    " if you mean it",
+    refusal="would end 3 authorisations of 14 recorded connections (beta/ledger, beta/old, beta/shop), whose"
+    " customers would have to authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES=3 for"
+    " this run",
     stack="dev",
 )
 
@@ -171,7 +178,7 @@ def many(number: int = 10_000) -> Plan:
         changes.append(
             a_change(
                 address,
-                like.step,
+                like.action,
                 cause=like.cause,
                 company_id=an_id(index // 3),
                 status=like.status,
@@ -180,6 +187,7 @@ def many(number: int = 10_000) -> Plan:
                 removal=like.removal,
                 fields=like.fields,
                 loses=like.loses,
+                later=like.later,
             )
         )
     start = NOW - timedelta(minutes=number)
@@ -206,18 +214,19 @@ maybe = st.none() | texts
 numbers = st.integers(0, 10**12)
 fields = st.builds(Field, texts, maybe, maybe)
 changes = st.builds(
-    Change,
+    Decision,
     address=texts,
-    step=st.sampled_from(Step),
+    action=st.sampled_from(STEPS),
     cause=st.sampled_from(Cause),
     company_id=texts,
     platform_key=texts,
     status=texts,
     connection_id=maybe,
     moved_from=maybe,
-    removal=st.sampled_from(["unlink", "delete", "forget", None]) | texts,
+    removal=st.sampled_from([Action.UNLINK, Action.DELETE, Action.FORGET, None]),
     fields=st.lists(fields, max_size=3).map(tuple),
     loses=st.booleans(),
+    later=st.booleans(),
 )
 dates = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
 waitings = st.builds(Waiting, texts, texts, texts, texts, texts, texts | dates, texts)
@@ -240,6 +249,7 @@ plans = st.builds(
 
 def test_the_samples_hold_every_kind_of_change() -> None:
     """What is tested on them is tested for all steps and causes."""
-    assert {change.step for change in EVERY_STEP} == set(Step)
+    assert {change.action for change in EVERY_STEP} == set(STEPS)
     assert {change.cause for change in EVERY_STEP} == set(Cause)
-    assert {change.step for change in many().changes} == set(Step)
+    assert {change.later for change in EVERY_STEP} == {True, False}
+    assert {change.action for change in many().changes} == set(STEPS)

@@ -9,8 +9,9 @@ import pytest
 
 from codat_iac import render
 from codat_iac.errors import Problem
-from codat_iac.plan import Calls, Plan, Step
+from codat_iac.plan import Calls, Plan
 from codat_iac.render import layout
+from codat_iac.rules import Action
 from tests.test_render_samples import (
     DRIFTED,
     EVERY_STEP,
@@ -25,14 +26,17 @@ from tests.test_render_samples import (
 
 WHOLE = """\
 acme (8a210b68-6988-11ed-a1eb-0242ac120002)
-  +    adopt   acme/bank   gbol  PendingAuth  you changed it
+  +    adopt   acme/bank    gbol  PendingAuth  you changed it
         connection 00000000-0000-0000-0000-00000000000b
-  ~    move    acme/books  gbol  Linked       you changed it; was acme/ledger
+  ~    move    acme/books   gbol  Linked       you changed it; was acme/ledger
         connection 00000000-0000-0000-0000-00000000000c
-  ~    update  acme/cards  gbol  Linked       you changed it
+  ~    update  acme/cards   gbol  Linked       you changed it
         onRemoval: unlink -> delete
         connection 00000000-0000-0000-0000-00000000000d
-  +    create  acme/shop   fztf  absent       you changed it
+  ~    move    acme/ledger  gbol  Linked       you changed it; was acme/ledger-2; comes in a second run, \
+since its name is taken until then
+        connection 00000000-0000-0000-0000-00000000000e
+  +    create  acme/shop    fztf  absent       you changed it
 
 beta (8a210b68-6988-11ed-a1eb-0242ac120002)
   -/+  replace  beta/ledger  gbol  Linked    both changed it; the old one is unlinked; LOSES the customer's \
@@ -67,11 +71,11 @@ Notes (1)
 
 An apply makes 15 calls (9 reads, 6 writes); 986 are left of today's quota, which resets at 00:00 UTC on 25 \
 November 2026.
-Unsafe: would throw away 3 Linked connections of 14 (beta/ledger, beta/old, beta/shop), whose customers \
-would have to authorise again; refused. Set CODAT_MAX_LOSSES=3 (or `pulumi config set codat:maxLosses`) \
-if you mean it
-Plan: 1 to create, 1 to adopt, 1 to move, 1 to update, 1 to unlink, 1 to replace, 2 to remove. 3 customers \
-would have to authorise again. 1 problem to solve first. 3 connections wait for their customers."""
+Unsafe: would end 3 authorisations of 14 recorded connections (beta/ledger, beta/old, beta/shop), whose \
+customers would have to authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES=3 for this run
+Plan: 1 to create, 1 to adopt, 2 to move, 1 to update, 1 to unlink, 1 to replace, 2 to remove. 1 of them \
+comes in a second run. 3 customers would have to authorise again. 1 problem to solve first. 3 connections \
+wait for their customers."""
 
 
 def uncoloured(text: str) -> str:
@@ -116,7 +120,7 @@ def test_each_line_can_be_found_by_its_address_and_its_step() -> None:
     """`grep` is how ten thousand lines are read."""
     lines = render.plan(EVERYTHING, "text", NOW).splitlines()
     for change in EVERY_STEP:
-        found = [line for line in lines if f" {change.step} " in line and f" {change.address} " in line]
+        found = [line for line in lines if f" {change.action} " in line and f" {change.address} " in line]
 
         assert len(found) == 1
         assert ("LOSES" in found[0]) == change.loses
@@ -203,7 +207,7 @@ def test_signs_and_losses_are_coloured() -> None:
     assert "\x1b[31m  - \x1b[0m   remove" in coloured
     assert "\x1b[35m  -/+ \x1b[0m replace" in coloured
     assert coloured.count("\x1b[1;31mLOSES the customer's authorisation\x1b[0m") == 3
-    assert "\x1b[1;31mUnsafe: \x1b[0mwould throw away" in coloured
+    assert "\x1b[1;31mUnsafe: \x1b[0mwould end" in coloured
 
 
 def test_a_cost_over_the_quota_stands_out() -> None:
@@ -217,7 +221,7 @@ def test_a_cost_over_the_quota_stands_out() -> None:
 
 def test_hostile_text_stays_on_its_line() -> None:
     """It can neither start a line of its own nor colour anything."""
-    change = dataclasses.replace(a_change("acme/ledger", Step.REMOVE), status=HOSTILE)
+    change = dataclasses.replace(a_change("acme/ledger", Action.REMOVE), status=HOSTILE)
     head, line, *_ = render.plan(Plan(changes=(change,)), "text", NOW).splitlines()
 
     assert head.startswith("acme ")

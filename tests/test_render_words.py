@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_iac.errors import Problem
-from codat_iac.plan import Calls, Plan, Step
+from codat_iac.plan import Calls, Plan
 from codat_iac.render import words
-from tests.test_render_samples import DRIFTED, EVERYTHING, HOSTILE, NOW, a_change, a_waiting, an_unmanaged
+from codat_iac.rules import Action
+from tests.test_render_samples import DRIFTED, EVERYTHING, NOW, a_change, a_waiting, an_unmanaged
 
 
 @pytest.mark.parametrize(
@@ -97,19 +98,28 @@ def test_a_plan_without_changes_forecasts_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "removal", "said"),
+    ("action", "removal", "said"),
     [
-        (Step.REMOVE, "unlink", "the connection is unlinked"),
-        (Step.REMOVE, "delete", "the connection is deleted"),
-        (Step.REMOVE, "forget", "the connection is only forgotten"),
-        (Step.REPLACE, "unlink", "the old one is unlinked"),
-        (Step.REPLACE, "none", "the old one stays as it is"),
-        (Step.REPLACE, HOSTILE[:8], "the old one <script>"),
+        (Action.REMOVE, Action.UNLINK, "the connection is unlinked"),
+        (Action.REMOVE, Action.DELETE, "the connection is deleted"),
+        (Action.REMOVE, Action.FORGET, "the connection is only forgotten"),
+        (Action.REPLACE, Action.UNLINK, "the old one is unlinked"),
     ],
 )
-def test_what_the_old_one_comes_to_is_said_in_words(step: Step, removal: str, said: str) -> None:
-    """Also a word that isn't known here."""
-    assert words.consequences(a_change(step=step, removal=removal)) == ["you changed it", said]
+def test_what_the_old_one_comes_to_is_said_in_words(action: Action, removal: Action, said: str) -> None:
+    """Of a removal it is the connection itself."""
+    assert words.consequences(a_change(action=action, removal=removal)) == ["you changed it", said]
+
+
+def test_what_has_to_wait_says_that_it_comes_in_a_second_run() -> None:
+    """And why: an engine can't give one name to two resources at once."""
+    change = a_change(action=Action.MOVE, moved_from="my:Shop$type::acme/books", later=True)
+
+    assert words.consequences(change) == [
+        "you changed it",
+        "was my:Shop$type::acme/books",
+        "comes in a second run, since its name is taken until then",
+    ]
 
 
 def test_a_cell_is_one_short_line_and_a_dash_where_there_is_nothing() -> None:

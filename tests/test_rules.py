@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_iac import rules
-from codat_iac.model import DataConnectionError, LiveConnection, OnExisting, OnRemoval, Status
-from codat_iac.rules import Action, Cell, LossLimit, Notice, Verdict
+from codat_iac.model import DataConnectionError, Integration, LiveConnection, OnExisting, OnRemoval, Status
+from codat_iac.rules import Action, Cell, Notice
 from tests.builders import a_desired, a_live, a_prior, an_id
 
 # desired, live: action; what is said; whether Codat may refuse; whether it is a loss.
@@ -90,10 +90,8 @@ def test_a_removed_connection_asks_for_what_the_table_says(
 
 
 def test_an_empty_cell_asks_for_nothing() -> None:
-    """Nothing is done or said, nothing is wrong or replaced, and no limit was set."""
+    """Nothing is done or said, and nothing is wrong."""
     assert Cell() == Cell(Action.NONE, None, None, tolerant=False)
-    assert Verdict(Cell()) == Verdict(Cell(), ())
-    assert LossLimit() == LossLimit(None)
 
 
 @given(status=st.text())
@@ -116,7 +114,7 @@ def test_only_an_unlink_or_a_delete_can_be_a_loss(action: Action) -> None:
     assert not rules.loses(Action.DELETE, None)
 
 
-# A recorded connection that is still declared.
+# A recorded connection that is still declared; `test_decision.py` shows what becomes of it.
 
 
 @pytest.mark.parametrize(
@@ -132,80 +130,59 @@ def test_only_an_unlink_or_a_delete_can_be_a_loss(action: Action) -> None:
         ),
         pytest.param({"connection_id": an_id(1)}, (), id="its own id"),
         pytest.param({"on_existing": OnExisting.ADOPT}, (), id="onExisting"),
-        pytest.param({"siblings": frozenset({"acme/other"})}, (), id="siblings"),
+        pytest.param({"on_removal": OnRemoval.DELETE}, (), id="policy"),
+        pytest.param({"status": Status.UNLINKED}, (), id="status"),
+        pytest.param({"address": "acme/books"}, (), id="address"),
+        pytest.param({"protect": True}, (), id="protect"),
     ],
 )
 def test_only_another_place_forces_a_replacement(change: dict[str, Any], replaces: tuple[str, ...]) -> None:
-    """The company, the platform and another connectionId replace; the rest is no change at all."""
-    verdict = rules.compare(a_prior(), a_desired(**change), a_live())
-
-    assert verdict.replaces == replaces
-    assert verdict.action is (Action.REPLACE if replaces else Action.NONE)
+    """The company, the platform and another connectionId replace; nothing else does."""
+    assert rules.replaced_by(a_prior(), a_desired(**change)) == replaces
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "recorded"),
     [
-        pytest.param({"on_removal": OnRemoval.DELETE}, id="policy"),
-        pytest.param({"address": "acme/books"}, id="address"),
-        pytest.param({"status": Status.UNLINKED}, id="a status that is reached already"),
+        pytest.param({"address": "acme/books"}, True, id="address"),
+        pytest.param({"status": Status.UNLINKED}, True, id="status"),
+        pytest.param({"on_removal": OnRemoval.DELETE}, True, id="policy"),
+        pytest.param({"protect": True}, True, id="protect"),
+        pytest.param({"on_existing": OnExisting.ADOPT}, False, id="onExisting"),
+        pytest.param({"connection_id": an_id(1)}, False, id="its own id"),
     ],
 )
-def test_what_must_stand_in_the_state_is_recorded_without_a_call(change: dict[str, str]) -> None:
-    """Delete receives the recorded outputs, so a changed policy is an update before it can be obeyed."""
-    desired = a_desired(**change)
-
-    assert rules.compare(a_prior(), desired, a_live(status="Unlinked")).action is Action.UPDATE
-    assert rules.compare(a_prior(desired=desired), desired, a_live(status="Unlinked")).action is Action.NONE
-
-
-def test_an_update_still_says_what_there_is_to_say() -> None:
-    """A waiting connection whose policy changes is recorded anew, and waits."""
-    verdict = rules.compare(a_prior(), a_desired(on_removal=OnRemoval.RETAIN), a_live(status="PendingAuth"))
-
-    assert (verdict.action, verdict.cell.notice) == (Action.UPDATE, Notice.WAITING)
-
-
-def test_an_absent_connection_is_replaced_and_said_to_be_gone() -> None:
-    """What is declared Linked and absent gets a new one."""
-    verdict = rules.compare(a_prior(), a_desired(), None)
-
-    assert (
-        verdict.action,
-        verdict.replaces,
-        verdict.cell.notice,
-    ) == (Action.REPLACE, ("status",), Notice.GONE)
-
-
-def test_an_absent_connection_that_should_be_unlinked_is_an_error() -> None:
-    """There is nothing to unlink, and nothing is recorded as if there were."""
-    verdict = rules.compare(a_prior(), a_desired(status=Status.UNLINKED), None)
-
-    assert verdict.action is Action.NONE
-    assert verdict.cell.problem == (
-        "there is nothing to unlink, since it doesn't exist; declare it `Linked`, or take it out of the file"
-    )
+def test_what_must_stand_in_the_state_is_recorded_anew(change: dict[str, Any], recorded: bool) -> None:
+    """`delete` receives what was recorded, so a changed policy has to be there before it can be obeyed."""
+    assert (rules.record(a_desired(**change)) != rules.record(a_desired())) is recorded
 
 
 def test_an_unlink_that_codat_refused_is_not_asked_for_again() -> None:
-    """Apply, then plan, is empty, even where Codat unlinks only what is Linked."""
-    desired = a_desired(status=Status.UNLINKED)
-    refused = a_prior(desired=desired, unlink_refused=True)
+    """Apply, then plan, is empty, even if Codat unlinks only what is Linked."""
+    refused = a_prior(desired=a_desired(status=Status.UNLINKED), unlink_refused=True)
     deauthorized = a_live(status="Deauthorized")
 
-    verdict = rules.compare(refused, desired, deauthorized)
+    cell = rules.declared_again(refused, Status.UNLINKED, deauthorized)
 
-    assert (verdict.action, verdict.cell.notice) == (Action.NONE, Notice.UNLINK_REFUSED)
+    assert cell == Cell(Action.NONE, Notice.UNLINK_REFUSED)
     assert not rules.drifted(refused, deauthorized)
 
 
 def test_a_refused_unlink_is_asked_for_once_the_connection_is_linked_again() -> None:
     """The customer came back, so there is something to unlink."""
-    desired = a_desired(status=Status.UNLINKED)
-    refused = a_prior(desired=desired, unlink_refused=True)
+    refused = a_prior(desired=a_desired(status=Status.UNLINKED), unlink_refused=True)
 
-    assert rules.compare(refused, desired, a_live()).action is Action.UNLINK
+    assert rules.declared_again(refused, Status.UNLINKED, a_live()).action is Action.UNLINK
     assert rules.drifted(refused, a_live())
+
+
+def test_an_unlink_that_nobody_refused_yet_is_asked_for() -> None:
+    """Codat may refuse it, and until it has, it is tried."""
+    prior = a_prior(desired=a_desired(status=Status.UNLINKED))
+
+    cell = rules.declared_again(prior, Status.UNLINKED, a_live(status="Deauthorized"))
+
+    assert cell == Cell(Action.UNLINK, tolerant=True)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +220,28 @@ def test_a_refresh_changes_inputs_only_where_a_call_follows(desired: str, live: 
 def test_a_first_authorisation_is_progress_and_no_drift(was: str, now: str, drift: bool) -> None:
     """Drift is what somebody else moved since it was recorded."""
     assert rules.is_drift(was, now) is drift
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "waits"),
+    [
+        ("Linked", "PendingAuth", True),
+        ("Linked", "Deauthorized", True),
+        ("Linked", "Unlinked", True),
+        ("Linked", "Linked", False),
+        ("Linked", "Migrating", False),
+        ("Linked", "absent", False),
+        ("Unlinked", "PendingAuth", False),
+        ("Unlinked", "Linked", False),
+        ("Unlinked", "Deauthorized", False),
+        ("Unlinked", "Unlinked", False),
+        ("Unlinked", "Migrating", False),
+    ],
+)
+def test_only_what_its_customer_can_bring_about_waits(desired: str, live: str, waits: bool) -> None:
+    """Nobody has to authorise what shall be unlinked, and of an unknown status nobody knows."""
+    assert rules.waits_as(Status(desired), live) is waits
+    assert rules.waits(rules.declared(Status(desired), live_as(live)).notice) is waits
 
 
 # What is said.
@@ -297,6 +296,22 @@ def test_a_first_authorisation_is_progress_and_no_drift(was: str, now: str, drif
             "Linked",
             "adopts the connection 00000000-0000-0000-0000-000000000001 (Linked), no call",
         ),
+        (
+            Notice.ADOPTED_FIRST,
+            "Linked",
+            (
+                "adopts the connection 00000000-0000-0000-0000-000000000001 (Linked), no call; the next run"
+                " unlinks it"
+            ),
+        ),
+        (
+            Notice.LOSES,
+            "Linked",
+            (
+                "its customer authorised it, and would have to do so again: this run unlinks, deletes or"
+                " replaces it"
+            ),
+        ),
     ],
     ids=str,
 )
@@ -330,6 +345,8 @@ def test_every_kind_of_notice_can_be_counted() -> None:
         "could not be unlinked",
         "is gone from Codat",
         "is adopted",
+        "is adopted, and unlinked by the next run",
+        "loses its customer's authorisation",
     ]
 
 
@@ -367,64 +384,29 @@ def test_a_lost_authorisation_names_its_cause(
     assert text == f"acme/ledger: Deauthorized, its customer must authorise it again{shown}"
 
 
-# Limits.
+# Platforms.
+
+PORTAL = "Settings, Integrations in the Codat Portal"
 
 
 @pytest.mark.parametrize(
-    ("missing", "recorded", "too_many"),
+    ("key", "problem"),
     [
-        (9, 9, False),
-        (10, 10, True),
-        (10, 33, True),
-        (10, 34, False),
-        (30, 100, False),
-        (31, 100, True),
-        (10, 0, True),
+        pytest.param("gbol", None, id="enabled"),
+        pytest.param("dfxm", f"Basiq Bank (dfxm) is not enabled; enable it under {PORTAL}", id="disabled"),
+        pytest.param(
+            "gbo", "'gbo' is not the key of a platform of this tenant; did you mean gbol (Xero)?", id="a slip"
+        ),
+        pytest.param(
+            "zzzz", f"'zzzz' is not the key of a platform of this tenant; see {PORTAL}", id="unknown"
+        ),
     ],
 )
-def test_a_mass_disappearance_is_at_least_ten_and_over_30_percent(
-    missing: int, recorded: int, too_many: bool
-) -> None:
-    """Few may be gone, and some of many; else the key is likelier wrong."""
-    assert rules.too_many_missing(missing, recorded) is too_many
+def test_a_platform_that_can_not_be_had_is_named_with_the_way_out(key: str, problem: str | None) -> None:
+    """Codat doesn't say how it answers a POST for one, and what it calls one stays on its line."""
+    platforms = {
+        "gbol": Integration("gbol", "Xero", enabled=True),
+        "dfxm": Integration("dfxm", "Basiq\nBank", enabled=False),
+    }
 
-
-@pytest.mark.parametrize(
-    ("explicit", "losses", "recorded", "exceeded"),
-    [
-        pytest.param(None, 9, 9, False, id="all of a small stack"),
-        pytest.param(None, 3, 10, False, id="30 % of ten"),
-        pytest.param(None, 4, 10, True, id="over 30 % of ten"),
-        pytest.param(None, 10, 40, False, id="ten"),
-        pytest.param(None, 11, 40, True, id="eleven of forty"),
-        pytest.param(None, 11, 10_000, True, id="eleven of many"),
-        pytest.param(0, 0, 40, False, id="none allowed, none lost"),
-        pytest.param(0, 1, 40, True, id="none allowed"),
-        pytest.param(11, 11, 11, False, id="an explicit limit is the only one"),
-        pytest.param(11, 12, 10_000, True, id="over an explicit limit"),
-    ],
-)
-def test_losses_are_limited_by_number_and_by_share(
-    explicit: int | None, losses: int, recorded: int, exceeded: bool
-) -> None:
-    """Ten, and 30 % of a stack of ten or more, unless the user set a limit."""
-    assert LossLimit(explicit).exceeded(losses, recorded) is exceeded
-
-
-def test_a_refusal_for_losses_names_them_and_the_way_out() -> None:
-    """It names five of them, in order, and the number to allow."""
-    losing = [f"acme/bank-{number}" for number in range(7)]
-
-    assert rules.too_many_losses(reversed(losing), 20, "at least ") == (
-        "would throw away at least 7 Linked connections of 20 (acme/bank-0, acme/bank-1, acme/bank-2,"
-        " acme/bank-3, acme/bank-4 and 2 more), whose customers would have to authorise again; refused. Set"
-        " CODAT_MAX_LOSSES=7 (or `pulumi config set codat:maxLosses`) if you mean it"
-    )
-
-
-@pytest.mark.parametrize(
-    ("names", "shown"), [([], ""), (["a"], "a"), (["a", "b"], "a, b"), (["a", "b", "c"], "a, b and 1 more")]
-)
-def test_a_long_list_is_shortened(names: list[str], shown: str) -> None:
-    """The first ones are named, the others counted."""
-    assert rules.shortened(names, most=2) == shown
+    assert rules.platform_problem(key, platforms) == problem

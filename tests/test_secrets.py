@@ -118,7 +118,7 @@ def test_no_secret_is_an_argument_of_a_process(project: Project, acme: str, door
     start = project.start if door == "pulumi" else project.start_codat_iac
     process = start("up" if door == "pulumi" else "apply", "--yes")
     seen = arguments_until_the_end(process)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=240)
 
     assert process.returncode in {0, 3}, out
     assert project.writes() == ["POST 200"]

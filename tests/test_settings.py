@@ -1,4 +1,4 @@
-"""The settings: the environment first, then the stack's config; what makes no sense is refused."""
+"""The settings: the environment first, then the config, but for what is meant for one run; no nonsense."""
 
 from __future__ import annotations
 
@@ -41,12 +41,6 @@ def test_the_defaults_are_codats() -> None:
             "base_url",
             "https://proxy.example/codat",
         ),
-        ("CODAT_MAX_LOSSES", "maxLosses", "0", "max_losses", 0),
-        ("CODAT_MAX_LOSSES", "maxLosses", "25", "max_losses", 25),
-        ("CODAT_ACCEPT_MISSING", "acceptMissing", "TRUE", "accept_missing", True),
-        ("CODAT_ACCEPT_MISSING", "acceptMissing", "1", "accept_missing", True),
-        ("CODAT_ACCEPT_MISSING", "acceptMissing", "yes", "accept_missing", True),
-        ("CODAT_ACCEPT_MISSING", "acceptMissing", "no", "accept_missing", False),
         ("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute", "600", "requests_per_minute", 600),
         ("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute", "0", "requests_per_minute", 0),
     ],
@@ -61,25 +55,81 @@ def test_a_setting_is_read_from_either_place(
     assert getattr(chosen, name) == value
 
 
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("CODAT_MAX_LOSSES", "0", "max_losses", 0),
+        ("CODAT_MAX_LOSSES", " 25 ", "max_losses", 25),
+        ("CODAT_ACCEPT_MISSING", "TRUE", "accept_missing", True),
+        ("CODAT_ACCEPT_MISSING", "1", "accept_missing", True),
+        ("CODAT_ACCEPT_MISSING", " yes", "accept_missing", True),
+        ("CODAT_ACCEPT_MISSING", "no", "accept_missing", False),
+    ],
+)
+def test_what_lifts_a_limit_is_read_from_the_environment(
+    variable: str, text: str, name: str, value: Any
+) -> None:
+    """It is meant for one run, as the environment is."""
+    assert getattr(read({**KEY, variable: text}), name) == value
+
+
+def test_what_lifts_a_limit_is_not_read_from_the_config() -> None:
+    """Whoever reads the settings without `check_config` before gets the safe ones."""
+    chosen = read(KEY, {"maxLosses": "9", "acceptMissing": "true"})
+
+    assert (chosen.max_losses, chosen.accept_missing) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"), [("maxLosses", "CODAT_MAX_LOSSES"), ("acceptMissing", "CODAT_ACCEPT_MISSING")]
+)
+@pytest.mark.parametrize("text", ["", "0", "false", "7"])
+def test_a_limit_that_stands_in_the_config_is_refused(key: str, variable: str, text: str) -> None:
+    """Whatever its value, since nobody reads it; the error says how to take it out, and what to set."""
+    config = {"apiKey": "k", key: text}
+    with pytest.raises(ConfigError) as caught:
+        settings.check_config(config.__contains__)
+
+    assert str(caught.value) == (
+        f"codat:{key} is no longer read from the stack's config, since it would outlive the run that it is"
+        f" meant for; `pulumi config rm codat:{key}`, and set {variable} in that run"
+    )
+
+
+def test_a_config_of_what_may_outlive_a_run_is_fine() -> None:
+    """All the other settings may stand there."""
+    settings.check_config({"apiKey", "baseUrl", "requestsPerMinute", "desired"}.__contains__)
+
+
 def test_the_environment_wins() -> None:
     """Refresh and destroy use the recorded config, where an old key lives on."""
     chosen = read(
-        {**KEY, "CODAT_ACCEPT_MISSING": "false", "CODAT_MAX_LOSSES": "1"},
-        {"apiKey": "old", "acceptMissing": "true", "maxLosses": "9"},
+        {**KEY, "CODAT_BASE_URL": "https://new.example", "CODAT_REQUESTS_PER_MINUTE": "1"},
+        {"apiKey": "old", "baseUrl": "https://old.example", "requestsPerMinute": "9"},
     )
 
-    assert (chosen.api_key, chosen.accept_missing, chosen.max_losses) == ("from-the-environment", False, 1)
+    assert (chosen.api_key, chosen.base_url, chosen.requests_per_minute) == (
+        "from-the-environment",
+        "https://new.example",
+        1,
+    )
 
 
 @pytest.mark.parametrize("blank", ["", "  \t"])
 def test_a_blank_variable_counts_as_unset(blank: str) -> None:
     """CI systems set what they have no value for to nothing."""
     chosen = read(
-        {"CODAT_API_KEY": blank, "CODAT_MAX_LOSSES": blank, "CODAT_ACCEPT_MISSING": blank},
-        {"apiKey": "from-the-stack", "maxLosses": "3", "acceptMissing": "true"},
+        {
+            "CODAT_API_KEY": blank,
+            "CODAT_REQUESTS_PER_MINUTE": blank,
+            "CODAT_MAX_LOSSES": blank,
+            "CODAT_ACCEPT_MISSING": blank,
+        },
+        {"apiKey": "from-the-stack", "requestsPerMinute": "3"},
     )
 
-    assert (chosen.api_key, chosen.max_losses, chosen.accept_missing) == ("from-the-stack", 3, True)
+    assert (chosen.api_key, chosen.requests_per_minute) == ("from-the-stack", 3)
+    assert (chosen.max_losses, chosen.accept_missing) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -87,17 +137,27 @@ def test_a_blank_variable_counts_as_unset(blank: str) -> None:
     [
         pytest.param({}, "no API key: set CODAT_API_KEY", id="no key"),
         pytest.param({"CODAT_API_KEY": " "}, "no API key", id="a blank key"),
-        pytest.param({**KEY, "CODAT_MAX_LOSSES": "-1"}, "CODAT_MAX_LOSSES .* '-1'", id="a negative number"),
+        pytest.param(
+            {**KEY, "CODAT_MAX_LOSSES": "-1"}, "^CODAT_MAX_LOSSES is '-1'; it", id="a negative number"
+        ),
         pytest.param({**KEY, "CODAT_MAX_LOSSES": "many"}, "it takes a number such as 10", id="a word"),
         pytest.param({**KEY, "CODAT_MAX_LOSSES": "²"}, "it takes a number", id="a superscript"),
         pytest.param({**KEY, "CODAT_MAX_LOSSES": "9" * 5000}, "it takes a number", id="too many digits"),
-        pytest.param({**KEY, "CODAT_REQUESTS_PER_MINUTE": "1.5"}, "it takes a number", id="a fraction"),
-        pytest.param({**KEY, "CODAT_ACCEPT_MISSING": "maybe"}, "it takes true or false", id="no yes or no"),
+        pytest.param(
+            {**KEY, "CODAT_REQUESTS_PER_MINUTE": "1.5"},
+            r"^CODAT_REQUESTS_PER_MINUTE \(or codat:requestsPerMinute\) is '1\.5'; it takes a number",
+            id="a fraction",
+        ),
+        pytest.param(
+            {**KEY, "CODAT_ACCEPT_MISSING": "maybe"},
+            "^CODAT_ACCEPT_MISSING is 'maybe'; it takes true or false",
+            id="no yes or no",
+        ),
         pytest.param({**KEY, "CODAT_BASE_URL": "codat"}, "not a URL like https://api.codat.io", id="no URL"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(environment: Mapping[str, str], text: str) -> None:
-    """With the name of the setting, in both its places, and what it takes."""
+    """With the name of the setting, in each of its places, and what it takes."""
     with pytest.raises(ConfigError, match=text):
         read(environment)
 

@@ -3,110 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from codat_iac import engine
 from codat_iac.emulator import Emulator, serving
 from codat_iac.errors import ConfigError, EngineError
-from codat_iac.model import OnRemoval, Status
-from codat_iac.stack import RESOURCE_TYPE, Stack, StackError, StackLocked, recorded, replaced
-from tests.builders import a_desired, a_prior, an_id
+from codat_iac.model import RESOURCE_TYPE, OnRemoval
+from codat_iac.record import recorded
+from codat_iac.stack import Stack, StackError, StackLocked
 from tests.project import Project, connections
-
-OUTPUTS = {
-    "address": "acme/ledger",
-    "companyId": "8A210B68-6988-11ED-A1EB-0242AC120002",
-    "platformKey": "gbol",
-    "status": "Linked",
-    "desiredStatus": "Linked",
-    "onRemoval": "delete",
-}
-
-
-def a_resource(**rest: Any) -> dict[str, Any]:
-    """A connection as a state holds it."""
-    urn = f"urn:pulumi:dev::shop::{RESOURCE_TYPE}::acme/ledger"
-    return {"urn": urn, "type": RESOURCE_TYPE, "id": an_id(1), "outputs": OUTPUTS, **rest}
-
-
-def a_state(*resources: Mapping[str, Any]) -> dict[str, Any]:
-    """A state with a stack, its provider, and these resources."""
-    others = [
-        {"urn": "urn:pulumi:dev::shop::pulumi:pulumi:Stack::shop-dev", "type": "pulumi:pulumi:Stack"},
-        {"urn": "urn:1", "type": "pulumi:providers:pulumi-python", "id": an_id(2), "outputs": {}},
-    ]
-    return {"version": 3, "deployment": {"resources": [*others, *resources]}}
-
-
-# What a state holds.
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        pytest.param({}, id="none was read"),
-        pytest.param({"version": 3, "deployment": None}, id="a new stack"),
-        pytest.param({"version": 3, "deployment": {"manifest": {}}}, id="a stack that was destroyed"),
-        pytest.param({"deployment": {"resources": None}}, id="null"),
-        pytest.param(a_state(), id="only a stack and a provider"),
-        pytest.param(a_state(a_resource(id="")), id="a create that was cut off"),
-        pytest.param(a_state(a_resource(type="aws:s3/bucket:Bucket")), id="something of another make"),
-    ],
-)
-def test_a_state_without_connections_has_none(state: dict[str, Any]) -> None:
-    """Whatever else is in it."""
-    assert (recorded(state), replaced(state)) == ({}, [])
-
-
-def test_a_state_tells_what_was_recorded_by_urn() -> None:
-    """The desired of then and its policy, and ids in small letters."""
-    resource = a_resource(id=an_id(1).upper())
-
-    assert recorded(a_state(resource)) == {
-        resource["urn"]: a_prior(
-            1, a_desired(on_removal=OnRemoval.DELETE, siblings=frozenset({"acme/ledger"})), "Linked"
-        )
-    }
-
-
-def test_a_refused_unlink_is_recorded() -> None:
-    """Else it would be asked for at each run."""
-    outputs = {**OUTPUTS, "desiredStatus": "Unlinked", "status": "Deauthorized", "unlinkRefused": True}
-
-    (prior,) = recorded(a_state(a_resource(outputs=outputs))).values()
-
-    assert (prior.desired.status, prior.status, prior.unlink_refused) == (
-        Status.UNLINKED,
-        "Deauthorized",
-        True,
-    )
-
-
-def test_what_is_protected_is_known_as_that() -> None:
-    """Pulumi won't remove it, so a plan that would is a plan that fails."""
-    for protect in (True, False):
-        (prior,) = recorded(a_state(a_resource(protect=protect))).values()
-        assert prior.protected is protect
-
-
-def test_what_was_replaced_stands_apart() -> None:
-    """A run broke off before it was removed; the new one has the same URN."""
-    new, old = a_resource(id=an_id(2)), a_resource(delete=True)
-
-    assert [prior.id for prior in recorded(a_state(old, new)).values()] == [an_id(2)]
-    assert [prior.id for prior in replaced(a_state(old, new))] == [an_id(1)]
-    assert recorded(a_state(old)) == {}
-
 
 # Where it is.
 
@@ -133,6 +48,12 @@ def test_a_machine_without_an_engine_is_said_so(nowhere: Path) -> None:
 
     with pytest.raises(EngineError, match="run: codat-iac engine install"):
         Stack.open(nowhere / "deep", "dev")
+
+
+@pytest.mark.parametrize("name", ["dev", "acme/dev", "acme/shop/dev"])
+def test_a_stacks_short_name_is_the_one_in_its_urns(name: str) -> None:
+    """However much of its organization and project the user named."""
+    assert Stack(Path(), name, Path("pulumi")).short_name == "dev"
 
 
 @pytest.fixture
@@ -179,6 +100,47 @@ def test_a_damaged_state_has_a_way_out(a_pulumi: Path) -> None:
         stack.export()
 
 
+def a_state_of(value: object) -> str:
+    """A state with one connection whose output `platformName` is *value*."""
+    ours = {"urn": "u", "type": RESOURCE_TYPE, "id": "1", "outputs": {"platformName": value}}
+    return json.dumps({"deployment": {"resources": [ours]}})
+
+
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+"""How a state marks a secret."""
+
+
+def test_a_connection_with_a_secret_is_exported_as_text(a_pulumi: Path) -> None:
+    """A program of one's own may have made its output one; nobody can read it else."""
+    closed = a_state_of({**SECRET, "ciphertext": "v1:x"})
+    opened = a_state_of({**SECRET, "plaintext": '"Xero"'})
+    script = (
+        f'echo "$@" >> {a_pulumi.parent}/asked\n'
+        f"case \"$*\" in *--show-secrets*) echo '{opened}';; *) echo '{closed}';; esac"
+    )
+
+    state = standing_in(a_pulumi, script).export()
+
+    assert state == json.loads(opened)
+    asked = (a_pulumi.parent / "asked").read_text().splitlines()
+    assert ["--show-secrets" in line for line in asked] == [False, True]
+
+
+def test_a_state_without_secrets_of_ours_is_exported_as_it_is(a_pulumi: Path) -> None:
+    """What else a stack keeps secret is none of our business, so it is not decrypted."""
+    other = {
+        "urn": "o",
+        "type": "x:y:Z",
+        "id": "2",
+        "outputs": {"password": {**SECRET, "ciphertext": "v1:x"}},
+    }
+    state = json.loads(a_state_of("Xero"))
+    state["deployment"]["resources"].append(other)
+    script = f"case \"$*\" in *--show-secrets*) exit 1;; *) echo '{json.dumps(state)}';; esac"
+
+    assert standing_in(a_pulumi, script).export() == state
+
+
 @pytest.mark.parametrize("stream", ["1", "2"])
 def test_a_locked_stack_is_told_from_other_failures(a_pulumi: Path, stream: str) -> None:
     """Whoever holds it is asked of this machine: the dead are named, the living are waited for."""
@@ -220,7 +182,7 @@ def test_an_interrupt_lets_pulumi_finish(a_pulumi: Path) -> None:
     standing_in(
         a_pulumi,
         f"trap 'echo once >> {folder}/told; sleep 0.3; touch {folder}/unlocked; exit 1' INT\n"
-        f"touch {folder}/running\nwhile :; do sleep 0.05; done",
+        f"sleep 0.5; touch {folder}/running\nwhile :; do sleep 0.05; done",
     )
     program = (
         "from pathlib import Path; from codat_iac.stack import Stack\n"
@@ -254,7 +216,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         project.pulumi("stack", "init", "empty")
         project.pulumi("stack", "select", "dev")
         project.pulumi("config", "set", "--secret", "codat:apiKey", "a-key-of-the-stack")
-        project.pulumi("config", "set", "codat:maxLosses", "7")
+        project.pulumi("config", "set", "codat:requestsPerMinute", "7")
         (project.folder / "deep").mkdir()
         yield project
 
@@ -281,12 +243,12 @@ def test_the_selected_stack_is_the_one_that_is_opened(opened: Stack, shop: Proje
 @pytest.mark.engine
 def test_the_state_is_read_as_pulumi_has_it(opened: Stack, shop: Project) -> None:
     """What was applied is what is recorded, at the URN that an apply would target."""
-    (urn, prior) = next(iter(recorded(opened.export()).items()))
+    (prior,) = recorded(opened.export())
 
-    assert urn == f"urn:pulumi:dev::shop::{RESOURCE_TYPE}::acme/ledger"
+    assert prior.urn == f"urn:pulumi:dev::shop::{RESOURCE_TYPE}::acme/ledger"
     assert {prior.address: prior.id} == shop.recorded()
     assert (prior.desired.on_removal, prior.status) == (OnRemoval.RETAIN, "PendingAuth")
-    assert recorded(Stack.open(shop.folder, "empty").export()) == {}
+    assert recorded(Stack.open(shop.folder, "empty").export()) == []
 
 
 @pytest.mark.engine
@@ -295,13 +257,32 @@ def test_the_settings_come_from_the_environment_and_then_from_the_stack(
 ) -> None:
     """Secrets are read in plain text, and the project's own config is under the stack's."""
     assert opened.settings().api_key == shop.environment["CODAT_API_KEY"]
-    assert opened.settings().max_losses == 7
+    assert opened.settings().requests_per_minute == 7
 
     monkeypatch.setenv("CODAT_API_KEY", "")
-    monkeypatch.setenv("CODAT_MAX_LOSSES", "3")
+    monkeypatch.setenv("CODAT_REQUESTS_PER_MINUTE", "3")
 
     assert opened.settings().api_key == "a-key-of-the-stack"
-    assert opened.settings().max_losses == 3
+    assert opened.settings().requests_per_minute == 3
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("key", ["maxLosses", "acceptMissing"])
+def test_a_limit_of_one_run_in_the_config_is_refused(shop: Project, opened: Stack, key: str) -> None:
+    """The project's own config is under the stack's, so that is no place for it either."""
+    file = shop.folder / "Pulumi.yaml"
+    before = file.read_text()
+    assert "config:\n" in before
+    file.write_text(before.replace("config:\n", f"config:\n  codat:{key}: 1\n"))
+    try:
+        with pytest.raises(
+            ConfigError, match=f"^codat:{key} is no longer read .* `pulumi config rm codat:{key}`"
+        ):
+            opened.config()
+    finally:
+        file.write_text(before)
+
+    assert opened.config()["codat:requestsPerMinute"] == "7"
 
 
 @pytest.mark.engine

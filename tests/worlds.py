@@ -8,21 +8,31 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from codat_iac import handover, props
-from codat_iac.client import Client
+from codat_iac.beside import Description, describe
+from codat_iac.client import Reader
 from codat_iac.emulator import Emulator
 from codat_iac.errors import Refused
-from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Slot, Status
+from codat_iac.model import (
+    ABSENT,
+    RESOURCE_TYPE,
+    DesiredConnection,
+    OnExisting,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
+from codat_iac.moves import in_this_run, moves
 from codat_iac.operations import Operations
 from codat_iac.plan import Plan
 from codat_iac.planning import Planner
 from codat_iac.props import DESIRABLE
-from codat_iac.rules import ABSENT, Action
+from codat_iac.rules import Action
 from codat_iac.settings import Settings
 from tests.builders import a_run, an_id, rows
 
@@ -34,7 +44,14 @@ STATUSES = ("PendingAuth", "Linked", "Linked", "Deauthorized", "Unlinked", "Migr
 MOST = 6
 """Addresses that are declared or recorded."""
 
-Recorded = Mapping[str, PriorConnection]
+PREFIX = "urn:pulumi:dev::shop::"
+COMPONENT = "shop:index:Customer"
+"""The type of a component that a program of one's own may have declared."""
+
+
+def a_urn(address: str, parent: str = "") -> str:
+    """The URN of a connection of the stack that the tests use, below a component of the type *parent*."""
+    return f"{PREFIX}{parent + '$' if parent else ''}{RESOURCE_TYPE}::{address}"
 
 
 @dataclass
@@ -43,9 +60,8 @@ class World:
 
     company_ids: dict[str, str]
     desired: tuple[DesiredConnection, ...] = ()
-    recorded: dict[str, PriorConnection] = field(default_factory=dict)
-    replaced: list[PriorConnection] = field(default_factory=list)
-    """What a run that broke off had replaced and not yet removed."""
+    recorded: list[PriorConnection] = field(default_factory=list)
+    """Old halves of replacements included, which a run that broke off had not yet removed."""
 
     def yaml(self) -> str:
         """Write what is desired as the rest of a desired-state file."""
@@ -65,16 +81,87 @@ def _flow(desired: DesiredConnection) -> str:
         "onRemoval": desired.on_removal,
         "onExisting": desired.on_existing,
         "connectionId": desired.connection_id,
+        "protect": "true" if desired.protect else None,
     }
     return "{" + ", ".join(f"{name}: {value}" for name, value in given.items() if value) + "}"
 
 
 def a_world(emulator: Emulator, dice: Random) -> World:
-    """Roll a world: two or three companies, several connections to one platform, every status and policy."""
+    """Roll a world: two or three companies, several connections to one platform, every status and policy.
+
+    Half of them were then edited as users do: a company's key is another one, a component came or went, the
+    state was renamed or tainted by hand.
+    """
     names = COMPANIES[: dice.randint(2, 3)]
     world = World({name: str(emulator.add_company(name)["id"]) for name in names})
     _Roll(emulator, dice, world).everything()
+    if dice.random() < 0.5:
+        Edits(world, dice).some()
     return world
+
+
+class Edits:
+    """What users do around a stack: to the file, to the program, to the state."""
+
+    def __init__(self, world: World, dice: Random) -> None:
+        self.world = world
+        self.dice = dice
+
+    def some(self) -> None:
+        """Do one or two of them."""
+        everything = (
+            self.rename_key,
+            self.rename_second_half,
+            self.move_parents,
+            self.rename_state,
+            self.taint,
+        )
+        for edit in self.dice.sample(everything, self.dice.randint(1, 2)):
+            edit()
+
+    def rename_key(self) -> None:
+        """Give a company another key in the file."""
+        old = self.dice.choice(list(self.world.company_ids))
+        new = f"{old}-ltd"
+        ids = self.world.company_ids
+        self.world.company_ids = {new if name == old else name: each for name, each in ids.items()}
+        self.world.desired = tuple(
+            dataclasses.replace(each, address=each.address.replace(f"{old}/", f"{new}/", 1))
+            if each.address.startswith(f"{old}/")
+            else each
+            for each in self.world.desired
+        )
+
+    def rename_second_half(self) -> None:
+        """Give one connection another name in the file."""
+        if self.world.desired:
+            one = self.dice.choice(self.world.desired)
+            renamed = dataclasses.replace(one, address=f"{one.address}-z")
+            self.world.desired = tuple(renamed if each is one else each for each in self.world.desired)
+
+    def move_parents(self) -> None:
+        """Some were declared below a component."""
+        self._each(lambda prior: a_urn(prior.address, COMPONENT), 0.5)
+
+    def rename_state(self) -> None:
+        """Rename one in the state by hand."""
+        self._each(lambda prior: a_urn(f"{prior.address}-s"), 0.2)
+
+    def taint(self) -> None:
+        """Taint some in the state."""
+        self.world.recorded = [
+            dataclasses.replace(prior, tainted=not prior.pending_removal and self.dice.random() < 0.2)
+            for prior in self.world.recorded
+        ]
+
+    def _each(self, urn: Callable[[PriorConnection], str], share: float) -> None:
+        pending = {prior.address for prior in self.world.recorded if prior.pending_removal}
+        self.world.recorded = [
+            dataclasses.replace(prior, urn=urn(prior))
+            if prior.address not in pending and self.dice.random() < share
+            else prior
+            for prior in self.world.recorded
+        ]
 
 
 class _Roll:
@@ -83,6 +170,7 @@ class _Roll:
         self.dice = dice
         self.world = world
         self.live: dict[str, list[str]] = defaultdict(list)
+        self.recorded: dict[str, PriorConnection] = {}
 
     def everything(self) -> None:
         """Record some addresses, declare some, and let strangers live beside them."""
@@ -91,18 +179,18 @@ class _Roll:
         for address in chosen:
             if self.chance(0.7):
                 protected = self.chance(0.04)
-                self.world.recorded[address] = dataclasses.replace(self.prior(address), protected=protected)
-        for address in chosen:
+                self.recorded[address] = dataclasses.replace(self.prior(address), protected=protected)
+        self.world.recorded = list(self.recorded.values())
+        for address in self.recorded:
             if self.chance(0.06):
-                self.world.replaced.append(self.prior(address, alone=True))
+                half = dataclasses.replace(self.prior(address, alone=True), pending_removal=True)
+                self.world.recorded.append(half)
         for _ in range(self.dice.randint(0, 2)):
             self.connection(self.any_company(), self.platform())
         declared = [
-            self.desired(address)
-            for address in chosen
-            if address not in self.world.recorded or self.chance(0.7)
+            self.desired(address) for address in chosen if address not in self.recorded or self.chance(0.7)
         ]
-        self.world.desired = _with_siblings(_named_once(declared))
+        self.world.desired = tuple(_named_once(declared))
         if self.chance(0.05):
             self.emulator.delete_company(self.any_company())
 
@@ -133,23 +221,19 @@ class _Roll:
         """Record a connection: mostly as it lives; unless *alone*, sometimes one that is recorded already."""
         desired = self.desired(address, connection_ids=False)
         company = address.partition("/")[0]
-        others = [prior for prior in self.world.recorded.values() if prior.address.startswith(f"{company}/")]
+        others = [prior for prior in self.recorded.values() if prior.address.startswith(f"{company}/")]
         if others and not alone and self.chance(0.1):
             other = others[-1]
-            return dataclasses.replace(
-                other, desired=dataclasses.replace(other.desired, address=address, siblings=frozenset())
-            )
+            return dataclasses.replace(other, desired=dataclasses.replace(other.desired, address=address))
         connection_id, status = self.connection(desired.company_id, desired.platform_key)
         if self.chance(0.3):
             status = self.dice.choice(STATUSES)
-        if self.chance(0.2):
-            desired = dataclasses.replace(desired, connection_id=connection_id)
         refused = desired.status is Status.UNLINKED and status == Status.DEAUTHORIZED and self.chance(0.5)
         return PriorConnection(connection_id, desired, status, refused)
 
     def desired(self, address: str, *, connection_ids: bool = True) -> DesiredConnection:
         """Declare an address, mostly as it is recorded."""
-        prior = self.world.recorded.get(address)
+        prior = self.recorded.get(address)
         if prior and self.chance(0.4):
             return dataclasses.replace(prior.desired, connection_id=None)
         company_id = self.world.company_ids[address.partition("/")[0]]
@@ -178,13 +262,6 @@ def _named_once(declared: Sequence[DesiredConnection]) -> list[DesiredConnection
     return kept
 
 
-def _with_siblings(declared: Sequence[DesiredConnection]) -> tuple[DesiredConnection, ...]:
-    slots: dict[Slot, set[str]] = defaultdict(set)
-    for each in declared:
-        slots[each.slot].add(each.address)
-    return tuple(dataclasses.replace(each, siblings=frozenset(slots[each.slot])) for each in declared)
-
-
 def living(emulator: Emulator, world: World) -> dict[str, str]:
     """What lives in the companies that are there: ids and statuses."""
     found: dict[str, str] = {}
@@ -196,10 +273,9 @@ def living(emulator: Emulator, world: World) -> dict[str, str]:
 
 def a_planner(
     emulator: Emulator,
-    recorded: Recorded,
+    recorded: Sequence[PriorConnection],
     company: str | None = None,
     *,
-    replaced: Sequence[PriorConnection] = (),
     api_key: str = "",
     max_losses: int | None = None,
     accept_missing: bool = False,
@@ -207,8 +283,62 @@ def a_planner(
     """Make a planner as a process of its own would."""
     key = api_key or emulator.api_key
     settings = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing)
-    client = Client(key, emulator.url, retries=1, sleep=lambda _: None)
-    return Planner(client, settings, recorded, company, replaced)
+    reader = Reader(key, emulator.url, retries=1, sleep=lambda _: None)
+    return Planner(reader, settings, recorded, company)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a program declares in one run, as the engine sees it: told by aliases what goes on with what."""
+
+    desired: tuple[DesiredConnection, ...]
+    priors: Mapping[str, PriorConnection]
+    """What is recorded of each address, at its own URN or at an alias."""
+
+    beside: Mapping[str, Description]
+    leaving: tuple[PriorConnection, ...]
+    """What nobody declares, and old halves of replacements: removed at the end."""
+
+    refused: tuple[str, ...] = ()
+    """Lines for what the program refuses to declare; then it declares nothing."""
+
+    waits: bool = False
+    """Something has to wait for the next run."""
+
+
+def declared(desired: Sequence[DesiredConnection], recorded: Sequence[PriorConnection]) -> Declared:
+    """Do what the stock program does before it declares anything, and what the engine makes of it."""
+    standing = [prior for prior in recorded if not prior.pending_removal]
+    moved = moves(desired, standing)
+    if moved.problems:
+        lines = tuple(f"{address}: {said}" for address, said in moved.problems.items())
+        return Declared((), {}, {}, (), lines)
+    now = in_this_run(desired, moved)
+    at = {prior.place: prior for prior in standing}
+    priors = {}
+    for each in now:
+        prior = moved.origins.get(each.address) or at.get(each.place)
+        if prior:
+            priors[each.address] = prior
+    taken = {prior.place for prior in priors.values()}
+    leaving = [prior for prior in standing if prior.place not in taken]
+    pending = [prior for prior in recorded if prior.pending_removal]
+    beside = describe(now, standing, moved)
+    return Declared(tuple(now), priors, beside, (*pending, *leaving), waits=bool(moved.later))
+
+
+def decided(operations: Operations, program: Declared, desired: DesiredConnection) -> Action:
+    """Do what `check` and `diff` do about one address."""
+    prior = program.priors.get(desired.address)
+    operations.state.declare(desired.address, program.beside[desired.address])
+    if prior is None:
+        operations.foresee(desired)
+        return Action.CREATE
+    action = operations.compare(dataclasses.replace(prior, tainted=False), desired).action
+    if action is not Action.REPLACE and prior.tainted:
+        operations.state.replace(prior.id, desired.address)  # the engine's own doing, which no hook hears of
+        return Action.REPLACE
+    return action
 
 
 def carry_out(
@@ -216,12 +346,13 @@ def carry_out(
     planner: Planner,
     plan: Plan,
     desired: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
     file: Path,
     *,
     dice: Random | None = None,
     max_losses: int | None = None,
     accept_missing: bool = False,
-) -> dict[str, PriorConnection]:
+) -> list[PriorConnection]:
     """Do what `codat-iac apply` lets the engine do in a process of its own; gives what is recorded then.
 
     The log of requests holds only what that cost.
@@ -230,49 +361,49 @@ def carry_out(
     operations = a_run(emulator, max_losses=max_losses, accept_missing=accept_missing).operations
     handover.take_over(file, operations)
     emulator.clear_requests()
-    changing = {change.address for change in plan.changes}
-    olds = {change.moved_from for change in plan.changes if change.moved_from}
-    acting = [each for each in desired if each.address in changing]
-    leaving = (changing | olds) & planner.recorded.keys() - {each.address for each in desired}
-    pending = [prior for prior in planner._replaced if prior.address in changing | olds]
-    return _run(operations, planner.recorded, _shuffled(acting, dice), sorted(leaving), pending)
+    program = declared(desired, recorded)
+    changes = {change.address: change for change in plan.changes if not change.later}
+    acting = [each for each in program.desired if each.address in changes]
+    removed = {each.urn or each.address for each in planner.decided.decisions if each.address in changes}
+    leaving = [prior for prior in program.leaving if (prior.urn or prior.address) in removed]
+    return run(operations, recorded, program, _shuffled(acting, dice), leaving)
 
 
-def _run(
+def run(
     operations: Operations,
-    recorded: Recorded,
+    recorded: Sequence[PriorConnection],
+    program: Declared,
     acting: Sequence[DesiredConnection],
-    leaving: Sequence[str],
-    pending: Sequence[PriorConnection],
-) -> dict[str, PriorConnection]:
-    """Check and diff, then create and update, then delete, and what was to be deleted before."""
-    state = dict(recorded)
-    replaced = list(pending)
-    steps = [(desired, _decided(operations, recorded.get(desired.address), desired)) for desired in acting]
+    leaving: Sequence[PriorConnection],
+) -> list[PriorConnection]:
+    """Check and diff, then create and update, then delete; gives what is recorded then."""
+    state = {(prior.place, prior.id): prior for prior in recorded}
+    replaced = []
+    steps = [(desired, decided(operations, program, desired)) for desired in acting]
     for desired, action in steps:
-        prior = recorded.get(desired.address)
-        if action is Action.NONE:
-            continue
+        prior = program.priors.get(desired.address)
+        if prior:
+            del state[prior.place, prior.id]
+            if action is Action.NONE:
+                prior = dataclasses.replace(prior, urn=a_urn(desired.address) if prior.urn else "")
+                state[prior.place, prior.id] = prior
+                continue
         if prior and action is not Action.REPLACE:
             live = operations.update(prior, desired)
         else:
-            replaced += [prior] if prior else []
+            # What the file doesn't protect, the engine replaces; `delete` never hears of either.
+            replaced += [dataclasses.replace(prior, protected=False)] if prior else []
             live = operations.create(desired)
-        state[desired.address] = props.prior(live.id, props.outputs(desired, live))
-    for prior in [*replaced, *(recorded[address] for address in leaving)]:
+        updated = prior is not None and action is not Action.REPLACE
+        now = props.prior(live.id, props.outputs(desired, live.id, live, written=updated))
+        state[now.place, now.id] = now
+    for prior in [*replaced, *leaving]:
         operations.remove(prior)
-    return {address: prior for address, prior in state.items() if address not in leaving}
+        state = {key: each for key, each in state.items() if each is not prior}
+    return list(state.values())
 
 
-def _decided(operations: Operations, prior: PriorConnection | None, desired: DesiredConnection) -> Action:
-    operations.ledger.declare(desired.address)
-    if prior:
-        return operations.compare(prior, desired).action
-    operations.foresee(desired)
-    return Action.CREATE
-
-
-def _shuffled(acting: Sequence[DesiredConnection], dice: Random | None) -> list[DesiredConnection]:
+def _shuffled(acting: Iterable[DesiredConnection], dice: Random | None) -> list[DesiredConnection]:
     """Put them in any order: that in which the engine hears of what a program declares isn't certain."""
     shuffled = list(acting)
     if dice:
@@ -280,13 +411,14 @@ def _shuffled(acting: Sequence[DesiredConnection], dice: Random | None) -> list[
     return shuffled
 
 
-def up(emulator: Emulator, world: World, dice: Random | None = None) -> dict[str, PriorConnection]:
+def up(emulator: Emulator, world: World, dice: Random | None = None) -> list[PriorConnection]:
     """Do what `pulumi up` does with a refresh; gives what is recorded then."""
     operations = a_run(emulator).operations
-    read = {address: _refreshed(operations, prior) for address, prior in world.recorded.items()}
-    pending = [_refreshed(operations, prior) for prior in world.replaced]
-    leaving = read.keys() - {each.address for each in world.desired}
-    return _run(operations, read, _shuffled(world.desired, dice), sorted(leaving), pending)
+    read = [refreshed(operations, prior) for prior in world.recorded]
+    program = declared(world.desired, read)
+    if program.refused:
+        raise Refused("; ".join(program.refused))
+    return run(operations, read, program, _shuffled(program.desired, dice), program.leaving)
 
 
 def preview(
@@ -296,19 +428,31 @@ def preview(
     operations = a_run(emulator, max_losses=max_losses).operations
     actions: dict[str, Action] = {}
     errors: set[str] = set()
-    for prior in (*world.recorded.values(), *world.replaced):
+    for prior in world.recorded:
         try:
-            operations.read(prior)
+            operations.read(_as_hooks_know(prior))
         except Refused as refusal:
             errors.add(str(refusal))
-    for desired in [] if errors else _shuffled(world.desired, dice):
+    program = declared(world.desired, world.recorded)
+    for desired in [] if errors else _shuffled(program.desired, dice):
         try:
-            actions[desired.address] = _decided(operations, world.recorded.get(desired.address), desired)
+            actions[desired.address] = decided(operations, program, desired)
         except Refused as refusal:
             errors.add(str(refusal))
-    return actions, errors
+    return actions, errors | set(program.refused)
 
 
-def _refreshed(operations: Operations, prior: PriorConnection) -> PriorConnection:
-    live = operations.read(prior)
-    return props.prior(prior.id, props.outputs(prior.desired, live, written=prior.unlink_refused))
+def _as_hooks_know(prior: PriorConnection) -> PriorConnection:
+    """Return what a refresh tells of a recorded connection: its properties and its URN, and no more."""
+    return dataclasses.replace(prior, protected=False, tainted=False, pending_removal=False)
+
+
+def refreshed(operations: Operations, prior: PriorConnection) -> PriorConnection:
+    """Do what a refresh does about one recorded connection."""
+    live = operations.read(_as_hooks_know(prior))
+    now = props.prior(
+        prior.id, props.outputs(prior.desired, prior.id, live, written=prior.unlink_refused), urn=prior.urn
+    )
+    return dataclasses.replace(
+        now, protected=prior.protected, tainted=prior.tainted, pending_removal=prior.pending_removal
+    )

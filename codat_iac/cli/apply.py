@@ -17,8 +17,10 @@ import click
 from codat_iac import render
 from codat_iac.cli.plans import COMPANY, DETAILED, PATH, exit_code
 from codat_iac.cli.session import Session, ask, located, put, shown_as, terminal, told_as
-from codat_iac.errors import ConfigError
+from codat_iac.errors import ConfigError, UnsafePlan
+from codat_iac.model import DesiredConnection
 from codat_iac.plan import ExitCode, Plan, still_holds
+from codat_iac.planning import Planner
 from codat_iac.posting import SETTLING
 from codat_iac.stack import StackError, StackLocked
 
@@ -79,24 +81,62 @@ def apply_command(  # noqa: PLR0913  each is an option
             _tell(f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it")
         if plan.problems or plan.refusal or not plan.changes:
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
-        session.check_shape()
+        session.check_options(plan)
         if not yes:
             ask(f"Apply {_counted(len(plan.changes))}?")
-
-        from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
-
-        def attempt() -> Applied:
-            with _progress(len(plan.changes)) as report:
-                return apply(session.stack, planner, plan, desired, report, _tell, max_losses=allow_losing)
-
-        applied = attempt() if yes else _unlocking(session, attempt)
-    put(_outcomes(applied.outcomes, output), out)
+        applied = _carried_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
+        outcomes = list(applied.outcomes)
+        while _goes_on(applied, plan):
+            session = Session(cwd, stack, max_losses=allow_losing)
+            planner = session.planner(company, desired)
+            plan = _second(session.planned(planner, desired), plan)
+            applied = _carried_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
+            outcomes += applied.outcomes
+    put(_outcomes(outcomes, output), out)
     if applied.interrupted:
         raise click.Abort
     if applied.error:
         raise StackError(applied.error)
-    done = all(outcome.result == "done" for outcome in applied.outcomes)
+    done = all(outcome.result == "done" for outcome in outcomes)
     return ExitCode.IN_SYNC if done else ExitCode.ERROR
+
+
+def _carried_out(
+    session: Session,
+    planner: Planner,
+    plan: Plan,
+    desired: Sequence[DesiredConnection],
+    *,
+    yes: bool,
+    allow_losing: int | None,
+) -> Applied:
+    from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
+
+    def attempt() -> Applied:
+        with _progress(sum(not change.later for change in plan.changes)) as report:
+            return apply(
+                session.stack, session.state, planner, plan, desired, report, _tell, max_losses=allow_losing
+            )
+
+    return attempt() if yes else _unlocking(session, attempt)
+
+
+def _goes_on(applied: Applied, plan: Plan) -> bool:
+    """Say whether there is a second run: all of the first is done, and something had to wait for it."""
+    done = not applied.error and all(outcome.result == "done" for outcome in applied.outcomes)
+    return done and not applied.interrupted and any(change.later for change in plan.changes)
+
+
+def _second(now: Plan, before: Plan) -> Plan:
+    """Return what of a plan had to wait before. Raises `UnsafePlan` if it would lose what it didn't."""
+    waited = {change.address: change for change in before.changes if change.later}
+    changes = tuple(change for change in now.changes if change.address in waited)
+    unseen = [c.address for c in changes if c.loses and not waited[c.address].loses]
+    if now.problems:
+        raise UnsafePlan(f"the first run is done, and the second can't be: {now.problems[0].text}")
+    if unseen or now.refusal or all(change.later for change in changes):
+        raise UnsafePlan("the second run is not what was shown; look at `codat-iac plan`, and apply again")
+    return replace(now, changes=changes)
 
 
 def _unlocking(session: Session, attempt: Callable[[], Applied]) -> Applied:

@@ -51,8 +51,8 @@ def validate_command(
             file = session.path(path)
             connections = load(file)
             if online:
-                platforms = {integration.key: integration for integration in session.client.integrations()}
-                pages = session.client.company_pages()
+                platforms = {integration.key: integration for integration in session.reader.integrations()}
+                pages = session.reader.company_pages()
                 ids = frozenset(company.id for page in pages for company in page.results)
                 connections = load(file, Tenant(platforms, ids))
         except ConfigError as error:

@@ -17,13 +17,15 @@ from typing import Any, TextIO, TypeVar
 import click
 
 from codat_iac import render, settings
-from codat_iac.client import Client
+from codat_iac.client import Reader
 from codat_iac.errors import CodatIacError, ConfigError
 from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.pace import shared_pace
 from codat_iac.plan import Plan
 from codat_iac.planning import Planner
-from codat_iac.stack import RESOURCE_TYPE, Stack, recorded, replaced
+from codat_iac.record import options, recorded
+from codat_iac.rules import Action
+from codat_iac.stack import Stack
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,12 +91,12 @@ class Session:
         return read if self.max_losses is None else replace(read, max_losses=self.max_losses)
 
     @cached_property
-    def client(self) -> Client:
-        """A client for the tenant, at the pace that Codat allows."""
+    def reader(self) -> Reader:
+        """What reads the tenant, at the pace that Codat allows; no command writes but through Pulumi."""
         from platformdirs import user_cache_path  # noqa: PLC0415  only who calls Codat needs it
 
         throttle = shared_pace(user_cache_path("codat-iac"), self.settings.requests_per_minute)
-        return Client(self.settings.api_key, self.settings.base_url, throttle=throttle)
+        return Reader(self.settings.api_key, self.settings.base_url, throttle=throttle)
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
@@ -102,18 +104,14 @@ class Session:
         return {} if self.stateless else self.stack.export()
 
     @cached_property
-    def by_urn(self) -> Mapping[str, PriorConnection]:
-        """The connections that the state holds, by URN."""
+    def recorded(self) -> list[PriorConnection]:
+        """The connections that the state holds, old halves of replacements included."""
         return recorded(self.state)
-
-    @property
-    def recorded(self) -> dict[str, PriorConnection]:
-        """The connections that the state holds, by address."""
-        return {prior.address: prior for prior in self.by_urn.values()}
 
     def check_company(self, desired: Sequence[DesiredConnection], company: str | None) -> None:
         """Raise `ConfigError` where nobody knows *company*."""
-        known = {each.partition("/")[0] for each in [*self.recorded, *(one.address for one in desired)]}
+        addresses = [prior.address for prior in self.recorded] + [each.address for each in desired]
+        known = {address.partition("/")[0] for address in addresses}
         if company is not None and company not in known:
             near = difflib.get_close_matches(company, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -122,7 +120,7 @@ class Session:
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Make a planner for *company*, or for all."""
         self.check_company(desired, company)
-        return Planner(self.client, self.settings, self.recorded, company, replaced(self.state))
+        return Planner(self.reader, self.settings, self.recorded, company)
 
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
         """Plan for *company*, or for all."""
@@ -133,14 +131,23 @@ class Session:
         """Plan with *planner*, and say for which stack."""
         return replace(planner.plan(desired), stack=self.stack.short_name)
 
-    def check_shape(self) -> None:
-        """Refuse a stack whose connections have parents: only the stock program's are driven one by one."""
-        for urn in self.by_urn:
-            if f"::{RESOURCE_TYPE}::" not in urn:
+    def check_options(self, plan: Plan) -> None:
+        """Refuse a stack with options that an apply would lose: it declares what the file can say.
+
+        Raises `ConfigError`.
+        """
+        replaced = {change.connection_id for change in plan.changes if change.action is Action.REPLACE}
+        for prior in self.recorded:
+            if prior.protected and prior.id in replaced and not prior.pending_removal:
                 raise ConfigError(
-                    f"{self.stack.name}: {urn} is part of a component, which a program of your own declares;"
-                    " use `pulumi up`"
+                    f"{prior.address}: it is protected in the stack's state, so an apply doesn't replace it;"
+                    f" pulumi state unprotect '{prior.urn}' --yes, if you mean it"
                 )
+        for urn, option in options(self.state):
+            raise ConfigError(
+                f"{self.stack.name}: {urn} was declared with `{option}`, which only a program of your own can"
+                " declare, and an apply would take away; use `pulumi up`"
+            )
 
     def path(self, given: str | None) -> str:
         """Give the path of the desired state: *given*, or what the stack's config names."""

@@ -83,10 +83,10 @@ def import_command(
     from codat_iac.importing import import_into  # noqa: PLC0415  pulumi is slow to import
 
     session = Session(cwd, stack)
-    found = find(session.client, filters)
+    found = find(session.reader, filters)
     draft = import_into(
         session.stack,
-        session.client,
+        session.reader,
         session.settings,
         found,
         session.stack.desired_path(),
@@ -123,7 +123,7 @@ def export_command(
     from codat_iac.importing import export  # noqa: PLC0415  pulumi is slow to import
 
     session = Session(cwd, stack, stateless)
-    found = find(session.client, filters)
+    found = find(session.reader, filters)
     declared = () if stateless else declared_at(session.stack.desired_path())
     text, skipped = export(found, declared, None if stateless else session.stack.export())
     _tell_skipped(skipped)

@@ -37,7 +37,7 @@ __all__ = ["Tenant", "load"]
 
 
 def load(path: Path | str, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
-    """The connections that the file or the folder declares, sorted by address, siblings filled in.
+    """The connections that the file or the folder declares, sorted by address.
 
     With a *tenant*, its platforms and companies are checked too, once all else is in order.
 

@@ -31,7 +31,7 @@ from codat_iac.desired.document import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_KINDS = {"object": "a mapping", "string": "text"}
+_KINDS = {"object": "a mapping", "string": "text", "boolean": "true or false"}
 
 
 class _Break(NamedTuple):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from codat_iac.model import UUID, DesiredConnection, OnExisting, OnRemoval, Slot, Status
+from codat_iac.model import UUID, DesiredConnection, OnExisting, OnRemoval, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,40 +38,32 @@ def cross_check(documents: Iterable[Document]) -> None:
 
 
 def connections(documents: Iterable[Document]) -> tuple[DesiredConnection, ...]:
-    """The connections of documents without problems, sorted by address, each with its siblings."""
-    declared = sorted(_declared(documents), key=lambda one: one[0])
-    siblings: dict[Slot, set[str]] = defaultdict(set)
-    for address, slot, _ in declared:
-        siblings[slot].add(address)
-    frozen = {slot: frozenset(addresses) for slot, addresses in siblings.items()}
-    return tuple(_connection(address, slot, fields, frozen[slot]) for address, slot, fields in declared)
+    """The connections of documents without problems, sorted by address."""
+    return tuple(sorted(_declared(documents), key=lambda one: one.address))
 
 
-def _declared(documents: Iterable[Document]) -> Iterator[tuple[str, Slot, dict[str, str]]]:
+def _declared(documents: Iterable[Document]) -> Iterator[DesiredConnection]:
     for document in documents:
         defaults = document.data.get("defaults", {})
         for trail, company in _children(document.data, "companies", ()):
             for inner, connection in _children(company, "connections", trail):
-                slot = Slot(company["id"].lower(), connection["platformKey"])
                 fields = {**defaults, **connection}
                 if fields.get("connectionId") and "onExisting" not in connection:
                     fields.pop("onExisting", None)  # a default of `create` is for those that name none
-                yield _address(inner), slot, fields
+                yield _connection(_address(inner), company["id"].lower(), fields)
 
 
-def _connection(
-    address: str, slot: Slot, fields: dict[str, str], siblings: frozenset[str]
-) -> DesiredConnection:
+def _connection(address: str, company_id: str, fields: dict[str, Any]) -> DesiredConnection:
     connection_id = fields.get("connectionId")
     return DesiredConnection(
         address=address,
-        company_id=slot.company_id,
-        platform_key=slot.platform_key,
+        company_id=company_id,
+        platform_key=fields["platformKey"],
         status=Status(fields.get("status", Status.LINKED)),
         on_removal=OnRemoval(fields.get("onRemoval", OnRemoval.UNLINK)),
         on_existing=OnExisting(fields.get("onExisting", OnExisting.REFUSE)),
         connection_id=connection_id and connection_id.lower(),
-        siblings=siblings,
+        protect=fields.get("protect", False),
     )
 
 

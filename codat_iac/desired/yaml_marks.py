@@ -32,7 +32,7 @@ _WORDS = {
     _TAG + "int": "number",
     _TAG + "timestamp": "date",
 }
-"""What YAML makes of unquoted words. The format has use for small whole numbers alone."""
+"""What YAML makes of unquoted words. The format has use for small whole numbers, `true` and `false`."""
 
 _LONGEST_WORD = 100
 """Longer than any number or date; to look at megabytes of one takes minutes."""
@@ -235,6 +235,8 @@ def _word(tag: str, text: str) -> Any:
         return text
     if _WHOLE_NUMBER.fullmatch(text):
         return int(text)
+    if text in {"true", "false"}:  # as every reader of YAML takes them; `yes` and `on` are odd
+        return text == "true"
     return Odd(f"the {_WORDS[tag]} {short(text)}", unquoted=True)
 
 

@@ -63,6 +63,8 @@ def _fields(connection: DesiredConnection) -> str:
         fields.append(f"onRemoval: {connection.on_removal}")
     if connection.on_existing is not OnExisting.REFUSE:
         fields.append(f"onExisting: {connection.on_existing}")
+    if connection.protect:
+        fields.append("protect: true")
     if connection.connection_id:
         fields.append(f"connectionId: {connection.connection_id}")
     return ", ".join(fields)

@@ -10,17 +10,26 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pulumi
+from platformdirs import user_cache_path
 
-from codat_iac import desired, settings
-from codat_iac.errors import CodatIacError, ConfigError
-from codat_iac.model import DesiredConnection, Status
-from codat_iac.resources import Connection
-from codat_iac.rules import ABSENT
+from codat_iac import desired, rules, settings
+from codat_iac.beside import describe
+from codat_iac.client import Reader
+from codat_iac.coming_losses import candidates, coming_losses
+from codat_iac.errors import CodatIacError, ConfigError, UnsafePlan
+from codat_iac.foreign import shortened
+from codat_iac.limits import LossLimit
+from codat_iac.model import DesiredConnection, PriorConnection
+from codat_iac.moves import Moves, in_this_run, moves
+from codat_iac.own_record import own_record, warn
+from codat_iac.pace import shared_pace
+from codat_iac.resources import Connection, check_config
+from codat_iac.rules import Action, Notice
 
 ALREADY_EXPLAINED = 32
 """The exit status by which a program tells Pulumi's language host that the user knows why."""
@@ -28,21 +37,34 @@ ALREADY_EXPLAINED = 32
 MOST_NAMED = 50
 """How many waiting connections the stack's output names."""
 
+MOST_WARNED = 20
+"""Removals that are warned of on their own resources; more are named in sum alone."""
+
 
 def main() -> None:
     """Declare the connections of the file that the config `codat:desired` names."""
     leave_quietly_when_interrupted()
     try:
-        declared = desired.load(desired_path())
-    except CodatIacError as error:
+        check_config()
+        path = desired_path()
+        declared = desired.load(path)
+        recorded = own_record()
+        moved = moves(declared, recorded)
+        refuse(moved)
+        warn_of_losses(declared, recorded, moved, path)
+    except (CodatIacError, pulumi.RunError) as error:
         for line in str(error).splitlines():
             pulumi.log.error(line)
         sys.exit(ALREADY_EXPLAINED)
-    export_summary(declared, [declare(connection) for connection in declared])
+    now = in_this_run(declared, moved)
+    export_summary(now, declare(now, recorded, moved, declared))
 
 
 def desired_path() -> Path:
-    """Give the path of the desired state, relative to Pulumi.yaml. Raises `ConfigError` without one."""
+    """Return the path of the desired state, relative to Pulumi.yaml.
+
+    Raises `ConfigError` if there is none.
+    """
     configured = pulumi.Config(settings.NAMESPACE).get("desired")
     if not configured:
         raise ConfigError("no desired state: `pulumi config set codat:desired connections.yaml`")
@@ -50,18 +72,61 @@ def desired_path() -> Path:
     return Path(os.path.relpath(path))
 
 
-def declare(connection: DesiredConnection) -> Connection:
-    """Declare one connection."""
-    return Connection(
-        connection.address,
-        company_id=connection.company_id,
-        platform_key=connection.platform_key,
-        status=str(connection.status),
-        on_removal=str(connection.on_removal),
-        on_existing=str(connection.on_existing),
-        connection_id=connection.connection_id,
-        siblings=sorted(connection.siblings - {connection.address}),
+def refuse(moved: Moves) -> None:
+    """Raise `ConfigError` with a line for each address of which it isn't known what it continues."""
+    if moved.problems:
+        raise ConfigError("\n".join(f"{address}: {said}" for address, said in sorted(moved.problems.items())))
+
+
+def warn_of_losses(
+    declared: Sequence[DesiredConnection], recorded: Sequence[PriorConnection], moved: Moves, path: Path
+) -> None:
+    """Warn of each removal that ends an authorisation, and of all losses in sum.
+
+    Raises `UnsafePlan` over the limit, before anything is declared, and `ApiError` if live can't be read.
+    """
+    asked = candidates(declared, recorded, moved)
+    if not asked:
+        return
+    chosen = settings.read(os.environ, pulumi.Config(settings.NAMESPACE).get)
+    throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
+    reader = Reader(chosen.api_key, chosen.base_url, throttle=throttle)
+    losing = coming_losses(declared, recorded, asked, reader, chosen)
+    limit = LossLimit(chosen.max_losses)
+    refusal = limit.refusal([each.address for each in losing], len(recorded), declares=bool(declared))
+    if refusal:
+        raise UnsafePlan(f"{path} on stack {pulumi.get_stack()}: {refusal}")
+    urns = {prior.address: prior.urn for prior in recorded}
+    for each in [each for each in losing if each.action is Action.REMOVE][:MOST_WARNED]:
+        warn(rules.say(Notice.LOSES, each.address), urns[each.address])
+    if losing:
+        warn(in_sum([each.address for each in losing]), "")
+
+
+def in_sum(losing: Sequence[str]) -> str:
+    """Say how many authorisations a run ends, and whose."""
+    of, whose = ("", "customer") if len(losing) == 1 else ("s", "customers")
+    return (
+        f"this run ends {len(losing)} authorisation{of}, whose {whose} would have to authorise again:"
+        f" {shortened(sorted(losing))}"
     )
+
+
+def declare(
+    declared: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    moved: Moves,
+    desired: Iterable[DesiredConnection],
+) -> list[Connection]:
+    """Declare connections; *declared* is what is declared in this run, *desired* what the file says."""
+    waiting = [each for each in desired if each.address in moved.later]
+    beside = describe(declared, recorded, moved, waiting)
+    for address, origin in sorted(moved.later.items()):
+        what = f"goes on with {origin.address}" if origin else "gets its connection"
+        warn(f"{address}: it {what} in the next run, since its name is taken until then: run again", "")
+    return [
+        Connection.declared(each, beside[each.address], moved.origins.get(each.address)) for each in declared
+    ]
 
 
 def export_summary(declared: Sequence[DesiredConnection], resources: Sequence[Connection]) -> None:
@@ -78,7 +143,7 @@ def waiting(declared: Sequence[DesiredConnection], statuses: Sequence[str]) -> l
     named = [
         connection.address
         for connection, status in zip(declared, statuses, strict=True)
-        if connection.status is Status.LINKED and status not in {Status.LINKED, ABSENT}
+        if rules.waits_as(connection.status, status)
     ]
     rest = len(named) - MOST_NAMED
     return named[:MOST_NAMED] + ([f"and {rest} more"] if rest > 0 else [])

@@ -15,7 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from codat_iac import errors
-from codat_iac.plan import Change, Drifted, Link, Plan, Step, summary
+from codat_iac.decision import Decision
+from codat_iac.plan import STEPS, Drifted, Link, Plan, summary
 from codat_iac.render import words
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _headline(text: str) -> tuple[str, str]:
 def _chips(plan: Plan) -> list[tuple[str, str, int]]:
     """What changes can be filtered by: key, sign and number."""
     counts = plan.counts
-    steps = [(step.value, words.SIGNS[step], counts[step]) for step in Step if counts[step]]
+    steps = [(step.value, words.SIGNS[step], counts[step]) for step in STEPS if counts[step]]
     losing = sum(change.loses for change in plan.changes)
     return [*steps, (_LOSSES, "!", losing)] if losing else steps
 
@@ -73,8 +74,8 @@ def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> st
     return _page("problems.html", now, problems=found, summary=words.problems_summary(found, checked))
 
 
-def _kinds(change: Change) -> str:
-    return f"{change.step} {_LOSSES}" if change.loses else change.step
+def _kinds(change: Decision) -> str:
+    return f"{change.action} {_LOSSES}" if change.loses else change.action
 
 
 def _href(url: str) -> str:

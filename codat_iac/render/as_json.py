@@ -12,15 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from codat_iac import errors
+from codat_iac.decision import Cause, Decision
 from codat_iac.foreign import redact
 from codat_iac.plan import (
     FORMAT_VERSION,
-    Cause,
-    Change,
+    STEPS,
     Drifted,
     Link,
     Plan,
-    Step,
     Unmanaged,
     Waiting,
     summary,
@@ -46,7 +45,7 @@ def document(shown: Plan, generated: str) -> dict[str, Any]:
         "exitCode": shown.exit_code,
         "refusal": shown.refusal,
         "losses": shown.losses,
-        "counts": {step.value: counts[step] for step in Step},
+        "counts": {step.value: counts[step] for step in STEPS},
         "declared": shown.declared,
         "recorded": shown.recorded,
         "stateless": shown.stateless,
@@ -66,10 +65,10 @@ def document(shown: Plan, generated: str) -> dict[str, Any]:
     return {key: _without_links(value) for key, value in data.items()}
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Decision) -> dict[str, Any]:
     return {
         "address": change.address,
-        "step": change.step.value,
+        "step": change.action.value,
         "cause": CAUSES[change.cause],
         "companyId": change.company_id,
         "platformKey": change.platform_key,
@@ -78,6 +77,8 @@ def _change(change: Change) -> dict[str, Any]:
         "movedFrom": change.moved_from,
         "removal": change.removal,
         "loses": change.loses,
+        "oldHalf": change.old_half,
+        "later": change.later,
         "fields": [{"name": each.name, "before": each.before, "after": each.after} for each in change.fields],
     }
 

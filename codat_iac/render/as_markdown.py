@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from codat_iac import errors
-from codat_iac.plan import Change, Drifted, Plan, Step, Unmanaged, Waiting, summary
+from codat_iac.decision import Decision
+from codat_iac.plan import STEPS, Drifted, Plan, Unmanaged, Waiting, summary
 from codat_iac.render import words
 from codat_iac.render.words import fit, sentence
+from codat_iac.rules import Action
 
 MOST_BYTES = 60_000
 """Of a whole comment; the rooms below are such that their sum stays under it."""
@@ -82,7 +84,7 @@ def _problems(plan: Plan) -> Iterator[str]:
         yield _cut(("Address", "Problem"), rows, len(plan.problems), _PROBLEMS)
 
 
-def _changes(changes: Sequence[Change]) -> Iterator[str]:
+def _changes(changes: Sequence[Decision]) -> Iterator[str]:
     if not changes:
         return
     gravest = sorted(changes, key=lambda change: not change.loses)
@@ -94,7 +96,7 @@ def _changes(changes: Sequence[Change]) -> Iterator[str]:
         yield _counted(rest)
 
 
-def _change(change: Change) -> str:
+def _change(change: Decision) -> str:
     said = [escaped(text) for text in words.consequences(change)]
     if change.loses:
         said.insert(0, f"**{words.LOSES}**")
@@ -102,12 +104,12 @@ def _change(change: Change) -> str:
     if change.connection_id is not None:
         said.append(f"connection {_cell(change.connection_id)}")
     foreign = map(_cell, (change.address, change.platform_key, change.status))
-    return _row(f"`{words.SIGNS[change.step]}`", change.step, *foreign, "<br>".join(said))
+    return _row(f"`{words.SIGNS[change.action]}`", change.action, *foreign, "<br>".join(said))
 
 
-def _counted(changes: Sequence[Change]) -> str:
+def _counted(changes: Sequence[Decision]) -> str:
     """Count changes by company and step: the companies with the most by name, then all the others."""
-    steps = [step for step in Step if any(change.step is step for change in changes)]
+    steps = [step for step in STEPS if any(change.action is step for change in changes)]
     groups = sorted(words.by_company(changes).items(), key=lambda group: -len(group[1]))
     losing = any(change.loses for change in changes)
     rows = _fitting((_counts(_cell(name), group, steps, losing) for name, group in groups), _COUNTED)
@@ -117,8 +119,8 @@ def _counted(changes: Sequence[Change]) -> str:
     return _table(("Company", *steps, *(["LOSES"] if losing else [])), rows)
 
 
-def _counts(name: str, changes: Sequence[Change], steps: Sequence[Step], losing: bool) -> str:
-    counted = Counter(change.step for change in changes)
+def _counts(name: str, changes: Sequence[Decision], steps: Sequence[Action], losing: bool) -> str:
+    counted = Counter(change.action for change in changes)
     numbers = [counted[step] for step in steps] + ([sum(each.loses for each in changes)] if losing else [])
     return _row(name, *(f"{number:,}" if number else "" for number in numbers))
 

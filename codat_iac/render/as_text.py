@@ -13,21 +13,23 @@ from datetime import datetime
 from typing import TypeVar
 
 from codat_iac import errors
-from codat_iac.plan import Change, Drifted, Link, Plan, Step, Waiting, summary
+from codat_iac.decision import Decision
+from codat_iac.plan import Drifted, Link, Plan, Waiting, summary
 from codat_iac.render import layout, words
 from codat_iac.render.layout import Paint
 from codat_iac.render.words import fit, sentence
+from codat_iac.rules import Action
 
 MOST = 20
 
 _STYLES = {
-    Step.CREATE: "green",
-    Step.ADOPT: "green",
-    Step.MOVE: "yellow",
-    Step.UPDATE: "yellow",
-    Step.UNLINK: "yellow",
-    Step.REPLACE: "magenta",
-    Step.REMOVE: "red",
+    Action.CREATE: "green",
+    Action.ADOPT: "green",
+    Action.MOVE: "yellow",
+    Action.UPDATE: "yellow",
+    Action.UNLINK: "yellow",
+    Action.REPLACE: "magenta",
+    Action.REMOVE: "red",
 }
 _UNBROKEN_LOSES = words.LOSES.replace(" ", "\xa0")
 _UNSAFE = "Unsafe: "
@@ -60,32 +62,32 @@ def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _company(name: str, changes: list[Change], terminal: Terminal, paint: Paint) -> str:
+def _company(name: str, changes: list[Decision], terminal: Terminal, paint: Paint) -> str:
     lines = [f"{paint(fit(name), 'bold')} {paint(f'({words.company_ids(changes)})', 'dim')}"]
     rows = [(_cells(change), _said(change)) for change in changes]
     for change, line in zip(changes, layout.beside(rows, terminal.width), strict=True):
-        sign = f"  {words.SIGNS[change.step]} "
+        sign = f"  {words.SIGNS[change.action]} "
         whole = line.replace(_UNBROKEN_LOSES, paint(words.LOSES, "bold red"))
-        lines.append(paint(sign, _STYLES[change.step]) + whole.removeprefix(sign))
+        lines.append(paint(sign, _STYLES[change.action]) + whole.removeprefix(sign))
         lines += [f"        {detail}" for detail in _details(change, paint)]
     return "\n".join(lines)
 
 
-def _cells(change: Change) -> tuple[str, ...]:
+def _cells(change: Decision) -> tuple[str, ...]:
     return (
-        f"{words.SIGNS[change.step]:3}",
-        change.step,
+        f"{words.SIGNS[change.action]:3}",
+        change.action,
         fit(change.address),
         fit(change.platform_key),
         fit(change.status),
     )
 
 
-def _said(change: Change) -> str:
+def _said(change: Decision) -> str:
     return "; ".join([*words.consequences(change), *([_UNBROKEN_LOSES] if change.loses else [])])
 
 
-def _details(change: Change, paint: Paint) -> Iterator[str]:
+def _details(change: Decision, paint: Paint) -> Iterator[str]:
     for field in change.fields:
         yield words.differs(field)
     if change.connection_id is not None:

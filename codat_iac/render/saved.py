@@ -11,25 +11,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from codat_iac.decision import Decision, Field
 from codat_iac.errors import ConfigError
 from codat_iac.foreign import safe_text
 from codat_iac.plan import (
     FORMAT_VERSION,
+    STEPS,
     Calls,
-    Change,
-    Field,
     Plan,
     Problem,
-    Step,
     Unmanaged,
     Waiting,
 )
 from codat_iac.render.as_json import CAUSES, document
 from codat_iac.render.words import moment, stamp
+from codat_iac.rules import Action
 
 _AGAIN = "make it again with `codat-iac plan --output json --out FILE`"
 _CAUSES = {word: cause for cause, word in CAUSES.items()}
-_STEPS = {step.value: step for step in Step}
+_REMOVALS = {each.value: each for each in (Action.UNLINK, Action.DELETE, Action.FORGET)}
+_STEPS = {step.value: step for step in STEPS}
 
 T = TypeVar("T")
 
@@ -143,6 +144,9 @@ class _Object:
             self.fail(f"{self.path}{key} is none of {', '.join(words)}")
         return words[found]
 
+    def optional_word(self, key: str, words: Mapping[str, T]) -> T | None:
+        return None if self.optional(key) is None else self.word(key, words)
+
     def texts(self, key: str) -> tuple[str, ...]:
         found = self._get(
             key, "a list of texts", lambda found: _is_list(found) and all(isinstance(x, str) for x in found)
@@ -167,19 +171,21 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _change(data: _Object) -> Change:
-    return Change(
+def _change(data: _Object) -> Decision:
+    return Decision(
         address=data.text("address"),
-        step=data.word("step", _STEPS),
+        action=data.word("step", _STEPS),
         cause=data.word("cause", _CAUSES),
         company_id=data.text("companyId"),
         platform_key=data.text("platformKey"),
         status=data.text("status"),
         connection_id=data.optional("connectionId"),
         moved_from=data.optional("movedFrom"),
-        removal=data.optional("removal"),
+        removal=data.optional_word("removal", _REMOVALS),
         fields=data.each("fields", _field),
         loses=data.flag("loses"),
+        old_half=data.optional("oldHalf"),
+        later=data.flag("later"),
     )
 
 

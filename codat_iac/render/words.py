@@ -9,20 +9,21 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
+from codat_iac.decision import Decision, Field
 from codat_iac.errors import Problem
 from codat_iac.foreign import safe_text
-from codat_iac.model import Status
-from codat_iac.plan import Calls, Change, Drifted, Field, Plan, Step, Unmanaged, Waiting
-from codat_iac.rules import ABSENT
+from codat_iac.model import ABSENT, Status
+from codat_iac.plan import Calls, Drifted, Plan, Unmanaged, Waiting
+from codat_iac.rules import Action
 
-SIGNS: Mapping[Step, str] = {
-    Step.CREATE: "+",
-    Step.ADOPT: "+",
-    Step.MOVE: "~",
-    Step.UPDATE: "~",
-    Step.UNLINK: "~",
-    Step.REPLACE: "-/+",
-    Step.REMOVE: "-",
+SIGNS: Mapping[Action, str] = {
+    Action.CREATE: "+",
+    Action.ADOPT: "+",
+    Action.MOVE: "~",
+    Action.UPDATE: "~",
+    Action.UNLINK: "~",
+    Action.REPLACE: "-/+",
+    Action.REMOVE: "-",
 }
 
 LOSES = "LOSES the customer's authorisation"
@@ -35,11 +36,10 @@ KEEP_LINKS = (
 STATELESS = "No state was read: this matches by company and platform, and removes nothing."
 NO_CALL = "An apply makes no call to Codat."
 
-_REMOVALS = {
-    "unlink": "is unlinked",
-    "delete": "is deleted",
-    "forget": "is only forgotten",
-    "none": "stays as it is",
+_REMOVALS: Mapping[Action, str] = {
+    Action.UNLINK: "is unlinked",
+    Action.DELETE: "is deleted",
+    Action.FORGET: "is only forgotten",
 }
 _MEANINGS: Mapping[str, str] = {
     Status.PENDING_AUTH: "not connected yet",
@@ -104,7 +104,7 @@ def by_company(items: Iterable[Addressed]) -> dict[str, list[Addressed]]:
     return groups
 
 
-def company_ids(changes: Iterable[Change]) -> str:
+def company_ids(changes: Iterable[Decision]) -> str:
     """Give the ids of the companies that the changes of one group are about; nearly always one."""
     return ", ".join(fit(company_id) for company_id in dict.fromkeys(change.company_id for change in changes))
 
@@ -114,14 +114,16 @@ def company_of(unmanaged: Unmanaged) -> str:
     return fit(unmanaged.company or unmanaged.company_id)
 
 
-def consequences(change: Change) -> list[str]:
+def consequences(change: Decision) -> list[str]:
     """Say in words who brought a change about and what it leads to, beside its fields."""
     said = [str(change.cause)]
     if change.moved_from is not None:
         said.append(f"was {fit(change.moved_from)}")
+    if change.later:
+        said.append("comes in a second run, since its name is taken until then")
     if change.removal is not None:
-        which = "the connection" if change.step is Step.REMOVE else "the old one"
-        said.append(f"{which} {_REMOVALS.get(change.removal) or fit(change.removal)}")
+        which = "the connection" if change.action is Action.REMOVE else "the old one"
+        said.append(f"{which} {_REMOVALS[change.removal]}")
     return said
 
 

@@ -49,16 +49,16 @@ FEWEST = 20
 
 WHOLE = 60
 
-UNANSWERED = 2.0
+UNANSWERED = 5.0
 """Seconds between a commit and its answer: long enough to be killed in."""
 
-ON_THE_WIRE = 0.8
+ON_THE_WIRE = 1.5
 """Seconds between a request and its commit: what was sent comes to pass, whoever is killed."""
 
-LEAVING = 0.5
+LEAVING = 1.5
 """Seconds that a provider may take for a write that it had begun when its engine was killed."""
 
-PATIENCE = 90.0
+PATIENCE = 240.0
 """Seconds until what was killed has left nothing running."""
 
 

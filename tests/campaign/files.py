@@ -26,7 +26,6 @@ from codat_iac.model import (
     DesiredConnection,
     OnExisting,
     OnRemoval,
-    Slot,
     Status,
 )
 from tests.campaign import children
@@ -584,15 +583,11 @@ def _right(loaded: tuple[DesiredConnection, ...], folder: str) -> None:
     addresses = [each.address for each in loaded]
     ids = [each.connection_id for each in loaded if each.connection_id]
     companies = {(each.address.partition("/")[0], each.company_id) for each in loaded}
-    slots: dict[Slot, set[str]] = {}
-    for each in loaded:
-        slots.setdefault(each.slot, set()).add(each.address)
     right = (
         addresses == sorted(set(addresses))
         and len(ids) == len(set(ids))
         and len(companies) == len({half for half, _ in companies}) == len({one for _, one in companies})
         and all(map(_sound, loaded))
-        and all(each.siblings == slots[each.slot] for each in loaded)
     )
     if not right:
         raise BrokenPromiseError(f"loaded and not right: {loaded!r:.3000}")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from codat_iac.emulator import Emulator, serving
-from codat_iac.stack import recorded, replaced
+from codat_iac.record import recorded
 from tests.campaign.faults import FAULTS, OPERATIONS, SLOW
 from tests.campaign.story import LIMIT, Found, Story
 from tests.campaign.tables import table
@@ -71,8 +71,7 @@ class Run(Story):
             {(*cell, became): times for cell, times in (self.strikes() - before).items()}
         )
         state = self.project.state()
-        self.stack.recorded = {prior.address: prior for prior in recorded(state).values()}
-        self.stack.replaced = replaced(state)
+        self.stack.recorded = recorded(state)
         self.ours |= self.recorded_ids()
 
     def check_shown(self, shown: str) -> None:

@@ -8,6 +8,7 @@ nothing is left to do, nothing was made twice, and nothing else was touched.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import time
 from collections import Counter
@@ -19,13 +20,14 @@ from codat_iac import props
 from codat_iac.client import Client
 from codat_iac.emulator import Emulator, serving
 from codat_iac.errors import ApiError, CodatIacError, Refused
-from codat_iac.model import DesiredConnection
+from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.operations import Operations
 from codat_iac.rules import Action
 from codat_iac.settings import Settings
 from tests.campaign.faults import CELLS, FAULTS, OPERATIONS, SLOW
 from tests.campaign.story import LIMIT, Cell, Found, Story
 from tests.campaign.tables import table
+from tests.worlds import Declared, a_urn, decided, declared, refreshed
 
 FEWEST = 30
 """Hits that each cell has in a whole campaign."""
@@ -116,80 +118,75 @@ class Run(Story):
         What a read or a decision refuses ends it, as it ends the engine; after that it depends on
         `--continue-on-error`.
         """
-        read = {}
-        for address, prior in self.stack.recorded.items():
+        recorded = []
+        for prior in self.stack.recorded:
             with self.watching() as step:
-                live = operations.read(prior)
-                read[address] = props.prior(
-                    prior.id, props.outputs(prior.desired, live, written=prior.unlink_refused)
-                )
+                recorded.append(refreshed(operations, prior))
             if step.failed:
                 return False
-        for prior in self.stack.replaced:
+        self.stack.recorded = recorded
+        program = declared(self.desired, recorded)
+        if program.refused:
+            return False
+        steps = []
+        for desired in self.shuffled(program.desired):
             with self.watching() as step:
-                operations.read(prior)
-            if step.failed:
-                return False
-        self.stack.recorded = read
-        decided = []
-        for desired in self.shuffled(self.desired):
-            with self.watching() as step:
-                decided.append((desired, self.decide(operations, desired)))
+                steps.append((desired, decided(operations, program, desired)))
             if step.failed:
                 return False
         goes_on, failed = not self.failing or self.dice.random() < 0.5, False
-        for desired, action in decided:
-            if action is Action.NONE:
-                continue
+        for desired, action in steps:
             with self.watching() as step:
-                self.make(operations, desired, action)
+                self.make(operations, program.priors.get(desired.address), desired, action)
             failed = failed or step.failed
             if failed and not goes_on:
                 return False
-        return self.let_go(operations) and not failed
+        return self.let_go(operations, program) and not failed
 
     def shuffled(self, desired: Sequence[DesiredConnection]) -> list[DesiredConnection]:
         """Put them in any order: that of the engine isn't certain."""
         return self.dice.sample(desired, len(desired))
 
-    def decide(self, operations: Operations, desired: DesiredConnection) -> Action:
-        """Do what `check` and `diff` do."""
-        operations.ledger.declare(desired.address)
-        prior = self.stack.recorded.get(desired.address)
-        if prior:
-            return operations.compare(prior, desired).action
-        operations.foresee(desired)
-        return Action.CREATE
-
-    def make(self, operations: Operations, desired: DesiredConnection, action: Action) -> None:
+    def make(
+        self,
+        operations: Operations,
+        prior: PriorConnection | None,
+        desired: DesiredConnection,
+        action: Action,
+    ) -> None:
         """Create, replace or update, and write down what came of it: unless death comes in between."""
-        prior = self.stack.recorded.get(desired.address)
+        if prior and action is Action.NONE:
+            self.put(prior, a_urn(desired.address))
+            return
         if prior and action is not Action.REPLACE:
             live = operations.update(prior, desired)
+            self.stack.recorded.remove(prior)
         else:
             live = operations.create(desired)
             self.die(0.08)
             if prior:
-                self.stack.replaced.append(prior)
-        self.stack.recorded[desired.address] = props.prior(live.id, props.outputs(desired, live))
+                # The engine moves an old half to the new URN, too.
+                half = dataclasses.replace(prior, pending_removal=True, urn=a_urn(desired.address))
+                self.stack.recorded[self.stack.recorded.index(prior)] = half
+        updated = prior is not None and action is not Action.REPLACE
+        outputs = props.outputs(desired, live.id, live, written=updated)
+        self.stack.recorded.append(props.prior(live.id, outputs, urn=a_urn(desired.address)))
         self.ours.add(live.id)
 
-    def let_go(self, operations: Operations) -> bool:
+    def let_go(self, operations: Operations, program: Declared) -> bool:
         """Remove what was replaced, and what is no longer declared; say whether all went well."""
-        declared = {each.address for each in self.desired}
-        for prior in list(self.stack.replaced):
-            with self.watching() as step:
-                operations.remove(prior)
-            if not step.failed:
-                self.stack.replaced.remove(prior)
-        for address, prior in list(self.stack.recorded.items()):
-            if address not in declared:
+        declared = {each.place for each in program.desired}
+        whole = True
+        for prior in list(self.stack.recorded):
+            if prior.pending_removal or prior.place not in declared:
                 with self.watching() as step:
                     operations.remove(prior)
                     self.die(0.05)
-                if not step.failed:
-                    del self.stack.recorded[address]
-        return not self.stack.replaced and self.stack.recorded.keys() <= declared
+                if step.failed:
+                    whole = False
+                else:
+                    self.stack.recorded.remove(prior)
+        return whole
 
     @dataclass
     class Step:

@@ -9,19 +9,20 @@ import contextlib
 import dataclasses
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from codat_iac.client import Client
+from codat_iac.client import Reader
+from codat_iac.decision import Decision
 from codat_iac.emulator import Emulator
 from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
-from codat_iac.plan import Change, Plan
+from codat_iac.plan import Plan
 from codat_iac.planning import Planner
 from codat_iac.settings import Settings
-from tests.builders import rows
+from tests.builders import rows, writes
 from tests.campaign.faults import CELLS, ENDING, OPERATIONS, PASSING, SLOW, some_knobs, struck
-from tests.worlds import _with_siblings
+from tests.worlds import COMPONENT, a_urn
 
 COMPANIES = ("acme", "beta", "gamma")
 PLATFORMS = ("gbol", "suuo", "fztf")
@@ -31,6 +32,9 @@ FOREIGN = "exgd"
 LIMIT = 1000
 """Losses that are allowed: each of the story's is meant."""
 
+EDITS = ("file", "file", "file", "key", "pass on", "revert", "state", "parents", "second user")
+"""What users do to the file, the state and the program; the first is the usual one."""
+
 Cell = tuple[str, str, str]
 """A fault, an operation of Codat's, and what became of it."""
 
@@ -39,8 +43,17 @@ Cell = tuple[str, str, str]
 class Stack:
     """What the engine has written down: all that one process leaves to the next."""
 
-    recorded: dict[str, PriorConnection] = field(default_factory=dict)
-    replaced: list[PriorConnection] = field(default_factory=list)
+    recorded: list[PriorConnection] = field(default_factory=list)
+    """Old halves of replacements included."""
+
+    @property
+    def standing(self) -> list[PriorConnection]:
+        """What is recorded at its own URN."""
+        return [prior for prior in self.recorded if not prior.pending_removal]
+
+    def at(self, address: str) -> PriorConnection | None:
+        """What is recorded at an address."""
+        return next((prior for prior in self.standing if prior.address == address), None)
 
 
 @dataclass
@@ -80,13 +93,18 @@ class Story(ABC):
         self.found = Found()
         self.stack = Stack()
         self.desired: tuple[DesiredConnection, ...] = ()
+        self.settled: tuple[DesiredConnection, ...] = ()
+        """What was desired when a process last came to its end."""
         self.companies = {name: str(emulator.add_company(name)["id"]) for name in COMPANIES}
+        self.settled_companies = dict(self.companies)
         self.edits = 0
         self.ahead = 0.0
         self.failing = False
         """Faults are in force."""
         self.whole = False
         """The last process came to its end, without an error."""
+        self.waited = False
+        """Something had to wait for the process after the last one."""
         self.ours: set[str] = set()
         self.released: set[str] = set()
         self.theirs: dict[str, str] = {}
@@ -118,29 +136,104 @@ class Story(ABC):
             self.theirs[str(stranger["id"])] = str(stranger["status"])
         self.declare()
         if self.dice.random() < 0.8:
-            self.process()
+            self.apply()
             self.customers()
-            self.edit()
+            self.change()
         knobs = some_knobs(self.dice)
         self.emulator.knobs(knobs)
         self.found.knobs.update((name, str(value)) for name, value in knobs.items())
         self.emulator.faults([struck(cell, self.dice) for cell in self.cells])
         self.failing = True
         for _ in range(self.dice.randint(2, 5)):
-            self.process()
+            self.apply()
             self.pass_time(5)  # a listing may lag so far behind; see docs/reliability.md
             if self.dice.random() < 0.5:
                 self.customers()
             # What a dead run made, and what is then taken out of the file, is nobody's: see reliability.md.
             if self.whole and self.dice.random() < 0.6:
-                self.edit()
+                self.change()
         self.emulator.faults([])
         self.emulator.knobs(PASSING)
         self.failing = False
         self.pass_time(24 * 3600)
-        self.process()
+        self.apply()
+        for _ in self.desired:
+            if not self.waited:
+                break
+            self.apply()
         self.check()
         return self.found
+
+    def change(self) -> None:
+        """Let a user edit the file, go back to an older one, or edit the state; each by chance."""
+        match self.dice.choice(EDITS):
+            case "file":
+                self.edit()
+            case "key":
+                self.rename_key()
+            case "pass on":
+                self.pass_on()
+            case "revert":
+                self.desired, self.companies = self.settled, dict(self.settled_companies)
+            case "state":
+                self.rename_state()
+            case "parents":
+                self.move_parents()
+            case "second user":
+                mine, names = self.desired, self.companies
+                self.desired, self.companies = self.settled, dict(self.settled_companies)
+                self.apply()
+                self.desired, self.companies = mine, names
+
+    def apply(self) -> None:
+        """Let one process apply what is desired, if it can be known what that means.
+
+        If it can't, the process has to refuse: it calls nothing that changes anything, and leaves what is
+        recorded where it is. Then the user says what was meant, as the refusal asks.
+        """
+        reading = read(self.desired, self.stack.standing)
+        if reading.refused:
+            self.refuse()
+            self.say_what_was_meant(reading)
+            reading = read(self.desired, self.stack.standing)
+        self.released |= ending(self.desired, self.stack.recorded, reading)
+        before = {prior.id: prior for prior in self.stack.standing}
+        self.waited = bool(reading.waiting)
+        self.process()
+        self.check_names(before, reading)
+        if self.whole:
+            self.settled, self.settled_companies = self.desired, dict(self.companies)
+            # What is named by its id can't be made again once it is deleted.
+            self.set_desired(dataclasses.replace(each, connection_id=None) for each in self.desired)
+
+    def refuse(self) -> None:
+        """Demand that a process refuses what can't be known."""
+        self.emulator.clear_requests()
+        before = {(prior.place, prior.id) for prior in self.stack.recorded}
+        self.process()
+        if self.whole:
+            self.violated("what nobody can know was not refused")
+        if written := writes(self.emulator):
+            self.violated(f"what nobody can know was not refused: {written}")
+        if {(prior.place, prior.id) for prior in self.stack.recorded} != before:
+            self.violated("what nobody can know was not refused: the state is another")
+
+    def say_what_was_meant(self, reading: Reading) -> None:
+        """Do as the refusal says: name what goes on by its id; what can't be said so goes back."""
+        named = {prior.id for prior in self.stack.standing}
+        edited = []
+        for each in self.desired:
+            old = next((p for p in reading.refused.get(each.address, ()) if p.id in named), None)
+            if old is not None and each.connection_id is None and each.on_existing is not OnExisting.CREATE:
+                named.discard(old.id)
+                each = dataclasses.replace(each, connection_id=old.id)  # noqa: PLW2901  the edited one
+            edited.append(each)
+        self.set_desired(edited)
+        if read(self.desired, self.stack.standing).refused:
+            self.set_desired(
+                dataclasses.replace(prior.desired, address=prior.address) for prior in self.stack.standing
+            )
+            self.companies = dict(self.settled_companies)
 
     def declare(self) -> None:
         """Declare five to eight connections, some of them of a kind."""
@@ -151,7 +244,7 @@ class Story(ABC):
 
     def set_desired(self, declared: Iterable[DesiredConnection]) -> None:
         """Declare these and no others."""
-        self.desired = _with_siblings(sorted(declared, key=lambda each: each.address))
+        self.desired = tuple(sorted(declared, key=lambda each: each.address))
 
     def a_desired(self, address: str) -> DesiredConnection:
         """Declare one connection that doesn't exist yet."""
@@ -168,17 +261,12 @@ class Story(ABC):
         self.edits += 1
         edited: dict[str, DesiredConnection] = {}
         for each in self.desired:
-            new = self.edited(each, self.stack.recorded.get(each.address))
+            new = self.edited(each, self.stack.at(each.address))
             if new:
                 edited[new.address] = new
-        for name in COMPANIES:
+        for name in self.companies:
             if self.dice.random() < 0.5:
                 edited[f"{name}/new-{self.edits}"] = self.a_desired(f"{name}/new-{self.edits}")
-        # Which of several of a kind was renamed, and which was let go of, nobody can tell.
-        slots = {prior.slot for prior in self.stack.recorded.values() if prior.id in self.released}
-        for address, prior in self.stack.recorded.items():
-            if address not in edited and prior.slot in slots:
-                self.release(prior)
         self.set_desired(edited.values())
 
     def edited(self, desired: DesiredConnection, prior: PriorConnection | None) -> DesiredConnection | None:
@@ -186,32 +274,66 @@ class Story(ABC):
         kinds = ("keep", "keep", "remove", "remove", "rename", "unlink", "unlink", "replace", "policy")
         match self.dice.choice(kinds):
             case "remove":
-                self.release(prior)
                 return None
             case "rename":
                 return dataclasses.replace(desired, address=f"{desired.address}-{self.edits}")
             case "unlink" if prior and prior.id in self.living():  # what isn't there can't be declared so
-                self.release(prior)
                 return dataclasses.replace(desired, status=Status.UNLINKED)
             case "replace":
-                self.release(prior)
                 platform_key = self.dice.choice(PLATFORMS)
                 return dataclasses.replace(desired, platform_key=platform_key, status=Status.LINKED)
             case "policy":
                 return dataclasses.replace(desired, on_removal=self.dice.choice(list(OnRemoval)))
         return desired
 
-    def release(self, prior: PriorConnection | None) -> None:
-        """From now on it may be unlinked or deleted."""
-        if prior:
-            self.released.add(prior.id)
+    def rename_key(self) -> None:
+        """Give a company another key in the file."""
+        self.edits += 1
+        old = self.dice.choice(list(self.companies))
+        new = f"{old}-{self.edits}"
+        self.companies = {new if name == old else name: each for name, each in self.companies.items()}
+        self.set_desired(
+            dataclasses.replace(each, address=each.address.replace(f"{old}/", f"{new}/", 1))
+            if each.address.partition("/")[0] == old
+            else each
+            for each in self.desired
+        )
+
+    def pass_on(self) -> None:
+        """Give one's connection to a new name, and another platform to its own: that takes two runs."""
+        self.edits += 1
+        one = self.dice.choice(self.desired) if self.desired else None
+        if one:
+            heir = dataclasses.replace(one, address=f"{one.address}-p{self.edits}")
+            others = [each for each in PLATFORMS if each != one.platform_key]
+            own = dataclasses.replace(one, platform_key=self.dice.choice(others), status=Status.LINKED)
+            self.set_desired([*(each for each in self.desired if each is not one), heir, own])
+
+    def rename_state(self) -> None:
+        """Rename one in the state by hand, as `pulumi state rename` does."""
+        self.edits += 1
+        one = self.dice.choice(self.stack.standing) if self.stack.standing else None
+        if one and not any(half.place == one.place for half in self.stack.recorded if half.pending_removal):
+            self.put(one, a_urn(f"{one.address}-s{self.edits}"))
+
+    def move_parents(self) -> None:
+        """Let a program of one's own have declared some below a component."""
+        pending = {prior.place for prior in self.stack.recorded if prior.pending_removal}
+        for each in self.stack.standing:
+            if each.place not in pending and self.dice.random() < 0.4:
+                self.put(each, a_urn(each.address, COMPONENT))
+
+    def put(self, prior: PriorConnection, urn: str) -> None:
+        """Record a connection at another URN."""
+        moved = dataclasses.replace(prior, urn=urn)
+        self.stack.recorded = [moved if each is prior else each for each in self.stack.recorded]
 
     def customers(self) -> None:
         """Let customers authorise, revoke, disconnect, and somebody delete one in the Portal."""
         living = self.living()
         unlinked = {each.address for each in self.desired if each.status is Status.UNLINKED}
         # By address: ids are new ones whenever a seed is run again.
-        by_id = {prior.id: prior.address for prior in self.stack.recorded.values()}
+        by_id = {prior.id: prior.address for prior in self.stack.standing}
         for each in sorted(by_id.keys() & living.keys(), key=lambda each: by_id[each]):
             with contextlib.suppress(ValueError):  # a write of ours that Codat was slow with came first
                 self.act(each, living[each], deletes=not unlinked)
@@ -246,14 +368,24 @@ class Story(ABC):
 
     def recorded_ids(self) -> set[str]:
         """The ids that the state holds."""
-        return {prior.id for prior in (*self.stack.recorded.values(), *self.stack.replaced)}
+        return {prior.id for prior in self.stack.recorded}
 
     def plan(self) -> Plan:
         """Plan once more, as a process of its own."""
         settings = Settings(self.emulator.api_key, self.emulator.url, max_losses=LIMIT)
-        client = Client(self.emulator.api_key, self.emulator.url)
-        planner = Planner(client, settings, self.stack.recorded, None, self.stack.replaced)
-        return planner.plan(self.desired)
+        reader = Reader(self.emulator.api_key, self.emulator.url)
+        return Planner(reader, settings, self.stack.recorded).plan(self.desired)
+
+    def check_names(self, before: Mapping[str, PriorConnection], reading: Reading) -> None:
+        """An id keeps company and second half of its address, or goes where the reading of the file says."""
+        meant = {prior.id: address for address, prior in reading.goes_on.items()}
+        for prior in self.stack.standing:
+            was = before.get(prior.id)
+            if was is None or was.address == prior.address:
+                continue
+            same = _second_half(was.address) == _second_half(prior.address) and was.slot == prior.slot
+            if not same and meant.get(prior.id) != prior.address:
+                self.violated(f"{prior.id} was {was.address} and is {prior.address}")
 
     def check(self) -> None:
         """Look for what must never be."""
@@ -264,7 +396,7 @@ class Story(ABC):
             self.violated(f"{each} was made and is recorded nowhere: a second connection")
         for each in sorted((self.ours & living.keys()) - recorded - self.released):
             self.violated(f"{each} was recorded and is no more, which nobody asked for")
-        by_address = Counter(prior.id for prior in self.stack.recorded.values())
+        by_address = Counter(prior.id for prior in self.stack.standing)
         refuses = self.emulator.knobs()["secondAccounting"] == "reject"
         for each, times in by_address.items():
             # What a refused replacement couldn't let go of may have been taken up already.
@@ -276,11 +408,11 @@ class Story(ABC):
         plan = self.plan()
         left = [each for each in plan.changes if not self.is_refused(each)]
         for change in left:
-            self.violated(f"still to do: {change.step} {change.address}")
+            self.violated(f"still to do: {change.action} {change.address}")
         for problem in plan.problems:
             self.violated(f"a problem is left: {problem.text}")
 
-    def is_refused(self, change: Change) -> bool:
+    def is_refused(self, change: Decision) -> bool:
         """Whether Codat refuses it: a second Accounting connection of a company, where the knob says so.
 
         Nothing of its company and platform is removed then either.
@@ -292,3 +424,95 @@ class Story(ABC):
     def violated(self, what: str) -> None:
         """Put a broken promise down, with the way to see it again."""
         self.found.violations.append(f"{self.name}: {what}")
+
+
+# What a file means, given what is recorded: the rules in words of their own, not those of the product.
+
+
+@dataclass
+class Reading:
+    """What each declared address goes on with, what can't be known, and what has to wait for a second run."""
+
+    goes_on: dict[str, PriorConnection] = field(default_factory=dict)
+    refused: dict[str, list[PriorConnection]] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+
+
+def read(desired: Sequence[DesiredConnection], standing: Sequence[PriorConnection]) -> Reading:
+    """Read a file as a careful person would, who has the state beside it."""
+    reading = Reading()
+    at = {prior.place: prior for prior in standing}
+    for slot in {each.slot for each in desired}:
+        mine = [each for each in desired if each.slot == slot]
+        there = [prior for prior in standing if prior.slot == slot]
+        for clue in (_own_name, _own_id, _same_name, _name_of_then, _second_halves):
+            for each in list(mine):
+                fits = [prior for prior in there if clue(each, prior)]
+                rivals = [other for other in mine if other is not each and fits and clue(other, fits[0])]
+                if len(fits) == 1 and not rivals:
+                    reading.goes_on[each.address] = fits[0]
+                    there.remove(fits[0])
+                    mine.remove(each)
+        new = [each for each in mine if each.connection_id is None]
+        if len(new) == len(there) == 1:
+            reading.goes_on[new[0].address] = there[0]
+        elif there:
+            reading.refused |= {each.address: there for each in new}
+    _order(desired, at, reading)
+    return reading
+
+
+def _order(desired: Sequence[DesiredConnection], at: Mapping[str, PriorConnection], reading: Reading) -> None:
+    """Find what can go to its name at once, what after others have left theirs, and what never can."""
+    leaving = {prior.place: address for address, prior in reading.goes_on.items()}
+    for each in desired:
+        chain, one = [], each
+        while (there := at.get(one.place)) and reading.goes_on.get(one.address) is not there:
+            taker = leaving.get(there.place)
+            origin = reading.goes_on.get(one.address)
+            if taker is None and origin is None:
+                break  # what is recorded there is replaced
+            if taker is None or taker in chain or taker == each.address or _below_a_component(origin):
+                reading.refused.setdefault(each.address, [])
+                break
+            chain.append(taker)
+            reading.waiting.add(each.address)
+            one = next(other for other in desired if other.address == taker)
+    reading.waiting -= reading.refused.keys()
+
+
+def _below_a_component(prior: PriorConnection | None) -> bool:
+    return prior is not None and "$" in prior.place
+
+
+def _own_name(desired: DesiredConnection, prior: PriorConnection) -> bool:
+    return desired.place == prior.place and desired.connection_id in {None, prior.id}
+
+
+def _own_id(desired: DesiredConnection, prior: PriorConnection) -> bool:
+    return desired.connection_id == prior.id
+
+
+def _same_name(desired: DesiredConnection, prior: PriorConnection) -> bool:
+    return desired.connection_id is None and desired.address == prior.address
+
+
+def _name_of_then(desired: DesiredConnection, prior: PriorConnection) -> bool:
+    return desired.connection_id is None and desired.address == prior.desired.address
+
+
+def _second_halves(desired: DesiredConnection, prior: PriorConnection) -> bool:
+    return desired.connection_id is None and _second_half(desired.address) == _second_half(prior.address)
+
+
+def _second_half(address: str) -> str:
+    return address.partition("/")[2]
+
+
+def ending(
+    desired: Sequence[DesiredConnection], recorded: Sequence[PriorConnection], reading: Reading
+) -> set[str]:
+    """Return the ids that a file asks to end: what it unlinks, and what nothing in it goes on with."""
+    going_on = {prior.id: address for address, prior in reading.goes_on.items()}
+    unlinked = {each.address for each in desired if each.status is Status.UNLINKED}
+    return {p.id for p in recorded if p.id not in going_on or going_on[p.id] in unlinked}
