@@ -56,7 +56,7 @@ class Outcome:
 
     @property
     def lines(self) -> list[str]:
-        """The lines that were shown, without indentation and the engine's dots of progress before them."""
+        """The lines that were shown, without indentation and the dots of progress before them."""
         return plain_lines(self.shown)
 
     @property
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def plain_lines(shown: str) -> list[str]:
-    """Return the lines of `pulumi`'s output; on a busy machine progress stands on the same line before one."""
+    """Return the lines that `pulumi` shows; on a busy machine progress stands on the same line before one."""
     return [_PROGRESS.sub("", line).strip() for line in shown.splitlines()]
 
 

@@ -1,8 +1,8 @@
 """`pulumi preview` and `codat-iac plan` agree, on random stacks and on the real engine.
 
 Both doors look at the same state, the same desired-state file and the same Codat, and show the same changes
-at the same addresses. One thing a preview can't show, since the engine asks a provider nothing about what it is
-going to delete: that a removal is refused. There the plan says more, and the preview shows a plain delete.
+at the same addresses. One thing a preview cannot show, since the engine asks a provider nothing about what it
+is going to delete: that a removal is refused. There the plan says more, and the preview shows a plain delete.
 
 Twelve stacks by default. `CODAT_AGREEMENT_CASES=200` tries more, from `CODAT_AGREEMENT_SEED=1000` on; the
 seed of a stack is the number in its test's name.

@@ -53,6 +53,13 @@ APPLY = Door("apply", lambda project: project.codat_iac("apply", "--yes"))
 both_doors = pytest.mark.parametrize("door", [pytest.param(door, id=door.name) for door in (UP, APPLY)])
 
 
+def up(project: Project, *arguments: str) -> None:
+    """`pulumi up`, which has to succeed, with no request logged before."""
+    project.emulator.clear_requests()
+    outcome = project.up(*arguments)
+    assert outcome.code == 0, outcome.shown
+
+
 def link(project: Project, *addresses: str) -> None:
     """Let the customers of some addresses authorise, or of all."""
     recorded = project.recorded()
@@ -194,7 +201,7 @@ def test_a_component_comes_and_goes(project: Project, acme: str) -> None:
     ):
         project.program(program)
         assert previewed(project) == {}
-        project.settle()
+        up(project)
         assert project.writes() == []
         assert project.recorded() == before
         assert statuses(project) == {"acme/ledger": "Linked"}
@@ -218,7 +225,7 @@ def test_from_a_component_to_the_stock_program(project: Project, acme: str, door
     assert project.writes() == []
     assert project.recorded() == before
     assert plan(project) == {}
-    project.settle()
+    up(project)
     assert project.writes() == []
     assert statuses(project) == {"acme/ledger": "Linked"}
 
@@ -314,7 +321,7 @@ def test_a_rename_beside_a_changed_setting(
     project.declare(connections(acme, f"b: {{platformKey: gbol, onExisting: {policy}}}"))
 
     assert plan(project) == {"acme/b": "move"}
-    project.settle(*arguments)
+    up(project, *arguments)
 
     assert project.writes() == []
     assert project.recorded() == {"acme/b": before["acme/a"]}
@@ -343,7 +350,7 @@ def test_a_replacement_that_broke_off_is_taken_back(project: Project, acme: str,
     assert project.recorded() == before
     assert statuses(project) == {"acme/a": "Linked"}
     assert plan(project) == {}
-    project.settle()
+    up(project)
     assert project.writes() == []
 
 
@@ -367,7 +374,7 @@ def test_a_partial_run_takes_nothing_that_another_address_has(project: Project, 
     assert outcome.code == 0, outcome.shown
     assert project.recorded() == {**before, "acme/b": stray["id"]}
     assert plan(project) == {}
-    project.settle()
+    up(project)
     assert project.writes() == []
 
 
@@ -404,7 +411,7 @@ def test_a_rename_in_a_targeted_run_ends_nothing(project: Project, acme: str, ta
 
     assert project.writes() == []
     assert list(project.recorded().values()) == list(before.values())
-    project.settle()
+    up(project)
     assert project.writes() == []
     assert project.recorded() == {"acme/b": before["acme/a"]}
 
@@ -465,14 +472,14 @@ def test_each_way_out_that_the_refusal_names_works(
     }
     project.program(OWN + programs[way])
 
-    project.settle()
+    up(project)
 
     moved = way in {"aliases", "connection_id"}
     assert project.writes() == ([] if moved else ["POST 200"])
     assert project.recorded()["acme/b" if moved else "acme/a"] == recorded_a
     assert len(project.recorded()) == (1 if moved else 2)
     project.program(OWN + (own("acme/b", acme) if moved else programs[way]))
-    project.settle()
+    up(project)
     assert project.writes() == []
 
 
@@ -502,7 +509,7 @@ def test_import_is_one_line_that_names_the_ways(project: Project, acme: str) -> 
     assert "KeyError" not in outcome.shown
 
     project.program(OWN + own("acme/a", acme, f", connection_id='{made['id']}'"))
-    project.settle()
+    up(project)
     assert project.recorded() == {"acme/a": made["id"]}
     assert project.writes() == []
 
@@ -521,7 +528,7 @@ def test_outputs_and_secrets_may_say_company_and_platform(project: Project, acme
     for command in ("drift", "links"):
         ran = project.codat_iac(command)
         assert ran.code == 0, ran.err
-    project.settle()
+    up(project)
     assert project.writes() == []
     assert project.recorded() == before
 
@@ -754,7 +761,10 @@ def test_a_preview_warns_of_each_loss_and_in_sum(project: Project, acme: str) ->
     for address in ("acme/a", "acme/b", "acme/c"):
         block = diagnostics.partition(f"({address}):")[2]
         assert f"warning: {address}: its customer authorised it, and would have to do so again" in block
-    summed = "this run ends 3 authorisations, whose customers would have to authorise again: acme/a, acme/b, acme/c"
+    summed = (
+        "this run ends 3 authorisations, whose customers would have to authorise again: acme/a, acme/b,"
+        " acme/c"
+    )
     assert f"warning: {summed}" in diagnostics
     assert project.codat_iac("plan", "-o", "json").json["losses"] == 3
 
@@ -826,6 +836,6 @@ def test_a_stack_of_the_version_before_previews_empty(project: Project, acme: st
     assert project.preview("--expect-no-changes").code == 0
     assert plan(project) == {}
     project.declare(connections(acme, "a: {platformKey: suuo}", "c: {platformKey: suuo}"))
-    project.settle()
+    up(project)
     assert project.writes() == []
     assert project.recorded() == {"acme/a": before["acme/a"], "acme/c": before["acme/b"]}

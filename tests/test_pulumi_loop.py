@@ -87,6 +87,24 @@ def test_unlinked_in_the_file_is_one_patch(project: Project, acme: str) -> None:
     assert '~ status     : "Linked" => "Unlinked"' in drift.shown, "the customer linked it again"
 
 
+def test_what_is_adopted_is_unlinked_by_the_run_after_it(project: Project, acme: str) -> None:
+    """Never in the same step; the warning says so, and the next preview shows it."""
+    made = project.emulator.connect(acme, "gbol", "Linked")
+    project.declare(connections(acme, "ledger: {platformKey: gbol, status: Unlinked, onExisting: adopt}"))
+
+    adopting = project.up()
+
+    assert adopting.code == 0, adopting.shown
+    said = f"acme/ledger: adopts the connection {made['id']} (Linked), no call; the next run unlinks it"
+    assert f"warning: {said}" in adopting.warnings
+    assert project.writes() == []
+    assert project.recorded() == {"acme/ledger": made["id"]}
+    assert "~ 1 to update" in project.preview().shown
+    assert project.up().code == 0
+    assert project.writes() == ["PATCH 200"]
+    assert project.preview("--expect-no-changes").code == 0
+
+
 @pytest.mark.parametrize(
     ("policy", "linked", "writes"),
     [
@@ -138,18 +156,18 @@ def test_another_platform_is_made_before_the_old_one_is_let_go(project: Project,
     assert project.writes() == ["POST 200", "PATCH 200"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environment"), [((), {}), (("--refresh=false",), {"CODAT_MAX_LOSSES": "10"})]
-)
-def test_destroy_really_lets_go(
-    project: Project, acme: str, arguments: tuple[str, ...], environment: dict[str, str]
-) -> None:
-    """With a refresh and without one, destroy unlinks what is Linked and deletes what nobody authorised."""
+@pytest.mark.parametrize("arguments", [(), ("--refresh=false",)], ids=["with a refresh", "without one"])
+def test_destroy_really_lets_go(project: Project, acme: str, arguments: tuple[str, ...]) -> None:
+    """Once its losses are allowed, it unlinks what is Linked and deletes what nobody authorised."""
     project.declare(connections(acme, LEDGER, SHOP))
     project.settle()
     project.emulator.authorise(project.recorded()["acme/ledger"])
+    before = project.recorded()
+    assert project.destroy(*arguments).code != 0
+    assert project.writes() == []
+    assert project.recorded() == before
 
-    outcome = project.destroy(*arguments, env=environment)
+    outcome = project.destroy(*arguments, env={"CODAT_MAX_LOSSES": "1"})
 
     assert outcome.code == 0, outcome.shown
     assert sorted(project.writes()) == ["DELETE 200", "PATCH 200"]

@@ -78,7 +78,7 @@ def test_what_holds_for_one_run_is_refused_in_the_config(
     outcome = project.up()
 
     explained(outcome, refusal)
-    explained(outcome, f"set {variable} for the one run that needs it")
+    explained(outcome, f"`pulumi config rm {key}`, and set {variable} in that run")
     said = project.codat_iac("plan").said
     assert len(said) == 1
     assert refusal in said[0]

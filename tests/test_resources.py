@@ -174,9 +174,7 @@ def test_an_alias_that_leads_nowhere_is_no_evidence() -> None:
         assert said.startswith("acme/b is new, and acme/a of the same company and platform is recorded")
 
 
-@pytest.mark.parametrize(
-    "alias", [repr(a_urn("acme/a")), "pulumi.Alias(name='acme/a')"]
-)
+@pytest.mark.parametrize("alias", [repr(a_urn("acme/a")), "pulumi.Alias(name='acme/a')"])
 def test_an_alias_that_leads_to_one_is_believed(alias: str) -> None:
     """As a URN, or by its name."""
     outcome = run(f"make('acme/b', opts=ResourceOptions(aliases=[{alias}]))", recorded(a_urn("acme/a"), 1))

@@ -179,8 +179,10 @@ def _operations(client: Client, said: list[str]) -> Operations:
     def notify(*notice: str) -> None:
         said.append(notice[2])
 
-    settings = Settings(KEY, client._transport.base_url)
-    return Operations(client, settings, notify, sleep=lambda _: None, settling=0)
+    settings = Settings(KEY, client._transport.base_url, max_losses=1)
+    operations = Operations(client, settings, notify, sleep=lambda _: None, settling=0)
+    operations.state.record_all(())  # nothing is recorded, for sure: so what is free may be taken
+    return operations
 
 
 Ask = Callable[[Client, list[str]], Any]
