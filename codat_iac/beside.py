@@ -13,7 +13,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from codat_iac.decision import Beside
@@ -33,6 +33,10 @@ class Description:
     them, None if it isn't one. `named` are the ids that other addresses name. `ids` are those that the state
     holds in the slot, and `unread` the places whose ids the record doesn't hold; both are None for an
     address that is recorded itself, which has `digest` instead, of the places that the slot has.
+
+    What only a program that knows its whole desired state says: `stays`, that nothing is done about the
+    address in this run; `kept`, ids that a declared address has and that are recorded a second time; and
+    `counted`, of how many recorded connections the losses were totalled before anything was declared.
     """
 
     comers: int = 0
@@ -41,6 +45,9 @@ class Description:
     ids: tuple[str, ...] | None = None
     unread: tuple[str, ...] = ()
     digest: str = ""
+    stays: bool = False
+    kept: tuple[str, ...] = ()
+    counted: int = 0
 
     def is_complete(self, read: Collection[str]) -> bool:
         """Say whether all ids of the slot are known, if those at the places *read* are."""
@@ -62,7 +69,9 @@ def parse(text: Any) -> Description:
     """Read what `written` wrote. Raises `ConfigError`."""
     try:
         bag = json.loads(text)
-        lists = {name: tuple(bag[name]) for name in ("named", "ids", "unread") if bag.get(name) is not None}
+        lists = {
+            name: tuple(bag[name]) for name in ("named", "ids", "unread", "kept") if bag.get(name) is not None
+        }
         return Description(**{**bag, **lists})
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{INPUT}: is written by codat-iac itself; leave it out") from error
@@ -116,6 +125,18 @@ def describe(
     }
 
 
+def totalled(
+    descriptions: Mapping[str, Description], recorded: Collection[PriorConnection], moved: Moves
+) -> Mapping[str, Description]:
+    """Add what only a program knows that declares all there is, and that has totalled its losses."""
+    staying = {prior.address for prior in moved.staying}
+    kept = tuple(sorted({prior.id for prior in moved.surplus}))
+    return {
+        address: replace(each, stays=address in staying, kept=kept, counted=len(recorded))
+        for address, each in descriptions.items()
+    }
+
+
 def _goes_on(desired: DesiredConnection, prior: PriorConnection | None, moved: Moves) -> bool:
     """Say whether an address goes on with a recorded connection."""
     origin = moved.origins.get(desired.address) or moved.later.get(desired.address)
@@ -149,6 +170,7 @@ def combined(
     complete: bool,
     claimed: Mapping[str, str] | None = None,
     old_half: str | None = None,
+    old_halves: AbstractSet[str] = frozenset(),
 ) -> Beside:
     """Put together what a program describes and what is known of live.
 
@@ -166,4 +188,5 @@ def combined(
         comers=max(description.comers + len(names), 1),
         complete=complete,
         old_half=old_half,
+        old_halves=old_halves,
     )

@@ -170,6 +170,7 @@ class _Deciding:
             complete=True,
             claimed={each.becomes: each.address for each in before if each.becomes},
             old_half=min(old, default=None),
+            old_halves={p.id for p in self._pending if p.slot == desired.slot and self._ids[p.id] == 1},
         )
         decision = new(desired, company.values(), beside)
         if decision.live and rules.declared(desired.status, decision.live).action is Action.UNLINK:

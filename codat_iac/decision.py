@@ -104,7 +104,7 @@ class Beside:
     the ids that addresses got in this run to these. `rank` is the address's place among the `comers`, the
     addresses that get a connection, so that each free `PendingAuth` one has one taker whoever is asked first.
     `complete`: the state holds no other id here. `old_half`: what this very address had before a replacement
-    that broke off.
+    that broke off; `old_halves` are those of all addresses here, which one may name by its id.
     """
 
     recorded: AbstractSet[str] = frozenset()
@@ -114,6 +114,7 @@ class Beside:
     comers: int = 1
     complete: bool = True
     old_half: str | None = None
+    old_halves: AbstractSet[str] = frozenset()
 
 
 def continued(prior: PriorConnection, desired: DesiredConnection, live: LiveConnection | None) -> Decision:
@@ -248,7 +249,7 @@ def _exactly(
     holder = beside.claimed.get(named.id, desired.address)
     if holder != desired.address:
         return managed_already(named.id, holder)
-    if named.id in beside.recorded and named.id != beside.old_half:
+    if named.id in beside.recorded and named.id not in {beside.old_half, *beside.old_halves}:
         return (
             f"connection {named.id} is recorded in this stack already; to let it go on at another address,"
             " pass that resource's URN as `aliases`, or rename it in the desired state alone"

@@ -113,7 +113,7 @@ class Operations(Foresight):
         company and platform failed, and `UnsafePlan` over the limit on losses: then nothing is forgotten
         either.
         """
-        if self.state.holder(prior.id):
+        if self.state.is_kept(prior.id):
             return
         if self.state.has_failed(prior.slot):
             raise Refused(

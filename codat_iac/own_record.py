@@ -28,7 +28,7 @@ def own_record() -> tuple[PriorConnection, ...]:
     """
     monitor: Any = settings.get_monitor()
     if monitor not in _known:
-        _known[monitor] = tuple(record.told(_asked(monitor)))
+        _known[monitor] = tuple(sorted(record.told(_asked(monitor)), key=lambda prior: prior.urn))
     return _known[monitor]
 
 

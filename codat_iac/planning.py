@@ -273,6 +273,8 @@ def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
     for change in changes:
         first = whole.setdefault(change.address, change)
         if first is not change:
+            if first.action is Action.REMOVE and change.loses and not first.loses:
+                first, change = change, first  # noqa: PLW2901  the one that is lost is named
             removal = change.removal if first.removal in {None, Action.FORGET} else first.removal
             loses = first.loses or change.loses
             old_half = change.connection_id if first.loses and change.loses else first.old_half

@@ -30,6 +30,10 @@ DESIRABLE = (Status.LINKED, Status.UNLINKED)
 """The statuses that can be declared. `PendingAuth` and `Deauthorized` are not ours to bring about."""
 
 
+REPLACING = ("companyId", "platformKey", "connectionId")
+"""The inputs that can't be changed in place."""
+
+
 def inputs(desired: DesiredConnection) -> dict[str, Any]:
     """Give the inputs of a resource."""
     bag: dict[str, Any] = {

@@ -96,12 +96,13 @@ class ConnectionProvider(ResourceProvider):
         wrong = props.failures(bag)
         if wrong:
             return CheckResult(news, [CheckFailure(name, reason) for name, reason in wrong.items()])
+        process = _here()
+        process.look_ahead()
+        described = beside.parse(told) if isinstance(told, str) else None
+        process.operations.state.declare(bag["address"], described)
         if None in bag.values():
             return CheckResult(news, [])
         desired = props.desired(bag)
-        process = _here()
-        process.look_ahead()
-        process.operations.state.declare(desired.address, beside.parse(told) if told else None)
         if "address" not in olds:
             with naming(desired.address):
                 process.operations.foresee(desired)
@@ -117,6 +118,12 @@ class ConnectionProvider(ResourceProvider):
         operations = _here().operations
         if not operations.state.is_declared(bag["address"]):
             return DiffResult(changes=operations.state.moved(id_.lower(), olds.get("status")))
+        if operations.state.stays(bag["address"]):
+            operations.state.hold(id_.lower(), bag["address"])
+            return DiffResult(changes=False)
+        unknown = [name for name, value in bag.items() if value is None]
+        if unknown:  # a preview can't know what comes of it, so it shows the most that may
+            return DiffResult(changes=True, replaces=[name for name in unknown if name in props.REPLACING])
         with naming(bag["address"]):
             decision = operations.compare(props.prior(id_, olds), props.desired(bag))
         return DiffResult(

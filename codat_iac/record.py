@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from codat_iac import props
@@ -70,6 +70,14 @@ def options(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name, option in _OPTIONS.items():
             if resource.get(name):
                 yield resource["urn"], option
+
+
+def dependents(state: Mapping[str, Any], urns: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Name the resources that depend on one of *urns*, or have it as their parent, each with that one."""
+    for resource in resources(state):
+        for needed in (*(resource.get("dependencies") or ()), resource.get("parent")):
+            if needed in urns and resource["urn"] not in urns:
+                yield resource["urn"], needed
 
 
 def plain(value: Any) -> Any:

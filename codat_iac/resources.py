@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import pulumi
+from platformdirs import user_cache_path
 from pulumi.dynamic import Resource
+from pulumi.runtime import mocks
 from pulumi.runtime import settings as runtime
 
-from codat_iac import beside, settings
+from codat_iac import beside, rules, settings
 from codat_iac.beside import Description
-from codat_iac.errors import ConfigError
+from codat_iac.client import Reader
+from codat_iac.coming_losses import coming_losses
+from codat_iac.decision import Decision
+from codat_iac.errors import CodatIacError, ConfigError
 from codat_iac.foreign import shortened
 from codat_iac.model import (
     ADDRESS,
@@ -24,8 +31,10 @@ from codat_iac.model import (
     Slot,
     Status,
 )
-from codat_iac.own_record import own_record
+from codat_iac.own_record import own_record, warn
+from codat_iac.pace import shared_pace
 from codat_iac.provider import ConnectionProvider
+from codat_iac.rules import Action, Notice
 
 K = TypeVar("K", bound=Hashable)
 
@@ -39,6 +48,10 @@ _PULUMI_NAMES = {
     "source_type": "sourceType",
 }
 _PYTHON_NAMES = {pulumi_name: name for name, pulumi_name in _PULUMI_NAMES.items()}
+
+
+MOST_WARNED = 20
+"""Removals that are warned of on their own resources; more are named in sum alone."""
 
 
 class Connection(Resource, module="codat", name="Connection"):
@@ -165,6 +178,42 @@ def check_config() -> None:
         raise pulumi.RunError(str(error)) from error
 
 
+def tenant() -> tuple[settings.Settings, Reader]:
+    """Return the settings of the program that runs, and what reads its tenant. Raises `ConfigError`."""
+    chosen = settings.read(os.environ, pulumi.Config(settings.NAMESPACE).get)
+    throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
+    return chosen, Reader(chosen.api_key, chosen.base_url, throttle=throttle)
+
+
+def warn_of(losing: Sequence[Decision]) -> None:
+    """Warn of each removal that ends an authorisation, on its resource, and of all losses in sum."""
+    for each in [each for each in losing if each.action is Action.REMOVE][:MOST_WARNED]:
+        warn(rules.say(Notice.LOSES, each.address), each.urn)
+    if losing:
+        of, whose = ("", "customer") if len(losing) == 1 else ("s", "customers")
+        named = shortened(sorted(each.address for each in losing))
+        warn(
+            f"this run ends {len(losing)} authorisation{of}, whose {whose} would have to authorise again:"
+            f" {named}",
+            "",
+        )
+
+
+def only_the_stock_program() -> None:
+    """Take the stack for the stock program. Raises `pulumi.RunError` if connections are declared besides."""
+    monitor: Any = runtime.get_monitor()
+    if monitor in _programs:
+        raise pulumi.RunError(_MIXED)
+    _stock.add(monitor)
+
+
+_MIXED = (
+    "the stock program (`codat_iac.program.main`) declares all connections of its stack, so a program that"
+    " calls it can't declare a `Connection` besides; use one or the other"
+)
+_stock: WeakSet[Any] = WeakSet()
+
+
 class _Placed(NamedTuple):
     """What stands beside a resource, and what it continues."""
 
@@ -176,7 +225,8 @@ class _Declared:
     """What a program of one's own has declared so far, against what its stack has recorded."""
 
     def __init__(self) -> None:
-        record = own_record()
+        record = self._record = own_record()
+        self._warned = not record
         self._by_address = _grouped(record, lambda prior: prior.address)
         self._by_former_address = _grouped(record, lambda prior: prior.desired.address)
         self._by_id = _grouped(record, lambda prior: prior.id)
@@ -186,6 +236,8 @@ class _Declared:
             slot: beside.digest(prior.place for prior in there) for slot, there in self._by_slot.items()
         }
         self._addresses: set[str] = set()
+        self._named: dict[str, str] = {}
+        """By the id the address that names it."""
         self._continued: dict[str, str] = {}
         """By the place of what is recorded the address that goes on with it."""
         self._comers: dict[Slot, int] = defaultdict(int)
@@ -194,6 +246,8 @@ class _Declared:
     def of_this_program() -> _Declared:
         """Return the one of the program that runs; a process may run several, one after the other."""
         monitor: Any = runtime.get_monitor()
+        if monitor in _stock:
+            raise pulumi.RunError(_MIXED)
         if monitor not in _programs:
             _programs[monitor] = _Declared()
         return _programs[monitor]
@@ -211,33 +265,48 @@ class _Declared:
         if address in self._addresses:
             raise pulumi.RunError(f"{address} is declared twice; an address is the name of one connection")
         self._addresses.add(address)
+        if isinstance(connection_id, str):
+            self._named[connection_id.lower()] = address
         aliases = list(opts.aliases or ()) if opts else []
-        aliased = [prior for alias in aliases for prior in self._named_by(alias, address)]
-        named = isinstance(connection_id, str) and self._free(self._by_id.get(connection_id.lower()))
+        named = self._by_id.get(connection_id.lower()) if isinstance(connection_id, str) else None
+        # As for the engine, what is recorded under the address itself comes before any alias.
         origins = (
-            aliased
-            or self._by_address.get(address)
+            self._by_address.get(address)
+            or self._free([prior for alias in aliases for prior in self._named_by(alias, address)])
             or self._free(self._by_former_address.get(address))
-            or named
+            or self._free(named)
         )
         if origins:
-            self._go_on(address, origins, bool(aliased))
-            # Pulumi's own aliases lead there already, and its own URN needs none.
-            own = [] if aliased else [origins[0].urn]
-            return _Placed(self._with(company_id, platform_key, self._of_recorded), own)
+            self._go_on(address, origins)
+            return _Placed(self._later(company_id, platform_key, self._of_recorded), [origins[0].urn])
         # An alias that only the engine can read is believed; one that leads nowhere says nothing.
-        certain = connection_id is not None or any(
-            not isinstance(each, str | pulumi.Alias) for each in aliases
-        )
-        known = None if certain else frozenset(siblings)
-        return _Placed(
-            self._with(company_id, platform_key, lambda slot: self._of_new(address, slot, known)), []
-        )
+        certain = connection_id is not None or any(isinstance(each, pulumi.Output) for each in aliases)
+        known = frozenset(siblings)
+        if isinstance(company_id, str) and isinstance(platform_key, str):
+            self._check_new(address, Slot(company_id.lower(), platform_key), known, certain)
+
+        def describe(slot: Slot) -> Description:
+            self._check_new(address, slot, known, certain)
+            undeclared = [
+                each for each in siblings if each in self._by_address and each not in self._addresses
+            ]
+            if undeclared:
+                raise pulumi.RunError(
+                    f"{address} names {shortened(undeclared)} as siblings, which is recorded, and which the"
+                    f" program doesn't declare; if {address} is its new name, pass"
+                    f" opts=ResourceOptions(aliases=[{self._by_address[undeclared[0]][0].urn!r}]); if it is"
+                    " to go, let it go in a run of its own"
+                )
+            return self._of_new(address, slot)
+
+        return _Placed(self._later(company_id, platform_key, describe), [])
 
     def _named_by(self, alias: Any, address: str) -> list[PriorConnection]:
-        """Return what an alias of the program's own leads to."""
+        """Return what an alias of the program's own leads to, whatever parents it says."""
         if isinstance(alias, str):
             return [self._by_urn[alias]] if alias in self._by_urn else []
+        if any(isinstance(getattr(alias, part, None), str) for part in ("stack", "project")):
+            return []
         name = getattr(alias, "name", None)
         return self._by_address.get(name if isinstance(name, str) else address, [])
 
@@ -245,52 +314,78 @@ class _Declared:
         """Return those that no address declared so far goes on with."""
         return [prior for prior in there or () if prior.place not in self._continued]
 
-    def _go_on(self, address: str, origins: Sequence[PriorConnection], aliased: bool) -> None:
-        if len(origins) > 1 and not aliased:
+    def _go_on(self, address: str, origins: Sequence[PriorConnection]) -> None:
+        if len(origins) > 1:
             urns = " and ".join(prior.urn for prior in origins)
             raise pulumi.RunError(
-                f"{address} is recorded {len(origins)} times, as {urns}; say which one it goes on with:"
-                f" opts=ResourceOptions(aliases=[{origins[0].urn!r}])"
+                f"{address} is recorded {len(origins)} times, as {urns}; take the wrong one out of the state,"
+                f" which calls nothing: pulumi state delete '{origins[-1].urn}' --yes"
             )
-        for prior in origins:
-            other = self._continued.setdefault(prior.place, address)
-            if other != address:
-                raise pulumi.RunError(
-                    f"{address} and {other} would go on with the same connection, recorded as {prior.urn};"
-                    f" declare {address} before {other}, or say by `aliases` which one does"
-                )
+        other = self._continued.setdefault(origins[0].place, address)
+        if other != address:
+            raise pulumi.RunError(
+                f"{address} is recorded itself, and {other}, which is declared before it, would go on with"
+                f" that; declare {address} before {other}"
+            )
 
-    @staticmethod
-    def _with(
+    def _later(
+        self,
         company_id: pulumi.Input[str],
         platform_key: pulumi.Input[str],
         describe: Callable[[Slot], Description],
     ) -> pulumi.Input[str]:
-        """Describe at once if the slot is known, and else as soon as it is."""
-        if isinstance(company_id, str) and isinstance(platform_key, str):
-            return describe(Slot(company_id.lower(), platform_key)).written()
-        both: pulumi.Output[str] = pulumi.Output.all(company_id, platform_key).apply(
-            lambda found: describe(Slot(str(found[0]).lower(), str(found[1]))).written()
-        )
+        """Describe when the program has been read to its end, and its company and platform are known."""
+
+        def described(found: Sequence[Any]) -> str:
+            self._warn_of_removals()
+            return describe(Slot(str(found[0]).lower(), str(found[1]))).written()
+
+        both: pulumi.Output[str] = pulumi.Output.all(company_id, platform_key).apply(described)
         return both
 
-    def _of_recorded(self, slot: Slot) -> Description:
-        return Description(self._comers[slot], digest=self._digests.get(slot, beside.digest(())))
+    def _warn_of_removals(self) -> None:
+        """Warn once, when the program has been read to its end, of what it no longer declares and would lose.
 
-    def _of_new(self, address: str, slot: Slot, siblings: frozenset[str] | None) -> Description:
-        """Describe a new one; *siblings* None: it is said what it goes on with, or that it is one more."""
-        there = self._by_slot.get(slot, [])
-        undeclared = [prior for prior in self._free(there) if prior.address not in (siblings or ())]
-        if undeclared and siblings is not None:
+        What a program declares only later, inside of an Output, isn't known here, so this refuses nothing.
+        """
+        leaving = [] if self._warned else self._free(self._record)
+        self._warned = True
+        if not leaving or isinstance(runtime.get_monitor(), mocks.MockMonitor):
+            return
+        with contextlib.suppress(CodatIacError):  # the provider meets it, too, and says it
+            chosen, reader = tenant()
+            asked = {prior.address for prior in leaving}
+            warn_of(coming_losses((), leaving, asked, reader, chosen))
+
+    def _check_new(self, address: str, slot: Slot, siblings: frozenset[str], certain: bool) -> None:
+        """Refuse what may be a recorded one renamed; *certain*: it is said what it goes on with."""
+        undeclared = [prior for prior in self._free(self._by_slot.get(slot)) if prior.address not in siblings]
+        if undeclared and not certain:
             raise pulumi.RunError(_may_be_renamed(address, undeclared))
+
+    def _of_recorded(self, slot: Slot) -> Description:
+        return Description(
+            self._comers[slot],
+            named=self._named_beside(slot, ""),
+            digest=self._digests.get(slot, beside.digest(())),
+        )
+
+    def _of_new(self, address: str, slot: Slot) -> Description:
+        there = self._by_slot.get(slot, [])
         rank = self._comers[slot]
         self._comers[slot] += 1
         return Description(
             rank + 1,
             rank,
+            self._named_beside(slot, address),
             ids=tuple(prior.id for prior in there if prior.id),
             unread=tuple(prior.place for prior in there if not prior.id),
         )
+
+    def _named_beside(self, slot: Slot, address: str) -> tuple[str, ...]:
+        """Return the ids that other addresses name, and that aren't recorded here."""
+        recorded = {prior.id for prior in self._by_slot.get(slot, ())}
+        return tuple(sorted(i for i, at in self._named.items() if at != address and i not in recorded))
 
 
 def _grouped(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from codat_iac.beside import Description, combined
 from codat_iac.decision import Beside
@@ -32,6 +32,8 @@ class RunState:
         self._held: dict[str, str] = {}
         self._holders: dict[str, set[str]] = defaultdict(set)
         self._made: set[str] = set()
+        self._kept: set[str] = set()
+        self._counted = 0
         self._replaced: dict[str, str] = {}
         self._failed: set[Slot] = set()
         self._missing: set[str] = set()
@@ -64,9 +66,9 @@ class RunState:
 
     @property
     def recorded(self) -> int:
-        """How many connections the state holds, as far as it was read: 0 without a refresh."""
+        """How many connections the state holds, as far as it was read or the program told: else 0."""
         with self._lock:
-            return len({connection_id for connection_id, _ in self._recorded})
+            return max(len({connection_id for connection_id, _ in self._recorded}), self._counted)
 
     @property
     def gone(self) -> int:
@@ -77,7 +79,7 @@ class RunState:
     def leaving(self) -> Mapping[str, PriorConnection]:
         """Return what is recorded and no declared address holds, by id: what this run takes away."""
         with self._lock:
-            held = set(self._held.values())
+            held = {*self._held.values(), *self._kept}
             return {i: prior for (i, _), prior in self._recorded.items() if i not in held}
 
     # What is declared.
@@ -86,6 +88,15 @@ class RunState:
         """Take in that a program declares *address*: its hooks count from here on."""
         with self._lock:
             self._declared[address] = description
+            if description:
+                self._kept.update(description.kept)
+                self._counted = max(self._counted, description.counted)
+
+    def stays(self, address: str) -> bool:
+        """Say whether nothing is done about *address* in this run: another one waits for its connection."""
+        with self._lock:
+            description = self._declared.get(address)
+            return description is not None and description.stays
 
     def is_declared(self, address: str) -> bool:
         """Say whether a program declared *address* in this process.
@@ -135,6 +146,11 @@ class RunState:
         with self._lock:
             return min(self._holders.get(connection_id, ()), default=None)
 
+    def is_kept(self, connection_id: str) -> bool:
+        """Say whether a declared address has *connection_id*, whether this run touches it or not."""
+        with self._lock:
+            return bool(self._holders.get(connection_id)) or connection_id in self._kept
+
     def fail(self, slot: Slot) -> None:
         """Take in that a create failed: what it may have wanted must stay."""
         with self._lock:
@@ -161,7 +177,15 @@ class RunState:
                 complete=complete or self._complete,
                 claimed={i: address for address, i in self._held.items() if address != desired.address},
                 old_half=min((p.id for p in there if self._is_old_half(p, desired)), default=None),
+                old_halves=self._old_halves(there, told),
             )
+
+    @staticmethod
+    def _old_halves(there: Collection[PriorConnection], told: Description | None) -> frozenset[str]:
+        """Return the ids that wait for their removal: a refresh reads them, and no program is told."""
+        if told and told.ids is not None and not told.unread:
+            return frozenset(prior.id for prior in there if prior.id not in told.ids)
+        return frozenset(prior.id for prior in there if prior.pending_removal)
 
     def _is_old_half(self, prior: PriorConnection, desired: DesiredConnection) -> bool:
         """Say whether *prior* is what *desired* had before a replacement that broke off."""

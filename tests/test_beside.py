@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_iac.beside import INPUT, Description, combined, describe, digest, parse
+from codat_iac.beside import INPUT, Description, combined, describe, digest, parse, totalled
 from codat_iac.decision import Beside
 from codat_iac.errors import ConfigError
 from codat_iac.model import DesiredConnection, PriorConnection
-from codat_iac.moves import in_this_run, moves
+from codat_iac.moves import Moves, in_this_run, moves
 from tests.builders import a_desired, a_prior, an_id
 
 OTHER_COMPANY = "0b3d3c57-0d5c-4f5c-9a55-2b7d0a9f5c11"
@@ -316,3 +316,17 @@ def test_what_is_gone_gets_one_after_what_comes(
     """In the order of their names, so that each free one has one taker."""
     found = together(description, address, absent=absent)
     assert (found.rank, found.comers) == expected
+
+
+def test_what_a_whole_program_knows_is_added() -> None:
+    """How many are recorded, whose connections stand twice, and what has to be left alone."""
+    first, second = a_prior(1, a_desired("acme/a")), a_prior(1, a_desired("acme/b"))
+    moved = Moves(staying=(second,), surplus=(first,))
+
+    found = totalled({"acme/a": Description(rank=0), "acme/b": Description()}, [first, second], moved)
+
+    assert found == {
+        "acme/a": Description(rank=0, kept=(an_id(1),), counted=2),
+        "acme/b": Description(stays=True, kept=(an_id(1),), counted=2),
+    }
+    assert {parse(each.written()) for each in found.values()} == set(found.values())

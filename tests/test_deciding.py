@@ -753,15 +753,17 @@ def test_every_address_is_decided_once_and_nothing_else_is(pictures: Pictures) -
 
 
 def test_what_is_adopted_was_nobodys(pictures: Pictures) -> None:
-    """An address gets what it had, what is recorded nowhere, or its own old half."""
+    """An address gets what it had, what is recorded nowhere, its own old half, or one that it names."""
     for seed, (picture, found) in pictures.items():
         recorded = {prior.id for prior in picture.recorded if not prior.pending_removal}
         halves = {prior.id: prior.place for prior in picture.recorded if prior.pending_removal}
-        places = {each.address: each.place for each in picture.declared}
+        desired = {each.address: each for each in picture.declared}
         for each in certain(found):
             if each.action in {Action.ADOPT, Action.REPLACE} and each.becomes:
+                one = desired[each.address]
                 assert each.becomes not in recorded, seed
-                assert halves.get(each.becomes, places[each.address]) == places[each.address], seed
+                named = one.connection_id == each.becomes
+                assert named or halves.get(each.becomes, one.place) == one.place, seed
 
 
 def test_an_authorisation_ends_only_where_the_file_asks_for_it(pictures: Pictures) -> None:

@@ -369,6 +369,11 @@ REFUSED = {
         [a_prior(1, a_desired(f"acme/{key}")) for key in "abc"],
         {"acme/z": twice(1, *(a_desired(f"acme/{key}").place for key in "abc"))},
     ),
+    "case 14: that goes before a name that still holds another": (
+        [a_desired("new/a"), a_desired("new/b")],
+        [a_recorded(1, "acme/a"), a_recorded(1, "acme/b"), a_recorded(2, "new/a", **QHYG)],
+        dict.fromkeys(["new/a", "new/b"], twice(1, urn("acme/a"), urn("acme/b"))),
+    ),
     "case 14: one of two of one id, by its second half": (
         [a_desired("new/a")],
         [a_recorded(1, "acme/a"), a_recorded(1, "acme/b")],
@@ -1011,10 +1016,10 @@ class Judge:
                 case [True]:
                     wrong = rivals > 1
                 case []:
-                    wrong = rivals > 1 or each.connection_id in self.held or unknown
+                    wrong = rivals > 1 or unknown
                 case _:
                     wrong = True
-            if wrong:
+            if wrong or each.connection_id in self.held:
                 self.bad.add(each.address)
             elif entries:
                 self.pairs[each.address] = entries[0].place

@@ -839,3 +839,139 @@ def test_a_stack_of_the_version_before_previews_empty(project: Project, acme: st
     up(project)
     assert project.writes() == []
     assert project.recorded() == {"acme/a": before["acme/a"], "acme/c": before["acme/b"]}
+
+
+# What fresh eyes found.
+
+
+def test_what_stays_for_a_run_is_left_alone(project: Project, acme: str) -> None:
+    """It is recorded Unlinked, its customer authorised again, and the file wants it Linked by another name."""
+    project.declare(connections(acme, "a: {platformKey: gbol}", "b: {platformKey: suuo}"))
+    project.settle()
+    link(project)
+    before = project.recorded()
+    project.declare(connections(acme, "a: {platformKey: gbol, status: Unlinked}", "b: {platformKey: suuo}"))
+    project.settle()
+    project.emulator.authorise(before["acme/a"])
+    project.declare(connections(acme, "b: {platformKey: gbol}", "c: {platformKey: suuo}"))
+
+    assert previewed(project) == {"acme/c": "update"}
+    for _ in range(2):
+        up(project)
+        assert project.writes() == []
+
+    assert project.recorded() == {"acme/b": before["acme/a"], "acme/c": before["acme/b"]}
+    assert statuses(project) == {"acme/b": "Linked", "acme/c": "Linked"}
+
+
+def test_a_rename_into_a_component_by_its_name_alone(project: Project, acme: str, recorded_a: str) -> None:
+    """The engine looks for the alias below the new parent; the record says where it is."""
+    alias = ', opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name="acme/a")])'
+    project.program(COMPONENT.format(body=own("acme/b", acme, alias)))
+
+    up(project)
+
+    assert project.writes() == []
+    assert project.recorded() == {"acme/b": recorded_a}
+
+
+def test_a_program_of_ones_own_is_warned_of_what_it_ends(
+    project: Project, acme: str, recorded_a: str
+) -> None:
+    """What it no longer declares, on its own resource and in sum."""
+    project.program(OWN + own("acme/b", acme).replace("suuo", "fztf"))
+
+    diagnostics = project.preview().shown.partition("Diagnostics:")[2]
+
+    assert "warning: acme/a: its customer authorised it" in diagnostics.partition("(acme/a):")[2]
+    assert (
+        "this run ends 1 authorisation, whose customer would have to authorise again: acme/a" in diagnostics
+    )
+    assert project.recorded() == {"acme/a": recorded_a}
+
+
+def test_what_a_preview_doesnt_know_may_be_a_replacement(
+    project: Project, acme: str, recorded_a: str
+) -> None:
+    """A company that only comes of what is made in this run: the preview shows the most that may happen."""
+    new = f'x = Connection("acme/x", company_id="{acme}", platform_key="fztf")\n'
+    company = f'x.created.apply(lambda _: "{acme}")'
+    rest = f'Connection("acme/a", company_id={company}, platform_key="suuo")\n'
+    project.program(OWN + new + rest)
+
+    assert previewed(project)["acme/a"] == "replace"
+    up(project)
+
+    assert project.writes() == ["POST 200"]
+    assert project.recorded()["acme/a"] == recorded_a
+    assert statuses(project)["acme/a"] == "Linked"
+
+
+def test_the_stock_program_is_alone_in_its_stack(project: Project, acme: str) -> None:
+    """It takes for gone what the file doesn't say."""
+    project.declare(connections(acme, "a: {platformKey: gbol}"))
+    mine = own("acme/own", acme)
+    for program in (PROGRAM + OWN + mine, OWN + mine + PROGRAM):
+        project.program(program)
+        outcome = project.preview()
+        assert outcome.code != 0
+        assert "the stock program (`codat_iac.program.main`) declares all connections" in outcome.shown
+        assert "Traceback" not in outcome.shown
+
+
+def test_a_changed_setting_beside_a_loss_is_no_dead_end(project: Project, acme: str) -> None:
+    """The process that ends it has read nothing, and its program has counted everything."""
+    project.declare(connections(acme, "a: {platformKey: gbol}", "b: {platformKey: suuo}"))
+    project.settle()
+    link(project)
+    project.pulumi(*SETTING)
+    project.declare(connections(acme, "a: {platformKey: gbol, status: Unlinked}"))
+
+    assert previewed(project) == {"acme/a": "update", "acme/b": "delete"}
+    up(project)
+
+    assert project.writes() == ["PATCH 200"] * 2
+    assert plan(project) == {}
+
+
+def test_an_apply_refuses_to_take_away_what_another_one_needs(project: Project, acme: str) -> None:
+    """The engine wouldn't let it, half-way."""
+    program = f'a = Connection("acme/a", company_id="{acme}", platform_key="gbol")\n' + own(
+        "acme/b", acme, ", opts=pulumi.ResourceOptions(depends_on=[a])"
+    )
+    project.program(OWN + program)
+    project.settle()
+    project.program(PROGRAM)
+    for lines in (("b: {platformKey: suuo}",), ("a: {platformKey: fztf}", "b: {platformKey: suuo}")):
+        project.declare(connections(acme, *lines))
+        ran = project.codat_iac("apply", "--yes")
+        assert ran.code == 1
+        assert "was declared to depend on" in ran.said[-1]
+    assert project.writes() == []
+    project.settle()
+    assert plan(project) == {}
+
+
+@both_doors
+def test_an_old_half_goes_on_at_another_address_that_names_it(
+    project: Project, acme: str, door: Door
+) -> None:
+    """A replacement broke off, and the file wants the old one after all, by its id."""
+    project.declare(connections(acme, "a: {platformKey: gbol}"))
+    project.settle()
+    link(project)
+    old = project.recorded()["acme/a"]
+    on = "PATCH /companies/*/connections/*"
+    project.emulator.faults([{"on": on, "do": "status", "status": 403, "times": 99}])
+    project.declare(connections(acme, "a: {platformKey: suuo}"))
+    assert UP.apply(project).code != 0
+    project.emulator.faults([])
+    project.declare(
+        connections(acme, "a: {platformKey: suuo}", f"b: {{platformKey: gbol, connectionId: {old}}}")
+    )
+
+    door.settle(project)
+
+    assert project.writes() == []
+    assert project.recorded()["acme/b"] == old
+    assert statuses(project)["acme/b"] == "Linked"

@@ -208,8 +208,58 @@ def test_what_the_program_tells_counts_with_what_was_read(state: RunState) -> No
     state.declare("acme/new", told)
 
     assert state.beside(a_desired("acme/new")) == Beside(
-        recorded=frozenset({an_id(1), an_id(5)}), named=frozenset({an_id(7)}), rank=2, comers=3
+        recorded=frozenset({an_id(1), an_id(5)}),
+        named=frozenset({an_id(7)}),
+        rank=2,
+        comers=3,
+        old_halves=frozenset({an_id(1)}),  # a program is told of all but what waits for its removal
     )
+
+
+def test_an_old_half_is_known_by_what_the_program_is_not_told(state: RunState) -> None:
+    """Only if the program knows every id; what a handover says is believed."""
+    state.record(a_prior(1))
+    for told, expected in (
+        (Description(ids=(an_id(1),)), set()),
+        (Description(ids=()), {an_id(1)}),
+        (Description(ids=(), unread=(a_desired().place,)), set()),
+        (Description(digest="x"), set()),
+        (None, set()),
+    ):
+        state.declare("acme/new", told)
+        assert state.beside(a_desired("acme/new")).old_halves == expected
+    state.record(a_prior(2, a_desired("acme/b"), pending_removal=True))
+    assert state.beside(a_desired("acme/new")).old_halves == {an_id(2)}
+
+
+def test_what_stays_for_a_run_is_left_alone(state: RunState) -> None:
+    """Another address waits for its connection."""
+    state.declare("acme/a", Description(stays=True))
+    state.declare("acme/b", Description())
+    state.declare("acme/c")
+
+    assert [state.stays(f"acme/{each}") for each in "abcd"] == [True, False, False, False]
+
+
+def test_what_a_declared_address_has_is_kept_wherever_else_it_is_recorded(state: RunState) -> None:
+    """The program knows it, also if the run doesn't touch that address."""
+    state.record(a_prior(1))
+    state.record(a_prior(2, a_desired("acme/b")))
+    state.declare("acme/c", Description(kept=(an_id(1),)))
+    state.hold(an_id(3), "acme/d")
+
+    assert [state.is_kept(an_id(number)) for number in (1, 2, 3)] == [True, False, True]
+    assert state.leaving().keys() == {an_id(2)}
+
+
+def test_what_a_program_totalled_counts_as_recorded(state: RunState) -> None:
+    """It read the record of the stack, if this process didn't."""
+    assert state.recorded == 0
+    state.declare("acme/c", Description(counted=12))
+    state.declare("acme/d", Description())
+    assert state.recorded == 12
+    state.record(a_prior(1))
+    assert state.recorded == 12
 
 
 @pytest.mark.parametrize(

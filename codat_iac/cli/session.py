@@ -23,7 +23,7 @@ from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.pace import shared_pace
 from codat_iac.plan import Plan
 from codat_iac.planning import Planner
-from codat_iac.record import options, recorded
+from codat_iac.record import dependents, options, recorded
 from codat_iac.rules import Action
 from codat_iac.stack import Stack
 
@@ -143,6 +143,13 @@ class Session:
                     f"{prior.address}: it is protected in the stack's state, so an apply doesn't replace it;"
                     f" pulumi state unprotect '{prior.urn}' --yes, if you mean it"
                 )
+        ending = {change.connection_id for change in plan.changes if change.removal is not None}
+        urns = {prior.urn for prior in self.recorded if prior.id in ending}
+        for urn, needed in dependents(self.state, urns):
+            raise ConfigError(
+                f"{self.stack.name}: {urn} was declared to depend on {needed}, which an apply would take away"
+                " alone; use `pulumi up`"
+            )
         for urn, option in options(self.state):
             raise ConfigError(
                 f"{self.stack.name}: {urn} was declared with `{option}`, which only a program of your own can"

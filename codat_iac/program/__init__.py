@@ -15,21 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from platformdirs import user_cache_path
 
 from codat_iac import desired, rules, settings
-from codat_iac.beside import describe
-from codat_iac.client import Reader
+from codat_iac.beside import describe, totalled
 from codat_iac.coming_losses import candidates, coming_losses
 from codat_iac.errors import CodatIacError, ConfigError, UnsafePlan
-from codat_iac.foreign import shortened
 from codat_iac.limits import LossLimit
 from codat_iac.model import DesiredConnection, PriorConnection
 from codat_iac.moves import Moves, in_this_run, moves
 from codat_iac.own_record import own_record, warn
-from codat_iac.pace import shared_pace
-from codat_iac.resources import Connection, check_config
-from codat_iac.rules import Action, Notice
+from codat_iac.resources import Connection, check_config, only_the_stock_program, tenant, warn_of
 
 ALREADY_EXPLAINED = 32
 """The exit status by which a program tells Pulumi's language host that the user knows why."""
@@ -37,14 +32,12 @@ ALREADY_EXPLAINED = 32
 MOST_NAMED = 50
 """How many waiting connections the stack's output names."""
 
-MOST_WARNED = 20
-"""Removals that are warned of on their own resources; more are named in sum alone."""
-
 
 def main() -> None:
     """Declare the connections of the file that the config `codat:desired` names."""
     leave_quietly_when_interrupted()
     try:
+        only_the_stock_program()
         check_config()
         path = desired_path()
         declared = desired.load(path)
@@ -88,28 +81,13 @@ def warn_of_losses(
     asked = candidates(declared, recorded, moved)
     if not asked:
         return
-    chosen = settings.read(os.environ, pulumi.Config(settings.NAMESPACE).get)
-    throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
-    reader = Reader(chosen.api_key, chosen.base_url, throttle=throttle)
+    chosen, reader = tenant()
     losing = coming_losses(declared, recorded, asked, reader, chosen)
     limit = LossLimit(chosen.max_losses)
     refusal = limit.refusal([each.address for each in losing], len(recorded), declares=bool(declared))
     if refusal:
         raise UnsafePlan(f"{path} on stack {pulumi.get_stack()}: {refusal}")
-    urns = {prior.address: prior.urn for prior in recorded}
-    for each in [each for each in losing if each.action is Action.REMOVE][:MOST_WARNED]:
-        warn(rules.say(Notice.LOSES, each.address), urns[each.address])
-    if losing:
-        warn(in_sum([each.address for each in losing]), "")
-
-
-def in_sum(losing: Sequence[str]) -> str:
-    """Say how many authorisations a run ends, and whose."""
-    of, whose = ("", "customer") if len(losing) == 1 else ("s", "customers")
-    return (
-        f"this run ends {len(losing)} authorisation{of}, whose {whose} would have to authorise again:"
-        f" {shortened(sorted(losing))}"
-    )
+    warn_of(losing)
 
 
 def declare(
@@ -120,7 +98,7 @@ def declare(
 ) -> list[Connection]:
     """Declare connections; *declared* is what is declared in this run, *desired* what the file says."""
     waiting = [each for each in desired if each.address in moved.later]
-    beside = describe(declared, recorded, moved, waiting)
+    beside = totalled(describe(declared, recorded, moved, waiting), recorded, moved)
     for address, origin in sorted(moved.later.items()):
         what = f"goes on with {origin.address}" if origin else "gets its connection"
         warn(f"{address}: it {what} in the next run, since its name is taken until then: run again", "")

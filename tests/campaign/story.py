@@ -32,7 +32,19 @@ FOREIGN = "exgd"
 LIMIT = 1000
 """Losses that are allowed: each of the story's is meant."""
 
-EDITS = ("file", "file", "file", "key", "pass on", "revert", "state", "parents", "second user")
+EDITS = (
+    "file",
+    "file",
+    "file",
+    "file",
+    "file",
+    "key",
+    "pass on",
+    "revert",
+    "state",
+    "parents",
+    "second user",
+)
 """What users do to the file, the state and the program; the first is the usual one."""
 
 Cell = tuple[str, str, str]
@@ -138,7 +150,9 @@ class Story(ABC):
         if self.dice.random() < 0.8:
             self.apply()
             self.customers()
-            self.change()
+            self.edit()
+            if self.dice.random() < 0.5:
+                self.change()
         knobs = some_knobs(self.dice)
         self.emulator.knobs(knobs)
         self.found.knobs.update((name, str(value)) for name, value in knobs.items())
@@ -150,7 +164,7 @@ class Story(ABC):
             if self.dice.random() < 0.5:
                 self.customers()
             # What a dead run made, and what is then taken out of the file, is nobody's: see reliability.md.
-            if self.whole and self.dice.random() < 0.6:
+            if self.whole and self.dice.random() < 0.9:
                 self.change()
         self.emulator.faults([])
         self.emulator.knobs(PASSING)
@@ -174,16 +188,33 @@ class Story(ABC):
             case "pass on":
                 self.pass_on()
             case "revert":
-                self.desired, self.companies = self.settled, dict(self.settled_companies)
+                self.go_back()
             case "state":
                 self.rename_state()
             case "parents":
                 self.move_parents()
             case "second user":
                 mine, names = self.desired, self.companies
-                self.desired, self.companies = self.settled, dict(self.settled_companies)
+                self.go_back()
                 self.apply()
-                self.desired, self.companies = mine, names
+                # What a run that died has made for their file has to be taken up by their file.
+                if self.whole and not self.waited:
+                    self.desired, self.companies = mine, names
+
+    def go_back(self) -> None:
+        """Take the file as it was when a process last came to its end."""
+        self.companies = dict(self.settled_companies)
+        self.desired = self.settled
+
+    def declare_what_can_be(self) -> None:
+        """What isn't there can't be unlinked, so no user would leave that in the file."""
+        there, living = read(self.desired, self.stack.standing).goes_on, self.living()
+        self.set_desired(
+            each
+            if each.status is Status.LINKED or (each.address in there and there[each.address].id in living)
+            else dataclasses.replace(each, status=Status.LINKED)
+            for each in self.desired
+        )
 
     def apply(self) -> None:
         """Let one process apply what is desired, if it can be known what that means.
@@ -191,10 +222,12 @@ class Story(ABC):
         If it can't, the process has to refuse: it calls nothing that changes anything, and leaves what is
         recorded where it is. Then the user says what was meant, as the refusal asks.
         """
+        self.declare_what_can_be()
         reading = read(self.desired, self.stack.standing)
         if reading.refused:
             self.refuse()
             self.say_what_was_meant(reading)
+            self.declare_what_can_be()
             reading = read(self.desired, self.stack.standing)
         self.released |= ending(self.desired, self.stack.recorded, reading)
         before = {prior.id: prior for prior in self.stack.standing}
@@ -265,13 +298,13 @@ class Story(ABC):
             if new:
                 edited[new.address] = new
         for name in self.companies:
-            if self.dice.random() < 0.5:
+            if self.dice.random() < 0.25:  # what comes where something leaves goes on with that
                 edited[f"{name}/new-{self.edits}"] = self.a_desired(f"{name}/new-{self.edits}")
         self.set_desired(edited.values())
 
     def edited(self, desired: DesiredConnection, prior: PriorConnection | None) -> DesiredConnection | None:
         """Edit one entry of the file, or take it out."""
-        kinds = ("keep", "keep", "remove", "remove", "rename", "unlink", "unlink", "replace", "policy")
+        kinds = ("keep", "policy", "rename", "replace", *("remove",) * 3, *("unlink",) * 3)
         match self.dice.choice(kinds):
             case "remove":
                 return None
