@@ -845,7 +845,7 @@ def test_a_stack_of_the_version_before_previews_empty(project: Project, acme: st
 
 
 def test_what_stays_for_a_run_is_left_alone(project: Project, acme: str) -> None:
-    """It is recorded Unlinked, its customer authorised again, and the file wants it Linked by another name."""
+    """It is recorded Unlinked, its customer authorised again, and another name wants it Linked."""
     project.declare(connections(acme, "a: {platformKey: gbol}", "b: {platformKey: suuo}"))
     project.settle()
     link(project)

@@ -238,6 +238,28 @@ def test_options_that_a_stock_program_cannot_declare() -> None:
     ]
 
 
+# What else hangs on a connection.
+
+
+def test_what_depends_on_connections_that_are_asked_for() -> None:
+    """By a dependency or as its child, each with the one that it needs; not those among themselves."""
+    a, b, c = (a_resource(number, f"acme/{key}") for number, key in ((1, "a"), (2, "b"), (3, "c")))
+    b["dependencies"] = [a["urn"]]
+    c |= {"dependencies": None, "parent": STACK["urn"]}
+    both = {"urn": "both", "type": "t", "dependencies": [c["urn"], b["urn"], a["urn"]], "parent": a["urn"]}
+    child = {"urn": "child", "type": "t", "parent": b["urn"]}
+    state = a_state(a, b, c, both, child)
+    assert list(record.dependents(state, {a["urn"], b["urn"]})) == [
+        ("both", b["urn"]),
+        ("both", a["urn"]),
+        ("both", a["urn"]),
+        ("child", b["urn"]),
+    ]
+    assert next(record.dependents(state, {a["urn"]})) == (b["urn"], a["urn"])
+    assert list(record.dependents(state, {c["urn"]})) == [("both", c["urn"])]
+    assert list(record.dependents(state, set())) == []
+
+
 # What the engine tells a program.
 
 
