@@ -263,7 +263,7 @@ def _any(
     """Find the connection that a nameless address takes over, or say why that isn't certain, or nothing."""
     mine = [c for c in there if c.platform_key == desired.platform_key]
     old_half = next((c for c in mine if c.id == beside.old_half), None)
-    if old_half:
+    if old_half and old_half.id not in {*beside.named, *beside.claimed}:
         return old_half  # the file went back to what it said before a replacement that broke off
     free = [c for c in mine if c.id not in beside.recorded and c.id not in beside.named]
     waiting = [c for c in free if c.status == Status.PENDING_AUTH]

@@ -56,13 +56,20 @@ def test_a_second_run_does_what_had_to_wait_and_nothing_else() -> None:
         pytest.param(Plan((a_change("acme/new"),)), id="only other things are left"),
         pytest.param(Plan((WAITS,)), id="it still has to wait"),
         pytest.param(Plan((replace(NOW, loses=True),)), id="it loses an authorisation now"),
-        pytest.param(Plan((NOW,), problems=(Problem("acme/x", "acme/x: no"),)), id="a problem"),
         pytest.param(Plan((NOW,), refusal="too much"), id="over a limit"),
     ],
 )
 def test_a_second_run_that_is_not_what_was_shown_is_refused(now: Plan) -> None:
     """It says where to look."""
     with pytest.raises(UnsafePlan, match=r"^the second run is not what was shown; look at `codat-iac plan`"):
+        _second(now, BEFORE)
+
+
+def test_a_second_run_that_has_a_problem_says_which() -> None:
+    """The first one is done by then."""
+    now = Plan((NOW,), problems=(Problem("acme/x", "acme/x: no"),))
+
+    with pytest.raises(UnsafePlan, match=r"^the first run is done, and the second can't be: acme/x: no$"):
         _second(now, BEFORE)
 
 

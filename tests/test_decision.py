@@ -1309,3 +1309,13 @@ def test_what_was_not_read_is_never_adopted(
     if hidden:
         assert world.made == set()
         assert len(world.refused) == len(done)
+
+
+def test_an_old_half_that_another_address_names_is_not_taken_back() -> None:
+    """One id would stand at two addresses; nor is one that another address has by now."""
+    recorded = frozenset({an_id(1)})
+    others: tuple[dict[str, Any], ...] = ({"named": recorded}, {"claimed": {an_id(1): "acme/b"}})
+
+    for other in others:
+        assert new(a_desired(), [a_live(1)], Beside(recorded, old_half=an_id(1), **other)).becomes is None
+    assert new(a_desired(), [a_live(1)], Beside(recorded, old_half=an_id(1))).becomes == an_id(1)

@@ -10,7 +10,7 @@ import time
 import click
 
 RUNS = {
-    "operations": 1200,
+    "operations": 1500,
     "machine": 60,
     "crashes": 60,
     "files": 14000,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from codat_iac.emulator import Emulator, serving
+from codat_iac.model import PriorConnection
 from codat_iac.record import recorded
 from tests.campaign.faults import FAULTS, OPERATIONS, SLOW
 from tests.campaign.story import LIMIT, Found, Story
 from tests.campaign.tables import table
 from tests.project import Project
-from tests.worlds import World
+from tests.worlds import COMPONENT, PREFIX, World
 
 QUICK = tuple(fault for fault in FAULTS if fault not in SLOW)
 """A provider waits half a minute for an answer: too long for a campaign."""
@@ -55,15 +57,20 @@ class Run(Story):
     def process(self) -> None:
         """Run one command, and read what it left in the state."""
         before = self.strikes()
+        partly: list[str] = []
+        if self.dice.random() < 0.2:  # refresh and program are then two processes
+            self.project.pulumi("config", "set", "codat:requestsPerMinute", str(self.dice.randint(900, 999)))
         self.project.declare(World(self.companies, self.desired).yaml())
         if self.dice.random() < 0.3:
             ran = self.project.codat_iac("apply", "--yes", "--output", "json")
             code, shown = ran.code, ran.out + ran.err
         else:
             goes_on = ["--continue-on-error"] if self.dice.random() < 0.5 or not self.failing else []
-            outcome = self.project.up("--skip-preview", *goes_on)
+            if self.failing and self.stack.standing and self.dice.random() < 0.15:
+                partly = ["--exclude", f"**{self.dice.choice(self.stack.standing).address}"]
+            outcome = self.project.up("--skip-preview", *goes_on, *partly)
             code, shown = outcome.code, outcome.shown
-        self.whole = code == 0
+        self.whole = code == 0 and not partly
         self.check_shown(shown)
         doubted = "not certain whether" in shown
         became = "went on" if code == 0 else "in doubt" if doubted else "failed"
@@ -73,6 +80,29 @@ class Run(Story):
         state = self.project.state()
         self.stack.recorded = recorded(state)
         self.ours |= self.recorded_ids()
+
+    def put(self, prior: PriorConnection, urn: str) -> None:
+        """Record a connection at another URN, as editing an exported state does."""
+        state = self.project.state()
+        resources = state["deployment"]["resources"]
+        stack = next(each for each in resources if each["type"] == "pulumi:pulumi:Stack")
+        component = {
+            "urn": f"{PREFIX}{COMPONENT}::customer",
+            "custom": False,
+            "type": COMPONENT,
+            "parent": stack["urn"],
+        }
+        if COMPONENT in urn and all(each["urn"] != component["urn"] for each in resources):
+            resources.insert(resources.index(stack) + 1, component)
+        for each in [each for each in resources if each["urn"] == prior.urn and each.get("id") == prior.id]:
+            each["urn"] = urn
+            each["parent"] = component["urn"] if COMPONENT in urn else stack["urn"]
+            resources.remove(each)  # a state has parents before their children
+            resources.append(each)
+        (self.project.folder / "state.json").write_text(json.dumps(state))
+        outcome = self.project.pulumi("stack", "import", "--file", "state.json")
+        assert outcome.code == 0, outcome.shown
+        self.stack.recorded = recorded(self.project.state())
 
     def check_shown(self, shown: str) -> None:
         """Look for what no user should see."""
