@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import grpc
 import pulumi
@@ -17,19 +16,14 @@ from codat_iac.model import RESOURCE_TYPE, PriorConnection
 _READ = "pulumi:pulumi:readStackResourceOutputs"
 """The engine's own function: it answers during a preview, and while an update holds the lock."""
 
-_known: WeakKeyDictionary[Any, tuple[PriorConnection, ...]] = WeakKeyDictionary()
-
 
 def own_record() -> tuple[PriorConnection, ...]:
     """Return the connections that this program's stack has recorded; nothing under Pulumi's test mocks.
 
-    It is read once for each run of a program, and is what the run before left: a refresh of the same command
-    isn't in it. Raises `pulumi.RunError` if it can't be read, since then nobody could tell new from renamed.
+    It is what the run before left: a refresh of the same command isn't in it. Raises `pulumi.RunError` if it
+    can't be read, since then nobody could tell new from renamed.
     """
-    monitor: Any = settings.get_monitor()
-    if monitor not in _known:
-        _known[monitor] = tuple(sorted(record.told(_asked(monitor)), key=lambda prior: prior.urn))
-    return _known[monitor]
+    return tuple(sorted(record.told(_asked(settings.get_monitor())), key=lambda prior: prior.urn))
 
 
 def _asked(monitor: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from codat_iac import planning
 from codat_iac.decision import Beside, Cause, Decision, continued, new, removed
 from codat_iac.model import DataConnectionError, LiveConnection, OnRemoval
-from codat_iac.plan import Calls
+from codat_iac.plan import Calls, Plan
 from codat_iac.planning import merged, since
 from codat_iac.rules import Action
 from tests.builders import COMPANY, a_desired, a_live, a_prior, an_id
@@ -117,3 +117,25 @@ def test_what_is_removed_beside_is_counted_too() -> None:
 def test_the_quota_is_told_beside() -> None:
     """What is left of today's, and when it starts anew, as Codat said it last."""
     assert planning._calls([], 7, "tomorrow") == Calls(0, 0, 7, "tomorrow")
+
+
+def test_of_two_that_go_from_one_address_the_one_that_is_lost_is_named() -> None:
+    """What was made instead goes without a loss, and the old half of it loses its customer's authorisation."""
+    made = removed(a_prior(2, a_desired(platform_key="suuo")), a_live(2, "PendingAuth", platform_key="suuo"))
+    half = removed(a_prior(1, pending_removal=True), a_live(1))
+
+    (change,) = merged([made, half])
+
+    assert (change.connection_id, change.platform_key, change.status) == (an_id(1), "gbol", "Linked")
+    assert (change.loses, change.old_half) == (True, None)
+
+
+def test_two_that_are_lost_at_one_address_are_both_counted() -> None:
+    """A replacement, and the old half of the one before."""
+    replaced = continued(a_prior(2), a_desired(platform_key="suuo"), a_live(2))
+    half = removed(a_prior(1, pending_removal=True), a_live(1))
+
+    changes = merged([replaced, half])
+
+    assert [(each.connection_id, each.old_half) for each in changes] == [(an_id(2), an_id(1))]
+    assert Plan(changes).losses == 2
