@@ -120,7 +120,7 @@ def test_the_quota_is_told_beside() -> None:
 
 
 def test_of_two_that_go_from_one_address_the_one_that_is_lost_is_named() -> None:
-    """What was made instead goes without a loss, and the old half of it loses its customer's authorisation."""
+    """What was made instead goes without a loss; the old half loses its customer's authorisation."""
     made = removed(a_prior(2, a_desired(platform_key="suuo")), a_live(2, "PendingAuth", platform_key="suuo"))
     half = removed(a_prior(1, pending_removal=True), a_live(1))
 
