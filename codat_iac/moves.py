@@ -94,7 +94,7 @@ class _Pairing:
     def _surplus(self) -> list[PriorConnection]:
         """Find the ids that are recorded more than once: if one entry is kept, the others are surplus."""
         surplus: list[PriorConnection] = []
-        for connection_id, entries in _grouped(self.recorded, lambda prior: prior.id).items():
+        for connection_id, entries in grouped(self.recorded, lambda prior: prior.id).items():
             if not connection_id or len(entries) == 1:
                 continue
             kept = [address for address, prior in self.kept.items() if prior.id == connection_id]
@@ -109,8 +109,8 @@ class _Pairing:
         holders = {prior.id: address for address, prior in self.kept.items()}
         named = [each for each in self.coming if each.connection_id]
         wanted = Counter(each.connection_id for each in named)
-        entries = _grouped(self.leaving, lambda prior: prior.id)
-        unread = _grouped(entries.get("", ()), lambda prior: prior.slot)
+        entries = grouped(self.leaving, lambda prior: prior.id)
+        unread = grouped(entries.get("", ()), lambda prior: prior.slot)
         for each in named:
             connection_id = each.connection_id or ""
             there = entries.get(connection_id, [])
@@ -139,7 +139,7 @@ class _Pairing:
 
     def _pair(self, evidence: Callable[[DesiredConnection, PriorConnection], bool]) -> None:
         """Pair by one kind of evidence, if it leads from one to one."""
-        free = _grouped(self._free(), lambda prior: prior.slot)
+        free = grouped(self._free(), lambda prior: prior.slot)
         found = {
             each.address: [prior for prior in free.get(each.slot, ()) if evidence(each, prior)]
             for each in self._open()
@@ -151,9 +151,9 @@ class _Pairing:
 
     def _unpaired(self) -> Iterator[tuple[list[DesiredConnection], list[PriorConnection]]]:
         """Give the slots in which something comes and something leaves. Who names an id is neither."""
-        free = _grouped(self._free(), lambda prior: prior.slot)
+        free = grouped(self._free(), lambda prior: prior.slot)
         nameless = [each for each in self._open() if not each.connection_id]
-        for slot, comers in _grouped(nameless, lambda each: each.slot).items():
+        for slot, comers in grouped(nameless, lambda each: each.slot).items():
             if slot in free:
                 yield comers, free[slot]
 
@@ -163,7 +163,7 @@ class _Pairing:
                 self.origins[comers[0].address] = leavers[0]
 
     def _refuse_the_rest(self) -> None:
-        entries = _grouped(self.leaving, lambda prior: prior.id)
+        entries = grouped(self.leaving, lambda prior: prior.id)
         twice = {i: mine for i, mine in entries.items() if i and len(mine) > 1}
         for comers, leavers in list(self._unpaired()):
             doubted = next((prior.id for prior in leavers if prior.id in twice), None)
@@ -242,7 +242,8 @@ def _can_stay(prior: PriorConnection) -> bool:
     return prior.place == prior.desired.place
 
 
-def _grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Group items by what *key* gives of each, in the order in which they come."""
     groups: dict[K, list[T]] = defaultdict(list)
     for each in items:
         groups[key(each)].append(each)

@@ -48,6 +48,8 @@ class Planner:
         self._only = company
         self._recorded = tuple(recorded)
         self._snapshot = Snapshot(reader)
+        self._at: Mapping[str, PriorConnection] = {}
+        self._live_then: Mapping[str, Mapping[str, LiveConnection] | None] = {}
         self.decided = Decided((), Moves())
         self._declares = False
 
@@ -61,7 +63,8 @@ class Planner:
         chosen = scope(self._only, desired, self._recorded) if self._only else None
         declared = [each for each in desired if chosen is None or each.address in chosen]
         priors = [prior for prior in self._recorded if chosen is None or prior.address in chosen]
-        live = self._live(declared, priors)
+        live = self._live_then = self._live(declared, priors)
+        self._at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
         decided = deciding.decide(
             desired, self._recorded, live, accepts_missing=self._settings.accept_missing, chosen=chosen
         )
@@ -229,20 +232,17 @@ class Planner:
         It is the live one where a plan looked at it.
         """
         moved = self.decided.moved
-        at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
         prior = (
-            moved.origins.get(desired.address) or moved.later.get(desired.address) or at.get(desired.place)
+            moved.origins.get(desired.address)
+            or moved.later.get(desired.address)
+            or self._at.get(desired.place)
         )
-        return self._status_of(prior) if prior else ABSENT
-
-    def _status_of(self, prior: PriorConnection) -> str:
-        if self._only and not self._is_looked_at(prior):
+        if prior is None:
+            return ABSENT
+        if prior.desired.company_id not in self._live_then:
             return prior.status
-        known = {live.id: live for live in self._snapshot.known(prior.desired.company_id)}
-        return known[prior.id].status if prior.id in known else ABSENT
-
-    def _is_looked_at(self, prior: PriorConnection) -> bool:
-        return bool(self._snapshot.known(prior.desired.company_id))
+        live = (self._live_then[prior.desired.company_id] or {}).get(prior.id)
+        return live.status if live else ABSENT
 
     def hand_over(self, plan: Plan) -> str:
         """Put down what the process that carries out *plan* has to know: see `handover.py`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 import pulumi
@@ -31,12 +31,11 @@ from codat_iac.model import (
     Slot,
     Status,
 )
+from codat_iac.moves import grouped
 from codat_iac.own_record import own_record, warn
 from codat_iac.pace import shared_pace
 from codat_iac.provider import ConnectionProvider
 from codat_iac.rules import Action, Notice
-
-K = TypeVar("K", bound=Hashable)
 
 _PULUMI_NAMES = {
     "company_id": "companyId",
@@ -227,10 +226,10 @@ class _Declared:
     def __init__(self) -> None:
         record = self._record = own_record()
         self._warned = not record
-        self._by_address = _grouped(record, lambda prior: prior.address)
-        self._by_former_address = _grouped(record, lambda prior: prior.desired.address)
-        self._by_id = _grouped(record, lambda prior: prior.id)
-        self._by_slot = _grouped(record, lambda prior: prior.slot)
+        self._by_address = grouped(record, lambda prior: prior.address)
+        self._by_former_address = grouped(record, lambda prior: prior.desired.address)
+        self._by_id = grouped(record, lambda prior: prior.id)
+        self._by_slot = grouped(record, lambda prior: prior.slot)
         self._by_urn = {prior.urn: prior for prior in record}
         self._digests = {
             slot: beside.digest(prior.place for prior in there) for slot, there in self._by_slot.items()
@@ -386,15 +385,6 @@ class _Declared:
         """Return the ids that other addresses name, and that aren't recorded here."""
         recorded = {prior.id for prior in self._by_slot.get(slot, ())}
         return tuple(sorted(i for i, at in self._named.items() if at != address and i not in recorded))
-
-
-def _grouped(
-    record: Iterable[PriorConnection], key: Callable[[PriorConnection], K]
-) -> dict[K, list[PriorConnection]]:
-    groups: dict[K, list[PriorConnection]] = defaultdict(list)
-    for prior in record:
-        groups[key(prior)].append(prior)
-    return dict(groups)
 
 
 _programs: WeakKeyDictionary[Any, _Declared] = WeakKeyDictionary()

@@ -81,11 +81,6 @@ class Snapshot:
         with self.locked(company_id):
             return tuple(self._known(company_id.lower()).values())
 
-    def known(self, company_id: str) -> tuple[LiveConnection, ...]:
-        """Give what is known of a company without a call: nothing where nobody asked yet."""
-        with self.locked(company_id):
-            return tuple(self._companies.get(company_id.lower(), {}).values())
-
     def prefetch(self, company_ids: Collection[str]) -> None:
         """Read many companies, several at a time. One that can't be seen is asked for again when needed.
 

@@ -120,20 +120,6 @@ def test_a_company_is_read_once(emulator: Emulator, snapshot: Snapshot, acme: st
     assert cost(emulator) == 1
 
 
-def test_what_is_known_costs_no_call(emulator: Emulator, snapshot: Snapshot, acme: str) -> None:
-    """Nothing before anybody asked, and after that what was read then, by an id in any case."""
-    connection = str(emulator.connect(acme, "gbol", "Linked")["id"])
-    assert snapshot.known(acme) == ()
-    assert emulator.requests()["total"] == 0
-
-    snapshot.company(acme)
-    emulator.unlink(connection)
-    emulator.clear_requests()
-
-    assert [(each.id, each.status) for each in snapshot.known(acme.upper())] == [(connection, "Linked")]
-    assert emulator.requests()["total"] == 0
-
-
 def test_a_tenant_whose_listing_holds_no_connections_is_not_scanned(
     emulator: Emulator, snapshot: Snapshot
 ) -> None:
