@@ -226,10 +226,13 @@ class Run(Story):
     # Time and death.
 
     def pass_time(self, seconds: float) -> None:
-        """Let time go by at Codat: what takes real time there gets some."""
-        super().pass_time(seconds)
+        """Let time go by at Codat: what takes real time there gets some.
+
+        First, since what was begun before has to be done, and its row's lag begun, before the clock jumps.
+        """
         if self.slow and self.failing:
             time.sleep(0.4)
+        super().pass_time(seconds)
 
     def settle(self, seconds: float) -> None:
         """Wait after a POST of which nobody knows, or die there."""
