@@ -1,13 +1,16 @@
-# `make` checks everything, as CI does. `make demo` shows it; nothing needs to be installed but Python 3.11.
+# `make` checks everything, as CI does; `make help` lists the rest. Only Python 3.11 needs to be installed.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: check lint fmt types test demo bench faults mutants engine lock clean
+.PHONY: help check lint fmt types unit test demo bench faults mutants engine lock clean
 
-check: lint types test
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+check: lint types test ## lint, types and test: what CI does
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -18,39 +21,43 @@ $(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
-engine: $(VENV)/installed
+engine: $(VENV)/installed ## build the Pulumi engine, unless there is one
 	$(BIN)/codat-iac engine install
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed ## style, and the imports between the rooms
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 
-fmt: $(VENV)/installed
+fmt: $(VENV)/installed ## put the style right
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-types: $(VENV)/installed
+types: $(VENV)/installed ## mypy
 	$(BIN)/mypy
 
-test: engine
+unit: $(VENV)/installed ## the tests that need no engine and no server: under a minute
+	$(BIN)/pytest -n auto --dist worksteal -q tests/unit
+
+test: engine ## all tests, with coverage
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
 
-demo: engine
+demo: engine ## the whole loop, step by step, on an emulated Codat
 	$(BIN)/python examples/demo.py
 
-bench: engine
+bench: engine ## `preview` and `plan`, `up` and `apply` side by side; N=10000 connections
 	$(BIN)/python benchmarks/doors.py $(N)
 
-faults: engine
+faults: engine ## the campaigns under faults, whole; CAMPAIGN="operations --runs 300" for one
 	$(BIN)/python -m tests.campaign $(CAMPAIGN)
 
-mutants: $(VENV)/installed
+mutants: $(VENV)/installed ## mutation testing of what decides; N=2 at once
 	$(BIN)/python benchmarks/mutants.py $(N)
 
-lock: $(VENV)/installed
+lock: $(VENV)/installed ## resolve the dependencies anew
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--extra emulator --group dev pyproject.toml --output-file requirements.lock
 
-clean:
+clean: ## remove what was made, but for the engine
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,8 +19,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from codat_iac import engine
 from codat_iac.emulator import Emulator, serving
+from codat_iac.stack import engine
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "yaml"
 

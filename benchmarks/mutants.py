@@ -77,7 +77,7 @@ class Mutant:
 def members() -> dict[tuple[str, str], str]:
     """The next member of each member of an enum of the package, by both names."""
     following: dict[tuple[str, str], str] = {}
-    for file in (ROOT / "codat_iac").glob("*.py"):
+    for file in (ROOT / "codat_iac").rglob("*.py"):
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.ClassDef) and "StrEnum" in [ast.unparse(base) for base in node.bases]:
                 names = [ast.unparse(each.targets[0]) for each in node.body if isinstance(each, ast.Assign)]
@@ -179,7 +179,7 @@ def of_the_rest(workers: int) -> Iterator[Mutant]:
         module, source, mutated = job
         folder = folders.get()
         file = folder / module
-        for compiled in folder.glob(f"codat_iac/__pycache__/{file.stem}.*"):
+        for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
             compiled.unlink()  # it would stand for the next mutant too: same size, same second
         file.write_text(mutated)
         killed = not run_tests(folder, file.stem)
@@ -232,7 +232,7 @@ def _child(folder: Path, module: str) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] in {"codat_iac", "tests"}]:
         del sys.modules[name]
     files = config().pytest_add_cli_args_test_selection
-    own = [file for file in files if file == f"tests/test_{module}.py"]
+    own = [file for file in files if file.endswith(f"/test_{module}.py")]
     failed = 0
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -254,7 +254,7 @@ def report(mutants: Sequence[Mutant]) -> bool:
     killed = Counter(mutant.module for mutant in mutants if mutant.killed)
     print(f"\n{len(mutants)} mutants, {len(survivors)} of them survive")
     for module, number in made.items():
-        print(f"{module:12}{killed[module]:5} of {number:4} killed: {100 * killed[module] / number:5.1f} %")
+        print(f"{module:18}{killed[module]:5} of {number:4} killed: {100 * killed[module] / number:5.1f} %")
     return all(100 * killed[module] / number >= ENOUGH for module, number in made.items())
 
 

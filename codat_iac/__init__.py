@@ -7,26 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codat_iac.errors import CodatIacError
-
-__version__ = "0.1.0"
+from codat_iac.model.errors import CodatIacError
+from codat_iac.model.version import __version__
 
 __all__ = ["Client", "CodatIacError", "Connection", "__version__"]
 
 
 if TYPE_CHECKING:
-    from codat_iac.client import Client
-    from codat_iac.resources import Connection
+    from codat_iac.codat.client import Client
+    from codat_iac.provider.connection import Connection
 else:  # a type checker would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
         """Import what is slow to import (pulumi, requests) when it is asked for."""
         if name == "Client":
-            from codat_iac.client import Client  # noqa: PLC0415
+            from codat_iac.codat.client import Client  # noqa: PLC0415
 
             return Client
         if name == "Connection":
-            from codat_iac.resources import Connection  # noqa: PLC0415
+            from codat_iac.provider.connection import Connection  # noqa: PLC0415
 
             return Connection
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from codat_iac import Client, engine
+from codat_iac import Client
+from codat_iac.stack import engine
 
 HERE = Path(__file__).parent
 API_KEY = "demo-api-key"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codat_iac.emulator import Emulator, serving
-from tests.project import Project
+from tests.support.project import Project
 
 for number in (signal.SIGINT, signal.SIGHUP):
     # A shell lets what runs in the background ignore them, and every process of a test would inherit that.

@@ -28,9 +28,9 @@ from typing import TextIO
 
 import click
 
-from codat_iac import __version__
-from codat_iac.errors import CodatIacError, UnsafePlan
-from codat_iac.plan import ExitCode
+from codat_iac.model.errors import CodatIacError, UnsafePlan
+from codat_iac.model.version import __version__
+from codat_iac.planning.plan import ExitCode
 
 DEBUG = "--debug"
 

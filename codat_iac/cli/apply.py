@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codat_iac import render
-from codat_iac.cli.plans import COMPANY, DETAILED, PATH, exit_code
-from codat_iac.cli.session import Session, ask, located, put, shown_as, terminal, told_as
-from codat_iac.errors import ConfigError, UnsafePlan
-from codat_iac.model import DesiredConnection
-from codat_iac.plan import ExitCode, Plan, still_holds
-from codat_iac.planning import Planner
-from codat_iac.posting import SETTLING
-from codat_iac.stack import StackError, StackLocked
+from codat_iac.cli import render
+from codat_iac.cli.options import COMPANY, DETAILED, PATH, located, shown_as
+from codat_iac.cli.output import ask, exit_code, put, terminal, told_as
+from codat_iac.cli.session import Session
+from codat_iac.model.connection import DesiredConnection
+from codat_iac.model.errors import ConfigError, UnsafePlan
+from codat_iac.planning.plan import ExitCode, Plan, still_holds
+from codat_iac.reconcile.create_once import SETTLING
+from codat_iac.reconcile.planner import Planner
+from codat_iac.stack.stack import StackError, StackLocked
 
 if TYPE_CHECKING:
-    from codat_iac.applying import Applied, Outcome
-    from codat_iac.locks import Lock
+    from codat_iac.stack.apply import Applied, Outcome
+    from codat_iac.stack.locks import Lock
 
 
 @click.command("apply")
@@ -110,7 +111,7 @@ def _carried_out(
     yes: bool,
     allow_losing: int | None,
 ) -> Applied:
-    from codat_iac.applying import apply  # noqa: PLC0415  pulumi is slow to import
+    from codat_iac.stack.apply import apply  # noqa: PLC0415  pulumi is slow to import
 
     def attempt() -> Applied:
         with _progress(sum(not change.later for change in plan.changes)) as report:

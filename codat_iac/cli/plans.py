@@ -8,24 +8,12 @@ from pathlib import Path
 
 import click
 
-from codat_iac import render
-from codat_iac.cli.session import Session, located, put, shown_as, terminal, told_as
-from codat_iac.errors import ConfigError
-from codat_iac.plan import ExitCode
-
-PATH = click.argument("path", required=False, type=click.Path())
-COMPANY = click.option("--company", metavar="NAME", help="Only this company: the first half of an address.")
-DETAILED = click.option(
-    "--detailed-exitcode",
-    is_flag=True,
-    help="Exit with 2 for changes, and 3 where all there is waits for customers. Always: 0 fine, 1 error, 4"
-    " refused by a safety limit.",
-)
-
-
-def exit_code(code: int, *, detailed: bool) -> int:
-    """Give the exit code: changes and waiting are nothing to complain of unless it was asked for."""
-    return code if detailed or code in {ExitCode.ERROR, ExitCode.REFUSED} else ExitCode.IN_SYNC
+from codat_iac.cli import render
+from codat_iac.cli.options import COMPANY, DETAILED, PATH, located, shown_as
+from codat_iac.cli.output import exit_code, put, terminal, told_as
+from codat_iac.cli.session import Session
+from codat_iac.model.errors import ConfigError
+from codat_iac.planning.plan import ExitCode
 
 
 @click.command("validate")

@@ -1,68 +1,25 @@
-"""What a command works on: a stack, a desired state, a client; and how it puts its result out."""
+"""What a command works on: a stack, a desired state, a reader of the tenant."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any
 
-import click
-
-from codat_iac import render, settings
-from codat_iac.client import Reader
-from codat_iac.errors import CodatIacError, ConfigError
-from codat_iac.model import DesiredConnection, PriorConnection
-from codat_iac.pace import shared_pace
-from codat_iac.plan import Plan
-from codat_iac.planning import Planner
-from codat_iac.record import dependents, options, recorded
-from codat_iac.rules import Action
-from codat_iac.stack import Stack
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def located(function: F) -> F:
-    """Add the options that say which stack: as Pulumi's own."""
-    function = click.option(
-        "-s", "--stack", metavar="NAME", help="The stack; by default the one that is selected."
-    )(function)
-    return click.option(
-        "-C",
-        "--cwd",
-        type=click.Path(file_okay=False, exists=True, path_type=Path),
-        default=Path(),
-        metavar="FOLDER",
-        help="Run as if started in this folder.",
-    )(function)
-
-
-def shown_as(*formats: str) -> Callable[[F], F]:
-    """Add the options that say how the result is put out."""
-    choices = [str(each) for each in formats]
-
-    def decorate(function: F) -> F:
-        function = click.option(
-            "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file."
-        )(function)
-        return click.option(
-            "-o",
-            "--output",
-            type=click.Choice(choices),
-            default=choices[0],
-            metavar="FORMAT",
-            help=f"How to show it: {', '.join(choices[:-1])} or {choices[-1]}.",
-        )(function)
-
-    return decorate
+from codat_iac.codat.client import Reader
+from codat_iac.codat.rate_limit import shared_pace
+from codat_iac.model import settings
+from codat_iac.model.connection import DesiredConnection, PriorConnection
+from codat_iac.model.errors import ConfigError
+from codat_iac.model.record import dependents, options, recorded
+from codat_iac.planning.plan import Plan
+from codat_iac.planning.rule_table import Action
+from codat_iac.reconcile.planner import Planner
+from codat_iac.stack.stack import Stack
 
 
 @dataclass
@@ -169,54 +126,3 @@ class Session:
         from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
 
         return load(self.path(given))
-
-
-def terminal(output: str, out: Path | None, stream: TextIO | None = None) -> dict[str, Any]:
-    """Say how wide and how colourful a text may be: neither where no person reads it."""
-    stream = stream or sys.stdout
-    if output != "text" or out is not None or not stream.isatty():
-        return {}
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return {"width": shutil.get_terminal_size().columns, "color": not plain}
-
-
-def put(text: str, out: Path | None, *, private: bool = False) -> None:
-    """Put a result out: to a file, *private* for its owner alone, or to stdout.
-
-    Raises `ConfigError` where the file can't be written.
-    """
-    ended = text if text.endswith("\n") else f"{text}\n"
-    if out is None:
-        click.echo(ended, nl=False)
-        return
-
-    try:
-        out.touch(0o600 if private else 0o666)
-        out.write_text(ended, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ConfigError(f"{out}: {error.strerror}; choose another --out") from error
-    click.echo(f"written to {out}", err=True)
-
-
-@contextmanager
-def told_as(output: str, out: Path | None) -> Iterator[None]:
-    """Put an error out as a document too, where the caller reads documents."""
-    try:
-        yield
-    except CodatIacError as error:
-        if output != render.Output.TEXT and output in render.FORMATS["problems"]:
-            put(render.problems(render.problems_of(error), output, datetime.now(UTC)), out)
-        raise
-
-
-def ask(question: str) -> None:
-    """Ask a person, who has to be there. Raises `CodatIacError` where the answer is no."""
-    if not sys.stdin.isatty():
-        raise ConfigError("nobody can be asked here; pass --yes if you mean it")
-    try:
-        confirmed = click.confirm(question, err=True)
-    except click.Abort:
-        click.echo(err=True)  # the answer is still in the line of the question
-        raise
-    if not confirmed:
-        raise CodatIacError("nothing is changed, as you answered no")

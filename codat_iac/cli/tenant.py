@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codat_iac.cli.session import Session, ask, located, put
-from codat_iac.discovery import Filters, find
-from codat_iac.errors import ConfigError
-from codat_iac.model import Status
+from codat_iac.cli.options import located
+from codat_iac.cli.output import ask, put
+from codat_iac.cli.session import Session
+from codat_iac.model.connection import Status
+from codat_iac.model.errors import ConfigError
+from codat_iac.stack.importing.discovery import Filters, find
 
 if TYPE_CHECKING:
-    from codat_iac.drafting import Draft, Skipped
+    from codat_iac.stack.importing.draft import Draft, Skipped
 
 MOST_SHOWN = 20
 """Lines of a kind; thousands of connections may come in."""
@@ -80,7 +82,7 @@ def import_command(
     Nothing is changed in Codat. What the state holds already is left alone. At the end the plan has to be
     empty, or else all is undone. The filters narrow each other down; each may be given more than once.
     """
-    from codat_iac.importing import import_into  # noqa: PLC0415  pulumi is slow to import
+    from codat_iac.stack.importing.importer import import_into  # noqa: PLC0415  pulumi is slow to import
 
     session = Session(cwd, stack)
     found = find(session.reader, filters)
@@ -120,7 +122,7 @@ def export_command(
     A stateless plan of what is written is empty. What the stack names already keeps its name.
     """
     from codat_iac.desired.page import declared_at  # noqa: PLC0415  yaml and jsonschema
-    from codat_iac.importing import export  # noqa: PLC0415  pulumi is slow to import
+    from codat_iac.stack.importing.importer import export  # noqa: PLC0415  pulumi is slow to import
 
     session = Session(cwd, stack, stateless)
     found = find(session.reader, filters)

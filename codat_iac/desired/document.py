@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from codat_iac.errors import Problem
+from codat_iac.model.errors import Problem
 
 Place = tuple[int, int]
 """Line and column, counted from 1."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codat_iac.desired.document import printable
-from codat_iac.errors import ConfigError, Problem
+from codat_iac.model.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from codat_iac.desired.document import Document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codat_iac.model import UUID, DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.model.connection import UUID, DesiredConnection, OnExisting, OnRemoval, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from codat_iac.desired import load
 from codat_iac.desired.files import SUFFIXES, is_python
-from codat_iac.errors import ConfigError
-from codat_iac.model import DesiredConnection
+from codat_iac.model.connection import DesiredConnection
+from codat_iac.model.errors import ConfigError
 
 
 def declared_at(path: Path) -> tuple[DesiredConnection, ...]:

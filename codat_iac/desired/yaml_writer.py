@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from codat_iac.foreign import safe_text
-from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.model.text import safe_text
 
 LONGEST_NAME = 100
 """Characters of a company's name that its comment shows."""

@@ -19,7 +19,7 @@ store       SQLite, so that a kill loses nothing
 
 from __future__ import annotations
 
-from .handle import DEFAULT_API_KEY, Emulator, run, serving
-from .knobs import KNOBS
+from codat_iac.emulator.handle import DEFAULT_API_KEY, Emulator, run, serving
+from codat_iac.emulator.tenant.knobs import KNOBS
 
 __all__ = ["DEFAULT_API_KEY", "KNOBS", "Emulator", "run", "serving"]

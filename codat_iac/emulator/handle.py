@@ -12,12 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from .messages import Call
-from .pipeline import plain
-from .routes import find
-from .server import listening
-from .store import open_store
-from .world import Beginning, World, authorization
+from codat_iac.emulator.pipeline import plain
+from codat_iac.emulator.requests.messages import Call
+from codat_iac.emulator.routes import find
+from codat_iac.emulator.server import listening
+from codat_iac.emulator.store import open_store
+from codat_iac.emulator.world import Beginning, World, authorization
 
 DEFAULT_API_KEY: Final = "emulator-api-key"
 

@@ -9,16 +9,16 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from . import idempotency
-from .control import Misused
-from .faults import Fault
-from .limits import retry_after
-from .messages import Call, Refusal, Reply, error_reply, html_reply, json_reply
+from codat_iac.emulator.people.control import Misused
+from codat_iac.emulator.requests import idempotency
+from codat_iac.emulator.requests.faults import Fault
+from codat_iac.emulator.requests.limits import retry_after
+from codat_iac.emulator.requests.messages import Call, Refusal, Reply, error_reply, html_reply, json_reply
 
 if TYPE_CHECKING:
-    from .requestlog import Entry
-    from .routes import Route
-    from .world import World
+    from codat_iac.emulator.requests.requestlog import Entry
+    from codat_iac.emulator.routes import Route
+    from codat_iac.emulator.world import World
 
 _PROXY_PAGE: Final = "<!doctype html><title>Proxy</title><h1>Please sign in to the network</h1>"
 _NOTHING: Final = Reply(204)

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from . import companies, connections, control, pages
-from .control import Misused
-from .messages import Call, Refusal, Reply
-from .world import World
+from codat_iac.emulator.api import companies, connections
+from codat_iac.emulator.people import control, pages
+from codat_iac.emulator.people.control import Misused
+from codat_iac.emulator.requests.messages import Call, Refusal, Reply
+from codat_iac.emulator.world import World
 
 Handler = Callable[[World, Call], Reply]
 

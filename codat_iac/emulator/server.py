@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from codat_iac.errors import ConfigError
-
-from .messages import Call, Reply
-from .pipeline import Delivery, deliver, plain
-from .routes import find
+from codat_iac.emulator.pipeline import Delivery, deliver, plain
+from codat_iac.emulator.requests.messages import Call, Reply
+from codat_iac.emulator.routes import find
+from codat_iac.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aiohttp.typedefs import LooseHeaders
 
-    from .world import World
+    from codat_iac.emulator.world import World
 
 HOST: Final = "127.0.0.1"
 _DRIPS: Final = 20

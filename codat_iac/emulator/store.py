@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from codat_iac.errors import ConfigError
-
-from .idempotency import Kept
-from .messages import Reply
-from .tenant import Company, Connection
+from codat_iac.emulator.requests.idempotency import Kept
+from codat_iac.emulator.requests.messages import Reply
+from codat_iac.emulator.tenant.tenant import Company, Connection
+from codat_iac.model.errors import ConfigError
 
 _FORMAT: Final = 1
 _SCHEMA: Final = """

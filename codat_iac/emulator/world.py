@@ -9,16 +9,16 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .faults import Faults
-from .idempotency import Idempotency
-from .knobs import KNOBS
-from .limits import Limits
-from .links import Links
-from .messages import Call, Refusal
-from .requestlog import RequestLog
-from .seeds import seeded_companies
-from .store import Saved, Store
-from .tenant import Tenant
+from codat_iac.emulator.requests.faults import Faults
+from codat_iac.emulator.requests.idempotency import Idempotency
+from codat_iac.emulator.requests.limits import Limits
+from codat_iac.emulator.requests.messages import Call, Refusal
+from codat_iac.emulator.requests.requestlog import RequestLog
+from codat_iac.emulator.store import Saved, Store
+from codat_iac.emulator.tenant.knobs import KNOBS
+from codat_iac.emulator.tenant.links import Links
+from codat_iac.emulator.tenant.seeds import seeded_companies
+from codat_iac.emulator.tenant.tenant import Tenant
 
 MAIN: Final = "main"
 """The tenant of the key that the emulator was started with."""

@@ -16,15 +16,18 @@ from typing import Any
 
 import pulumi
 
-from codat_iac import desired, rules, settings
-from codat_iac.beside import describe, totalled
-from codat_iac.coming_losses import candidates, coming_losses
-from codat_iac.errors import CodatIacError, ConfigError, UnsafePlan
-from codat_iac.limits import LossLimit
-from codat_iac.model import DesiredConnection, PriorConnection
-from codat_iac.moves import Moves, in_this_run, moves
-from codat_iac.own_record import own_record, warn
-from codat_iac.resources import Connection, check_config, only_the_stock_program, tenant, warn_of
+from codat_iac import desired
+from codat_iac.model import settings
+from codat_iac.model.connection import DesiredConnection, PriorConnection
+from codat_iac.model.errors import CodatIacError, ConfigError, UnsafePlan
+from codat_iac.planning import rule_table
+from codat_iac.planning.limits import LossLimit
+from codat_iac.planning.moves import Moves, in_this_run, moves
+from codat_iac.planning.slot_description import describe, totalled
+from codat_iac.provider.connection import Connection
+from codat_iac.provider.declared import only_the_stock_program
+from codat_iac.provider.running_program import check_config, own_record, tenant, warn, warn_of
+from codat_iac.reconcile.losses_ahead import candidates, coming_losses
 
 ALREADY_EXPLAINED = 32
 """The exit status by which a program tells Pulumi's language host that the user knows why."""
@@ -121,7 +124,7 @@ def waiting(declared: Sequence[DesiredConnection], statuses: Sequence[str]) -> l
     named = [
         connection.address
         for connection, status in zip(declared, statuses, strict=True)
-        if rules.waits_as(connection.status, status)
+        if rule_table.waits_as(connection.status, status)
     ]
     rest = len(named) - MOST_NAMED
     return named[:MOST_NAMED] + ([f"and {rest} more"] if rest > 0 else [])

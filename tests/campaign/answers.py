@@ -23,10 +23,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from codat_iac import rules, transport
-from codat_iac.client import Client
-from codat_iac.errors import ApiError, CodatIacError
-from codat_iac.model import (
+from codat_iac.codat import transport
+from codat_iac.codat.client import Client
+from codat_iac.codat.parsing import Page
+from codat_iac.model.connection import (
     Company,
     DesiredConnection,
     Integration,
@@ -35,13 +35,14 @@ from codat_iac.model import (
     PriorConnection,
     Status,
 )
-from codat_iac.operations import Operations
-from codat_iac.settings import Settings
-from codat_iac.snapshot import Snapshot
-from codat_iac.wire import Page
+from codat_iac.model.errors import ApiError, CodatIacError
+from codat_iac.model.settings import Settings
+from codat_iac.planning import rule_table
+from codat_iac.reconcile.operations import Operations
+from codat_iac.reconcile.snapshot import Snapshot
 from tests.campaign import children
 from tests.campaign.children import BrokenPromiseError
-from tests.raw_server import Answer, _request, http
+from tests.support.raw_server import Answer, _request, http
 
 KEY = "a-canary-of-an-api-key-of-forty-letters-"
 ENCODED = base64.b64encode(KEY.encode()).decode()
@@ -783,7 +784,7 @@ def _sound(each: Any) -> bool:
                 each.created,
             )
             maybe = (each.platform_key, each.integration_id, each.last_sync)
-            rules.declared(Status.LINKED, each)
+            rule_table.declared(Status.LINKED, each)
             return (
                 bool(each.id and each.status and each.company_id)
                 and all(map(_text, (*texts, each.link_url)))

@@ -22,11 +22,11 @@ from random import Random
 from typing import Any
 
 from codat_iac.emulator import Emulator, serving
-from codat_iac.model import OnRemoval, PriorConnection, Slot
-from tests.builders import a_desired, a_prior, connected, rows
+from codat_iac.model.connection import OnRemoval, PriorConnection, Slot
 from tests.campaign.tables import table
-from tests.project import Outcome, Project, Ran
-from tests.test_pulumi_traps import alive, descendants
+from tests.engine.provider.test_traps import alive, descendants
+from tests.support.builders import a_desired, a_prior, connected, rows
+from tests.support.project import Outcome, Project, Ran
 
 UP, APPLY = ("up", "--yes", "--skip-preview"), ("apply", "--yes")
 

@@ -18,8 +18,7 @@ import yaml
 
 from codat_iac.desired import load
 from codat_iac.desired.yaml_writer import dump
-from codat_iac.errors import ConfigError
-from codat_iac.model import (
+from codat_iac.model.connection import (
     ADDRESS,
     PLATFORM_KEY,
     UUID,
@@ -28,6 +27,7 @@ from codat_iac.model import (
     OnRemoval,
     Status,
 )
+from codat_iac.model.errors import ConfigError
 from tests.campaign import children
 from tests.campaign.children import BrokenPromiseError
 

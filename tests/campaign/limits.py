@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from codat_iac.emulator import Emulator, serving
-from tests.project import Project, connections
+from tests.support.project import Project, connections
 
 PER_MINUTE = 1000
 AT_ONCE = 10

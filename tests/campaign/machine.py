@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from codat_iac.emulator import Emulator, serving
-from codat_iac.model import PriorConnection
-from codat_iac.record import recorded
+from codat_iac.model.connection import PriorConnection
+from codat_iac.model.record import recorded
 from tests.campaign.faults import FAULTS, OPERATIONS, SLOW
 from tests.campaign.story import LIMIT, Found, Story
 from tests.campaign.tables import table
-from tests.project import Project
-from tests.worlds import COMPONENT, PREFIX, World
+from tests.support.project import Project
+from tests.support.worlds import COMPONENT, PREFIX, World
 
 QUICK = tuple(fault for fault in FAULTS if fault not in SLOW)
 """A provider waits half a minute for an answer: too long for a campaign."""

@@ -16,18 +16,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from codat_iac import props
-from codat_iac.client import Client
+from codat_iac.codat.client import Client
 from codat_iac.emulator import Emulator, serving
-from codat_iac.errors import ApiError, CodatIacError, Refused
-from codat_iac.model import DesiredConnection, PriorConnection
-from codat_iac.operations import Operations
-from codat_iac.rules import Action
-from codat_iac.settings import Settings
+from codat_iac.model import properties
+from codat_iac.model.connection import DesiredConnection, PriorConnection
+from codat_iac.model.errors import ApiError, CodatIacError, Refused
+from codat_iac.model.settings import Settings
+from codat_iac.planning import rule_table
+from codat_iac.planning.rule_table import Action
+from codat_iac.reconcile.operations import Operations
 from tests.campaign.faults import CELLS, FAULTS, OPERATIONS, SLOW
 from tests.campaign.story import LIMIT, Cell, Found, Story
 from tests.campaign.tables import table
-from tests.worlds import Declared, a_urn, decided, declared, refreshed
+from tests.support.worlds import Declared, a_urn, decided, declared, refreshed
 
 FEWEST = 30
 """Hits that each cell has in a whole campaign."""
@@ -169,8 +170,9 @@ class Run(Story):
                 half = dataclasses.replace(prior, pending_removal=True, urn=a_urn(desired.address))
                 self.stack.recorded[self.stack.recorded.index(prior)] = half
         updated = prior is not None and action is not Action.REPLACE
-        outputs = props.outputs(desired, live.id, live, written=updated)
-        self.stack.recorded.append(props.prior(live.id, outputs, urn=a_urn(desired.address)))
+        refused = updated and rule_table.refused_unlink(desired.status, live)
+        outputs = properties.outputs(desired, live.id, live, unlink_refused=refused)
+        self.stack.recorded.append(properties.prior(live.id, outputs, urn=a_urn(desired.address)))
         self.ours.add(live.id)
 
     def let_go(self, operations: Operations, program: Declared) -> bool:

@@ -13,16 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from codat_iac.client import Reader
-from codat_iac.decision import Decision
+from codat_iac.codat.client import Reader
 from codat_iac.emulator import Emulator
-from codat_iac.model import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
-from codat_iac.plan import Plan
-from codat_iac.planning import Planner
-from codat_iac.settings import Settings
-from tests.builders import rows, writes
+from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
+from codat_iac.model.settings import Settings
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.plan import Plan
+from codat_iac.reconcile.planner import Planner
 from tests.campaign.faults import CELLS, ENDING, OPERATIONS, PASSING, SLOW, some_knobs, struck
-from tests.worlds import COMPONENT, a_urn
+from tests.support.builders import rows, writes
+from tests.support.worlds import COMPONENT, a_urn
 
 COMPANIES = ("acme", "beta", "gamma")
 PLATFORMS = ("gbol", "suuo", "fztf")

@@ -1,0 +1,36 @@
+"""For a sheet: the links, a row for each connection."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from codat_iac.cli.render import words
+from codat_iac.planning.plan import Link
+
+HEADER = ("address", "company", "platform", "status", "since", "url")
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def links(waiting: Sequence[Link]) -> str:
+    """Write the links. What a sheet would take for a formula stands behind an apostrophe.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(HEADER)
+    for each in waiting:
+        texts = (each.address, each.company, each.platform, each.status, each.since)
+        writer.writerow([*map(_cell, texts), _harmless(words.address_of_page(each.url))])
+    return file.getvalue().rstrip("\n")
+
+
+def _cell(text: str) -> str:
+    return _harmless(words.fit(text) if text else "")
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text

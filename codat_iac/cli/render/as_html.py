@@ -1,0 +1,128 @@
+"""For a browser: one file that loads nothing, in light and dark, on paper, and also without scripts.
+
+Names and statuses come from outside and may hold anything: every page is rendered with autoescape, and
+its Content-Security-Policy runs the one script that stands in it and no other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from codat_iac.cli.render import words
+from codat_iac.model import errors
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.plan import STEPS, Drifted, Link, Plan, summary
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+_CODE = re.compile(r"`([^`<>]+)`")
+_SCHEMES = ("https://", "http://")
+_LOSSES = "losses"
+"""The chip that isn't a step's."""
+
+
+def plan(shown: Plan, now: datetime) -> str:
+    """Show a plan, whole."""
+    return _page(
+        "plan.html",
+        now,
+        plan=shown,
+        headline=_headline(summary(shown)),
+        chips=_chips(shown),
+        companies=words.by_company(shown.changes),
+        waiting=words.longest_first(shown.waiting, now),
+        notes=words.notes(shown),
+        forecast=words.forecast(shown),
+        over_quota=words.over_quota(shown.calls) and bool(shown.changes),
+    )
+
+
+def _headline(text: str) -> tuple[str, str]:
+    """Split a summary of several sentences into its first and the rest."""
+    first, stop, rest = text.partition(". ")
+    return (f"{first}.", rest) if stop else (text, "")
+
+
+def _chips(plan: Plan) -> list[tuple[str, str, int]]:
+    """What changes can be filtered by: key, sign and number."""
+    counts = plan.counts
+    steps = [(step.value, words.SIGNS[step], counts[step]) for step in STEPS if counts[step]]
+    losing = sum(change.loses for change in plan.changes)
+    return [*steps, (_LOSSES, "!", losing)] if losing else steps
+
+
+def drift(drifted: Sequence[Drifted], now: datetime) -> str:
+    """Show what somebody else moved."""
+    return _page("drift.html", now, drifted=drifted, summary=words.drift_summary(drifted))
+
+
+def links(waiting: Sequence[Link], now: datetime) -> str:
+    """Show the links, by company, for the people who send them to their customers."""
+    return _page("links.html", now, companies=words.by_company(waiting), number=len(waiting))
+
+
+def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
+    """Show what a check found."""
+    return _page("problems.html", now, problems=found, summary=words.problems_summary(found, checked))
+
+
+def _kinds(change: Decision) -> str:
+    return f"{change.action} {_LOSSES}" if change.loses else change.action
+
+
+def _href(url: str) -> str:
+    """Give a link that a browser may follow; empty where it is none, such as `javascript:`."""
+    link = words.address_of_page(url)
+    return link if link.lower().startswith(_SCHEMES) else ""
+
+
+def _prose(text: str) -> Markup:
+    """Show a sentence, with what stands between backticks as code."""
+    from markupsafe import Markup, escape  # noqa: PLC0415
+
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(words.sentence(text)))))  # noqa: S704  escaped
+
+
+def _page(template: str, now: datetime, **rest: Any) -> str:
+    return _templates().get_template(template).render(now=now, **rest).rstrip("\n")
+
+
+@cache
+def _templates() -> Environment:
+    # Slow to import, and few runs ask for a page.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+    from markupsafe import Markup  # noqa: PLC0415
+
+    environment = Environment(
+        loader=PackageLoader("codat_iac.cli.render"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("style.css", "script.js"):
+        source = environment.get_template(name).render()
+        variable = name.partition(".")[0]
+        environment.globals[variable] = Markup(source)  # noqa: S704  it is ours
+        environment.globals[f"{variable}_hash"] = _hash(source)
+    environment.globals["words"] = words
+    environment.filters |= {
+        "fit": words.fit,
+        "prose": _prose,
+        "href": _href,
+        "kinds": _kinds,
+    }
+    return environment
+
+
+def _hash(source: str) -> str:
+    """Name a source as a Content-Security-Policy does: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -1,0 +1,167 @@
+"""For machines, and for a saved plan: all data, in camelCase, one object of a list on a line.
+
+What isn't ASCII is escaped, so nothing in it can reach a terminal. `schemas/plan.schema.json` is the
+contract of a plan, and `saved.py` reads one back; a change of either raises `plan.FORMAT_VERSION`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from codat_iac.cli.render.words import stamp
+from codat_iac.model import errors
+from codat_iac.model.text import redact
+from codat_iac.planning.decision import Cause, Decision
+from codat_iac.planning.plan import FORMAT_VERSION, STEPS, Drifted, Link, Plan, Unmanaged, Waiting, summary
+
+CAUSES: Mapping[Cause, str] = {Cause.YOU: "you", Cause.THEY: "they", Cause.BOTH: "both"}
+
+
+def plan(shown: Plan, now: datetime) -> str:
+    """Write a plan, such that `saved.parse_plan` reads the same one."""
+    return _written(document(shown, stamp(now)))
+
+
+def document(shown: Plan, generated: str) -> dict[str, Any]:
+    """Give a plan as data, with what follows from it beside it."""
+    counts = shown.counts
+    data = {
+        "formatVersion": FORMAT_VERSION,
+        "kind": "plan",
+        "generatedAt": generated,
+        "summary": summary(shown),
+        "exitCode": shown.exit_code,
+        "refusal": shown.refusal,
+        "losses": shown.losses,
+        "counts": {step.value: counts[step] for step in STEPS},
+        "declared": shown.declared,
+        "recorded": shown.recorded,
+        "stateless": shown.stateless,
+        "stack": shown.stack,
+        "calls": {
+            "reads": shown.calls.reads,
+            "writes": shown.calls.writes,
+            "quotaLeft": shown.calls.quota_left,
+            "quotaResets": shown.calls.quota_resets,
+        },
+        "changes": [_change(each) for each in shown.changes],
+        "waiting": [_waiting(each) for each in shown.waiting],
+        "unmanaged": [_unmanaged(each) for each in shown.unmanaged],
+        "problems": [{"address": each.address, "text": each.text} for each in shown.problems],
+        "notes": list(shown.notes),
+    }
+    return {key: _without_links(value) for key, value in data.items()}
+
+
+def _change(change: Decision) -> dict[str, Any]:
+    return {
+        "address": change.address,
+        "step": change.action.value,
+        "cause": CAUSES[change.cause],
+        "companyId": change.company_id,
+        "platformKey": change.platform_key,
+        "status": change.status,
+        "connectionId": change.connection_id,
+        "movedFrom": change.moved_from,
+        "removal": change.removal,
+        "loses": change.loses,
+        "oldHalf": change.old_half,
+        "later": change.later,
+        "fields": [{"name": each.name, "before": each.before, "after": each.after} for each in change.fields],
+    }
+
+
+def _waiting(waiting: Waiting) -> dict[str, Any]:
+    return {
+        "address": waiting.address,
+        "companyId": waiting.company_id,
+        "connectionId": waiting.connection_id,
+        "platformKey": waiting.platform_key,
+        "status": waiting.status,
+        "since": waiting.since,
+        "text": waiting.text,
+    }
+
+
+def _unmanaged(unmanaged: Unmanaged) -> dict[str, Any]:
+    return {
+        "company": unmanaged.company,
+        "companyId": unmanaged.company_id,
+        "connectionId": unmanaged.connection_id,
+        "platformKey": unmanaged.platform_key,
+        "status": unmanaged.status,
+    }
+
+
+def drift(drifted: Sequence[Drifted], now: datetime) -> str:
+    """Write what somebody else moved."""
+    rows = [
+        {
+            "address": each.address,
+            "companyId": each.company_id,
+            "connectionId": each.connection_id,
+            "platformKey": each.platform_key,
+            "was": each.was,
+            "now": each.now,
+        }
+        for each in drifted
+    ]
+    return _report("drift", now, drifted=_without_links(rows))
+
+
+def links(waiting: Sequence[Link], now: datetime) -> str:
+    """Write the links, the only rendering with links in it that a machine reads."""
+    rows = [
+        {
+            "address": each.address,
+            "company": each.company,
+            "platform": each.platform,
+            "status": each.status,
+            "since": each.since,
+        }
+        for each in waiting
+    ]
+    urls = [{"url": each.url} for each in waiting]
+    both = zip(_without_links(rows), urls, strict=True)
+    return _report("links", now, links=[{**row, **url} for row, url in both])
+
+
+def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
+    """Write what a check found; `line` and `column` are 0 where there is no place."""
+    rows = [
+        {"path": each.path, "line": each.line, "column": each.column, "message": each.message}
+        for each in found
+    ]
+    return _report("problems", now, checked=_without_links(checked), problems=_without_links(rows))
+
+
+def _report(kind: str, now: datetime, **rest: Any) -> str:
+    return _written({"formatVersion": FORMAT_VERSION, "kind": kind, "generatedAt": stamp(now), **rest})
+
+
+def _without_links(value: Any) -> Any:
+    """Take links and passwords out of all texts: in those of Codat's there could be one."""
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {key: _without_links(item) for key, item in value.items()}
+        case list():
+            return [_without_links(item) for item in value]
+        case _:
+            return value
+
+
+def _written(data: Mapping[str, Any]) -> str:
+    """Write each member on a line, and each object of a list: `diff` and `grep` can use it."""
+    members = (f"  {json.dumps(key)}: {_member(value)}" for key, value in data.items())
+    return "{\n" + ",\n".join(members) + "\n}"
+
+
+def _member(value: Any) -> str:
+    if not (isinstance(value, list) and value):
+        return json.dumps(value)
+    return "[\n" + ",\n".join(f"    {json.dumps(item)}" for item in value) + "\n  ]"

@@ -1,0 +1,236 @@
+"""For a comment on a pull request: under 60 kB whatever the plan, since GitHub takes 65,536 characters.
+
+Each table has so many rows and so many bytes, and what doesn't fit is counted. What loses a customer's
+authorisation comes first. Foreign text can be no markup, and can't mention or link anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from codat_iac.cli.render import words
+from codat_iac.cli.render.words import fit, sentence
+from codat_iac.model import errors
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.plan import STEPS, Drifted, Plan, Unmanaged, Waiting, summary
+from codat_iac.planning.rule_table import Action
+
+MOST_BYTES = 60_000
+"""Of a whole comment; the rooms below are such that their sum stays under it."""
+
+_LONGEST = 300
+"""So many characters of a text are shown."""
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>&|~#@$]|(?<![0-9]):(?=\S)|(?<=www)\.", re.IGNORECASE)
+_CODE = re.compile(r"&#96;(.+?)&#96;")
+_BREAK = "&#8203;"
+"""A zero-width space, as Renovate and Dependabot set it: `@name` and `#1` behind it call nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of a table is shown."""
+
+    rows: int
+    size: int
+
+
+_CHANGES = Room(100, 16_000)
+_COUNTED = Room(25, 4_000)
+_PROBLEMS = Room(50, 7_000)
+_WAITING = Room(50, 7_000)
+_UNMANAGED = Room(50, 5_000)
+_NOTES = Room(20, 3_000)
+_ALONE = Room(500, 50_000)
+"""Of a report that is one table."""
+
+
+def plan(shown: Plan, now: datetime) -> str:
+    """Show a plan."""
+    return _joined(
+        "## codat-iac plan",
+        f"**{summary(shown)}**",
+        _alarm(shown),
+        *_problems(shown),
+        *_changes(shown.changes),
+        _waiting(shown.waiting, now),
+        _unmanaged(shown.unmanaged),
+        *_notes(shown),
+        _cost(shown),
+    )
+
+
+def _cost(plan: Plan) -> str:
+    cost = escaped(words.forecast(plan))
+    return f"**{cost}**" if cost and words.over_quota(plan.calls) else cost
+
+
+def _alarm(plan: Plan) -> str:
+    if plan.refusal:
+        return f"> [!CAUTION]\n> **Unsafe:** {_prose(plan.refusal, 600)}"
+    return "> [!WARNING]\n> An apply throws authorisations away; see below." if plan.losses else ""
+
+
+def _problems(plan: Plan) -> Iterator[str]:
+    if plan.problems:
+        yield f"### Problems ({len(plan.problems):,})"
+        rows = (
+            _row(_cell(each.address), _prose(words.of(each.address, each.text))) for each in plan.problems
+        )
+        yield _cut(("Address", "Problem"), rows, len(plan.problems), _PROBLEMS)
+
+
+def _changes(changes: Sequence[Decision]) -> Iterator[str]:
+    if not changes:
+        return
+    gravest = sorted(changes, key=lambda change: not change.loses)
+    rows = _fitting(map(_change, gravest), _CHANGES)
+    yield f"### Changes ({len(gravest):,})"
+    yield _table(("", "Step", "Address", "Platform", "Status", "Why, and what it leads to"), rows)
+    if rest := gravest[len(rows) :]:
+        yield f"And {words.count(len(rest), 'more change')}, by company:"
+        yield _counted(rest)
+
+
+def _change(change: Decision) -> str:
+    said = [escaped(text) for text in words.consequences(change)]
+    if change.loses:
+        said.insert(0, f"**{words.LOSES}**")
+    said += [escaped(words.differs(field, "→")) for field in change.fields]
+    if change.connection_id is not None:
+        said.append(f"connection {_cell(change.connection_id)}")
+    foreign = map(_cell, (change.address, change.platform_key, change.status))
+    return _row(f"`{words.SIGNS[change.action]}`", change.action, *foreign, "<br>".join(said))
+
+
+def _counted(changes: Sequence[Decision]) -> str:
+    """Count changes by company and step: the companies with the most by name, then all the others."""
+    steps = [step for step in STEPS if any(change.action is step for change in changes)]
+    groups = sorted(words.by_company(changes).items(), key=lambda group: -len(group[1]))
+    losing = any(change.loses for change in changes)
+    rows = _fitting((_counts(_cell(name), group, steps, losing) for name, group in groups), _COUNTED)
+    if others := groups[len(rows) :]:
+        rest = [change for _, group in others for change in group]
+        rows.append(_counts(f"{len(others):,} more", rest, steps, losing))
+    return _table(("Company", *steps, *(["LOSES"] if losing else [])), rows)
+
+
+def _counts(name: str, changes: Sequence[Decision], steps: Sequence[Action], losing: bool) -> str:
+    counted = Counter(change.action for change in changes)
+    numbers = [counted[step] for step in steps] + ([sum(each.loses for each in changes)] if losing else [])
+    return _row(name, *(f"{number:,}" if number else "" for number in numbers))
+
+
+def _waiting(waiting: Sequence[Waiting], now: datetime) -> str:
+    if not waiting:
+        return ""
+    rows = (
+        _row(
+            *map(_cell, (each.address, each.platform_key, each.status)),
+            words.age(each.since, now),
+            _prose(words.statement(each)),
+        )
+        for each in words.longest_first(waiting, now)
+    )
+    table = _cut(("Address", "Platform", "Status", "Waiting", "Why"), rows, len(waiting), _WAITING)
+    return _folded(f"Waits for a customer ({len(waiting):,}): {escaped(words.statuses(waiting), 200)}", table)
+
+
+def _unmanaged(unmanaged: Sequence[Unmanaged]) -> str:
+    if not unmanaged:
+        return ""
+    rows = (
+        _row(
+            escaped(words.company_of(each)), *map(_cell, (each.platform_key, each.status, each.connection_id))
+        )
+        for each in unmanaged
+    )
+    table = _cut(("Company", "Platform", "Status", "Connection"), rows, len(unmanaged), _UNMANAGED)
+    return _folded(f"Not managed here ({len(unmanaged):,}): {escaped(words.statuses(unmanaged), 200)}", table)
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    if notes := words.notes(plan):
+        yield _cut(("Notes",), (_row(_prose(note)) for note in notes), len(notes), _NOTES)
+
+
+def drift(drifted: Sequence[Drifted]) -> str:
+    """Show what somebody else moved."""
+    rows = (
+        _row(
+            f"`{words.drift_sign(each)}`",
+            *map(_cell, (each.address, each.platform_key, each.was, each.now, each.connection_id)),
+        )
+        for each in drifted
+    )
+    header = ("", "Address", "Platform", "Recorded", "Now", "Connection")
+    table = _cut(header, rows, len(drifted), _ALONE) if drifted else ""
+    return _joined("## codat-iac drift", f"**{escaped(words.drift_summary(drifted))}**", table)
+
+
+def problems(found: Sequence[errors.Problem], checked: str) -> str:
+    """Show what a check found."""
+    rows = (_row(escaped(words.place(each)), _prose(each.message)) for each in found)
+    table = _cut(("Where", "Problem"), rows, len(found), _ALONE) if found else ""
+    return _joined("## codat-iac", f"**{escaped(words.problems_summary(found, checked))}**", table)
+
+
+def escaped(text: str, longest: int = _LONGEST) -> str:
+    """Make a text that is fit for a line mean itself in Markdown and in HTML, and cut it.
+
+    GitHub's flavour: https://github.github.com/gfm/#entity-and-numeric-character-references.
+    """
+    cut = text if len(text) <= longest else f"{text[:longest]}…"
+    return _MARKUP.sub(_entity, cut)
+
+
+def _entity(found: re.Match[str]) -> str:
+    character = found.group()
+    return f"&#{ord(character)};{_BREAK if character in '@#' else ''}"
+
+
+def _cell(text: str) -> str:
+    return escaped(fit(text))
+
+
+def _prose(text: str, longest: int = _LONGEST) -> str:
+    """Show a sentence of ours, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escaped(sentence(text), longest))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _table(header: Sequence[str], rows: Iterable[str]) -> str:
+    return "\n".join([_row(*header), _row(*("---" for _ in header)), *rows])
+
+
+def _cut(header: Sequence[str], rows: Iterable[str], number: int, room: Room) -> str:
+    """Make a table of those rows that there is room for, and count the rest."""
+    shown = _fitting(rows, room)
+    rest = number - len(shown)
+    return _joined(_table(header, shown), f"and {rest:,} more" if rest else "")
+
+
+def _fitting(rows: Iterable[str], room: Room) -> list[str]:
+    shown: list[str] = []
+    left = room.size
+    for row in rows:
+        left -= len(row.encode(errors="replace")) + 1
+        if left < 0 or len(shown) == room.rows:
+            break
+        shown.append(row)
+    return shown
+
+
+def _folded(title: str, content: str) -> str:
+    return _joined(f"<details><summary>{title}</summary>", content, "</details>")
+
+
+def _joined(*blocks: str) -> str:
+    return "\n\n".join(block for block in blocks if block)

@@ -1,0 +1,209 @@
+"""For people at a terminal, and for `grep`: a line for each thing, after Terraform.
+
+Without a width nothing is wrapped, and without a colour nothing is escaped, so what is piped is stable.
+What an apply does is never cut. Of what only waits or isn't ours, more than `MOST` are counted by
+status and the first of them named: those that have waited longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from codat_iac.cli.render import layout, words
+from codat_iac.cli.render.layout import Paint
+from codat_iac.cli.render.words import fit, sentence
+from codat_iac.model import errors
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.plan import Drifted, Link, Plan, Waiting, summary
+from codat_iac.planning.rule_table import Action
+
+MOST = 20
+
+_STYLES = {
+    Action.CREATE: "green",
+    Action.ADOPT: "green",
+    Action.MOVE: "yellow",
+    Action.UPDATE: "yellow",
+    Action.UNLINK: "yellow",
+    Action.REPLACE: "magenta",
+    Action.REMOVE: "red",
+}
+_UNBROKEN_LOSES = words.LOSES.replace(" ", "\xa0")
+_UNSAFE = "Unsafe: "
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """What is known of where the text goes: its width (None wraps nothing) and whether it shows colours."""
+
+    width: int | None = None
+    color: bool = False
+    every: bool = False
+    """Name everything, however many there are."""
+
+
+def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
+    """Show a plan."""
+    paint = layout.paint(terminal.color)
+    groups = words.by_company(shown.changes)
+    blocks = [
+        *(_company(name, changes, terminal, paint) for name, changes in groups.items()),
+        _waiting(shown.waiting, now, terminal, paint),
+        _unmanaged(shown, terminal, paint),
+        _problems(shown, terminal, paint),
+        _notes(shown, terminal, paint),
+        _closing(shown, terminal, paint),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _company(name: str, changes: list[Decision], terminal: Terminal, paint: Paint) -> str:
+    lines = [f"{paint(fit(name), 'bold')} {paint(f'({words.company_ids(changes)})', 'dim')}"]
+    rows = [(_cells(change), _said(change)) for change in changes]
+    for change, line in zip(changes, layout.beside(rows, terminal.width), strict=True):
+        sign = f"  {words.SIGNS[change.action]} "
+        whole = line.replace(_UNBROKEN_LOSES, paint(words.LOSES, "bold red"))
+        lines.append(paint(sign, _STYLES[change.action]) + whole.removeprefix(sign))
+        lines += [f"        {detail}" for detail in _details(change, paint)]
+    return "\n".join(lines)
+
+
+def _cells(change: Decision) -> tuple[str, ...]:
+    return (
+        f"{words.SIGNS[change.action]:3}",
+        change.action,
+        fit(change.address),
+        fit(change.platform_key),
+        fit(change.status),
+    )
+
+
+def _said(change: Decision) -> str:
+    return "; ".join([*words.consequences(change), *([_UNBROKEN_LOSES] if change.loses else [])])
+
+
+def _details(change: Decision, paint: Paint) -> Iterator[str]:
+    for field in change.fields:
+        yield words.differs(field)
+    if change.connection_id is not None:
+        yield paint(f"connection {fit(change.connection_id)}", "dim")
+
+
+def _waiting(waiting: Sequence[Waiting], now: datetime, terminal: Terminal, paint: Paint) -> str:
+    if not waiting:
+        return ""
+    longest = words.longest_first(waiting, now)
+    shown = _first(longest, terminal)
+    rows = [
+        (
+            (fit(each.address), fit(each.platform_key), fit(each.status), words.age(each.since, now)),
+            words.statement(each),
+        )
+        for each in shown
+    ]
+    title = f"Waits for a customer ({len(waiting):,}): {words.statuses(waiting)}"
+    rest = _rest(len(waiting) - len(shown), "; `codat-iac links` gives each with its link")
+    return "\n".join([paint(title, "bold"), *layout.beside(rows, terminal.width), *rest])
+
+
+def _unmanaged(plan: Plan, terminal: Terminal, paint: Paint) -> str:
+    if not plan.unmanaged:
+        return ""
+    shown = _first(plan.unmanaged, terminal)
+    rows = [
+        (words.company_of(each), fit(each.platform_key), fit(each.status), fit(each.connection_id))
+        for each in shown
+    ]
+    title = f"Not managed here ({len(plan.unmanaged):,}): {words.statuses(plan.unmanaged)}"
+    named = (f"  {line}" for line in layout.columns(rows))
+    return "\n".join([paint(title, "bold"), *named, *_rest(len(plan.unmanaged) - len(shown))])
+
+
+def _first(items: Sequence[T], terminal: Terminal) -> Sequence[T]:
+    return items if terminal.every else items[:MOST]
+
+
+def _rest(number: int, hint: str = "") -> list[str]:
+    return [f"  and {number:,} more{hint}"] if number else []
+
+
+def _problems(plan: Plan, terminal: Terminal, paint: Paint) -> str:
+    lines = [
+        layout.hanging(f"  {fit(each.address)}: ", words.of(each.address, each.text), terminal.width)
+        for each in plan.problems
+    ]
+    return _titled(f"Problems ({len(lines):,})", "bold red", lines, paint)
+
+
+def _notes(plan: Plan, terminal: Terminal, paint: Paint) -> str:
+    lines = [layout.hanging("  ", note, terminal.width) for note in words.notes(plan)]
+    return _titled(f"Notes ({len(lines):,})", "bold", lines, paint)
+
+
+def _titled(title: str, style: str, lines: Sequence[str], paint: Paint) -> str:
+    return "\n".join([paint(title, style), *lines]) if lines else ""
+
+
+def _closing(plan: Plan, terminal: Terminal, paint: Paint) -> str:
+    lines = []
+    if cost := layout.hanging("", words.forecast(plan), terminal.width):
+        lines.append(paint(cost, "bold yellow") if words.over_quota(plan.calls) else cost)
+    if plan.refusal:
+        refused = layout.hanging(_UNSAFE, sentence(plan.refusal), terminal.width)
+        lines.append(paint(_UNSAFE, "bold red") + refused.removeprefix(_UNSAFE))
+    return "\n".join([*lines, paint(layout.hanging("", summary(plan), terminal.width), "bold")])
+
+
+def drift(drifted: Sequence[Drifted], terminal: Terminal) -> str:
+    """Show what somebody else moved."""
+    paint = layout.paint(terminal.color)
+    rows = [
+        (
+            words.drift_sign(each),
+            fit(each.address),
+            fit(each.platform_key),
+            f"{fit(each.was)} -> {fit(each.now)}",
+            fit(each.connection_id),
+        )
+        for each in drifted
+    ]
+    lines = [f"  {line}" for line in layout.columns(rows)]
+    return "\n".join([*lines, *([""] if lines else []), paint(words.drift_summary(drifted), "bold")])
+
+
+def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
+    """Show the links as a table, each on the row of its connection and never wrapped."""
+    paint = layout.paint(terminal.color)
+    if not waiting:
+        return paint(words.NO_LINKS, "bold")
+    rows = [
+        (
+            fit(each.address),
+            layout.shortened(fit(each.company)),
+            fit(each.platform),
+            fit(each.status),
+            words.age(each.since, now),
+            words.address_of_page(each.url) or "-",
+        )
+        for each in waiting
+    ]
+    head, *lines = layout.columns([("ADDRESS", "COMPANY", "PLATFORM", "STATUS", "WAITS", "LINK"), *rows])
+    closing = [words.links_summary(len(waiting)), layout.hanging("", words.KEEP_LINKS, terminal.width)]
+    return "\n".join([paint(head, "bold"), *lines, "", *closing])
+
+
+def problems(found: Sequence[errors.Problem], checked: str, terminal: Terminal) -> str:
+    """Show what a check found: each problem on its line, as an error message has it."""
+    paint = layout.paint(terminal.color)
+    width = terminal.width
+    lines = [
+        layout.hanging(f"{where}: " if (where := words.place(each)) else "", sentence(each.message), width)
+        for each in found
+    ]
+    style = "bold red" if found else "bold"
+    return "\n".join([*lines, paint(words.problems_summary(found, checked), style)])

@@ -1,0 +1,272 @@
+"""Codat's API: the five connection operations, companies and integrations.
+
+`Client` is public. Creating exactly once is `operations.py`'s part.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from codat_iac.codat import parsing
+from codat_iac.codat.parsing import Page
+from codat_iac.codat.transport import Transport
+from codat_iac.model.connection import UUID, Company, Integration, LiveConnection, Quota, Status
+from codat_iac.model.errors import ConfigError, NotCodat, NotFound, Rejected
+from codat_iac.model.settings import BASE_URL
+from codat_iac.model.text import safe_text
+
+T = TypeVar("T")
+
+PAGE_SIZE = 100
+"""What Codat recommends: https://docs.codat.io/using-the-api/paging."""
+
+
+class Reader:
+    """What can be read of Codat's connections, companies and integrations, for one API key.
+
+    *api_key* is a bare key or the ready-made `Basic ...` value. *timeout* is what one answer may take,
+    in seconds. *retries* is how often a call may be repeated, and can be overridden at each call (0: never).
+    A 429 counts as none of them: it is waited for as Codat asks, while all waits of the call together
+    stay within *patience* seconds.
+
+    A read, a delete and an unlink are repeated after a 429, 408, 5xx or when no whole answer came. A create
+    is repeated only after a 429, with the same idempotency key, since Codat makes a new connection at
+    every POST. *guard* is called right before every write and may raise to stop it; *throttle* right
+    before every call; *sleep* is how to wait.
+
+    Raises `ConfigError` for a base URL that isn't https (plain http only on loopback) or an empty key.
+    A client may be shared by threads.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = BASE_URL,
+        *,
+        timeout: float = 30.0,
+        retries: int = 4,
+        patience: float = 300.0,
+        guard: Callable[[], None] = lambda: None,
+        throttle: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = Transport(
+            api_key,
+            base_url,
+            timeout=timeout,
+            retries=retries,
+            patience=patience,
+            guard=guard,
+            throttle=throttle,
+            sleep=sleep,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._transport.base_url!r})"
+
+    @property
+    def quota(self) -> Quota:
+        """What the last answer said is left of today's requests."""
+        return self._transport.quota
+
+    # Connections.
+
+    def list(
+        self,
+        company_id: str,
+        page: int = 1,
+        page_size: int = PAGE_SIZE,
+        query: str | None = None,
+        order_by: str | None = None,
+        *,
+        retries: int | None = None,
+    ) -> Page[LiveConnection]:
+        """List a company's connections, one page of at most *page_size* (1 to 5,000).
+
+        *query* is in Codat's language (https://docs.codat.io/using-the-api/querying), *order_by* a field,
+        with `-` before it for the other direction. Raises `NotFound` for a company that this key can't see.
+        """
+        path = f"{_company(company_id)}/connections"
+        return self._page(
+            _paged(path, page, page_size, query=query, orderBy=order_by),
+            lambda raw: parsing.parse_connection(raw, company_id),
+            retries,
+        )
+
+    def get(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
+        """Read one connection. Raises `NotFound` where it, or its company, is gone."""
+        return self._connection("GET", _connection_path(company_id, connection_id), company_id, retries)
+
+    # Companies and integrations.
+
+    def list_companies(
+        self,
+        page: int = 1,
+        page_size: int = PAGE_SIZE,
+        query: str | None = None,
+        order_by: str | None = None,
+        tags: str | None = None,
+        *,
+        retries: int | None = None,
+    ) -> Page[Company]:
+        """List the tenant's companies, with their connections inline, one page of at most *page_size*."""
+        path = _paged("/companies", page, page_size, query=query, orderBy=order_by, tags=tags)
+        return self._page(path, parsing.parse_company, retries)
+
+    def get_company(self, company_id: str, *, retries: int | None = None) -> Company:
+        """Read one company. Raises `NotFound`."""
+        return self._read("GET", _company(company_id), parsing.parse_company, retries)
+
+    def list_integrations(
+        self, page: int = 1, page_size: int = PAGE_SIZE, *, retries: int | None = None
+    ) -> Page[Integration]:
+        """List the platforms that this tenant knows, enabled or not."""
+        return self._page(_paged("/integrations", page, page_size), parsing.parse_integration, retries)
+
+    # Whole listings.
+
+    def pages(self, first: Page[T], parse: Callable[[Any], T]) -> Iterator[Page[T]]:
+        """Give *first* and then every page that the links lead to."""
+        page = first
+        seen: set[str] = set()
+        yield page
+        while page.next:
+            path = self._transport.same_host(page.next)
+            if path in seen or not page.results:
+                doing = self._transport.doing("GET", path)
+                raise NotCodat(f"{doing}: the pages lead in a circle; check the base URL", doing=doing)
+            seen.add(path)
+            page = self._page(path, parse, None)
+            yield page
+
+    def connection_pages(self, company_id: str) -> Iterator[Page[LiveConnection]]:
+        """Give all pages of a company's connections."""
+        return self.pages(
+            self.list(company_id, page_size=1000), lambda raw: parsing.parse_connection(raw, company_id)
+        )
+
+    def company_pages(self, first: Page[Company] | None = None) -> Iterator[Page[Company]]:
+        """Give all pages of the tenant's companies, going on from *first* where that was read."""
+        return self.pages(first or self.list_companies(), parsing.parse_company)
+
+    def integrations(self) -> tuple[Integration, ...]:
+        """Give all integrations of the tenant."""
+        pages = self.pages(self.list_integrations(), parsing.parse_integration)
+        return tuple(integration for page in pages for integration in page.results)
+
+    # One call.
+
+    def _page(self, path: str, parse: Callable[[Any], T], retries: int | None) -> Page[T]:
+        return self._read("GET", path, lambda raw: parsing.parse_page(raw, parse), retries)
+
+    def _connection(
+        self,
+        method: str,
+        path: str,
+        company_id: str,
+        retries: int | None,
+        body: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> LiveConnection:
+        return self._read(
+            method, path, lambda raw: parsing.parse_connection(raw, company_id), retries, body, headers
+        )
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[Any], T],
+        retries: int | None,
+        body: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> T:
+        raw = self._transport.call(method, path, retries, body=body, headers=headers)
+        try:
+            return parse(raw)
+        except parsing.Malformed as error:
+            doing = self._transport.doing(method, path)
+            raise NotCodat(
+                f"{doing}: the answer is not as Codat's specification says ({error}); check the base URL"
+                " (CODAT_BASE_URL or codat:baseUrl)",
+                doing=doing,
+                status=200,
+            ) from error
+
+
+class Client(Reader):
+    """All of a `Reader`, and what can be changed: connections are made, deleted and unlinked."""
+
+    def create(
+        self,
+        company_id: str,
+        platform_key: str,
+        *,
+        idempotency_key: str | None = None,
+        retries: int | None = None,
+    ) -> LiveConnection:
+        """Make a connection, which is `PendingAuth` until its customer follows the link.
+
+        **Every call makes one more**, unless Codat honours the *idempotency_key* (a GUID, 90 minutes; a
+        fresh one where none is given): https://docs.codat.io/using-the-api/write-data/idempotency.
+        After a `TransportError` or `CodatBroken` it may exist: look before you call again.
+        """
+        return self._connection(
+            "POST",
+            f"{_company(company_id)}/connections",
+            company_id,
+            retries,
+            body={"platformKey": platform_key},
+            headers={"Idempotency-Key": _uuid(idempotency_key or str(uuid.uuid4()))},
+        )
+
+    def delete(self, company_id: str, connection_id: str, *, retries: int | None = None) -> None:
+        """Remove a connection for ever, with the customer's authorisation and the data behind it.
+
+        Raises `NotFound` where it is gone already, unless an earlier try of this very call may have done it.
+        """
+        try:
+            self._transport.call("DELETE", _connection_path(company_id, connection_id), retries)
+        except NotFound as error:
+            if not error.in_doubt:
+                raise
+
+    def unlink(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
+        """Give up access; the data stays readable, and only the customer can link again.
+
+        Codat allows it for `Linked` (and, by some pages, `Deauthorized`):
+        https://docs.codat.io/core-concepts/connections. Raises `Rejected` for any other, unless an earlier
+        try of this very call has unlinked it.
+        """
+        path = _connection_path(company_id, connection_id)
+        try:
+            return self._connection("PATCH", path, company_id, retries, body={"status": str(Status.UNLINKED)})
+        except (Rejected, NotFound) as error:
+            live = self.get(company_id, connection_id, retries=retries) if error.in_doubt else None
+            if live is None or live.status != Status.UNLINKED:
+                raise
+            return live
+
+
+def _paged(path: str, page: int, page_size: int, **rest: str | None) -> str:
+    """Page size and number are always sent: a query without them is refused (docs.codat.io, Querying)."""
+    given = {name: value for name, value in rest.items() if value is not None}
+    return f"{path}?{urlencode({'page': page, 'pageSize': page_size, **given})}"
+
+
+def _company(company_id: str) -> str:
+    return f"/companies/{_uuid(company_id)}"
+
+
+def _connection_path(company_id: str, connection_id: str) -> str:
+    return f"{_company(company_id)}/connections/{_uuid(connection_id)}"
+
+
+def _uuid(value: str) -> str:
+    if not UUID.fullmatch(value):
+        raise ConfigError(f"{safe_text(value)!r} is not a UUID, as Codat's ids and idempotency keys are")
+    return value.lower()

@@ -1,0 +1,167 @@
+"""What travels: Codat's JSON into our words. No I/O, no clock.
+
+Parsing is tolerant: unknown fields, unknown enum values and nulls are normal, since real answers
+have always been looser than the specification (https://docs.codat.io/using-the-api/change-policy).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from codat_iac.model.connection import Company, DataConnectionError, Integration, LiveConnection, Quota
+from codat_iac.model.errors import ErrorMessage
+from codat_iac.model.text import whole
+
+T = TypeVar("T")
+
+_TOO_MANY = 2**63
+
+
+class Malformed(ValueError):
+    """An answer has not the shape that Codat's specification gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing. `next` is the relative link to the next page, None on the last.
+
+    Source: https://docs.codat.io/using-the-api/paging.
+    """
+
+    results: tuple[T, ...]
+    page_number: int
+    page_size: int
+    total_results: int
+    next: str | None
+
+
+def parse_error_message(raw: Any) -> ErrorMessage:
+    """Read Codat's error body; what isn't one gives empty fields."""
+    if not isinstance(raw, dict):
+        return ErrorMessage()
+    retried = raw.get("canBeRetried")
+    return ErrorMessage(
+        status_code=_integer(raw.get("statusCode")),
+        service=_text(raw.get("service")),
+        error=_text(raw.get("error")),
+        correlation_id=_text(raw.get("correlationId")),
+        validation=raw.get("validation"),
+        can_be_retried=str(retried) if isinstance(retried, bool) else _text(retried),
+        detailed_error_code=_integer(raw.get("detailedErrorCode")),
+    )
+
+
+def parse_quota(headers: Mapping[str, str]) -> Quota:
+    """Read the rate-limit headers, which every answer of Codat's carries."""
+    remaining = headers.get("x-rate-limit-remaining", "").strip()
+    reset = headers.get("x-rate-limit-reset")
+    return Quota(int(remaining) if re.fullmatch(r"[0-9]{1,12}", remaining) else None, reset)
+
+
+def parse_page(raw: Any, parse: Callable[[Any], T]) -> Page[T]:
+    """Read one page. `results` may be missing where there are none; the counts may not.
+
+    Raises `Malformed`.
+    """
+    body = _mapping(raw, "a page")
+    results = body.get("results")
+    if not isinstance(results, list | None):
+        raise Malformed("'results' is not a list")
+    items = tuple(parse(item) for item in results or ())
+    links = body.get("_links")
+    follow = links.get("next") if isinstance(links, dict) else None
+    href = follow.get("href") if isinstance(follow, dict) else None
+    total = _integer(body.get("totalResults"))
+    if total is None:
+        raise Malformed("'totalResults' is missing")
+    return Page(
+        items,
+        _integer(body.get("pageNumber")) or 1,
+        _integer(body.get("pageSize")) or len(items),
+        total,
+        _text(href),
+    )
+
+
+def parse_connection(raw: Any, company_id: str) -> LiveConnection:
+    """Read one connection of a company. Without `id` and `status` it isn't one: raises `Malformed`."""
+    body = _mapping(raw, "a connection")
+    errors = body.get("dataConnectionErrors")
+    return LiveConnection(
+        id=_required(body, "id", "a connection").lower(),
+        company_id=company_id.lower(),
+        status=_required(body, "status", "a connection"),
+        platform_key=_text(body.get("integrationKey")) or None,
+        integration_id=(_text(body.get("integrationId")) or "").lower() or None,
+        platform_name=_text(body.get("platformName")) or "",
+        source_type=_text(body.get("sourceType")) or "",
+        created=_text(body.get("created")) or "",
+        last_sync=_text(body.get("lastSync")),
+        data_connection_errors=tuple(
+            DataConnectionError(
+                status_text=_text(entry.get("statusText")),
+                error_message=_text(entry.get("errorMessage")),
+                status=_text(entry.get("status")),
+                errored_on_utc=_text(entry.get("erroredOnUtc")),
+            )
+            for entry in (errors if isinstance(errors, list) else ())
+            if isinstance(entry, dict)
+        ),
+        link_url=_text(body.get("linkUrl")) or "",
+    )
+
+
+def parse_company(raw: Any) -> Company:
+    """Read one company, with its connections where Codat sends them inline. Raises `Malformed`."""
+    body = _mapping(raw, "a company")
+    company_id = _required(body, "id", "a company").lower()
+    inline = body.get("dataConnections")
+    tags = body.get("tags")
+    return Company(
+        id=company_id,
+        name=_text(body.get("name")) or "",
+        connections=(
+            tuple(parse_connection(item, company_id) for item in inline) if isinstance(inline, list) else None
+        ),
+        tags={whole(str(k)): whole(str(v)) for k, v in tags.items()} if isinstance(tags, dict) else {},
+        created=_text(body.get("created")) or "",
+        redirect=_text(body.get("redirect")) or "",
+    )
+
+
+def parse_integration(raw: Any) -> Integration:
+    """Read one integration. Raises `Malformed`."""
+    body = _mapping(raw, "an integration")
+    key = _required(body, "key", "an integration")
+    return Integration(
+        key=key,
+        name=_text(body.get("name")) or key,
+        enabled=body.get("enabled") is True,
+        integration_id=(_text(body.get("integrationId")) or "").lower() or None,
+        source_type=_text(body.get("sourceType")) or "",
+    )
+
+
+def _mapping(raw: Any, what: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise Malformed(f"{what} is not an object")
+    return raw
+
+
+def _required(body: dict[str, Any], key: str, what: str) -> str:
+    value = _text(body.get(key))
+    if not value:
+        raise Malformed(f"{what} has no {key!r}")
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return whole(value) if isinstance(value, str) else None
+
+
+def _integer(value: Any) -> int | None:
+    """A number of things; JSON's have no bound, and one of thousands of digits counts nothing."""
+    return value if type(value) is int and abs(value) < _TOO_MANY else None

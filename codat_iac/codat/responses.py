@@ -1,0 +1,171 @@
+"""An answer of Codat's, into data or the error that it is. No I/O, no clock."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from codat_iac.codat.parsing import parse_error_message
+from codat_iac.model.errors import (
+    AccountLimit,
+    ApiError,
+    CodatBroken,
+    NotCodat,
+    NotFound,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+)
+from codat_iac.model.text import redact, safe_text
+
+LONGEST_WAIT = 24 * 3600.0
+"""The longest `Retry-After` that is believed, in seconds: quotas are daily."""
+
+LARGEST_ERROR = 1024 * 1024
+"""Bytes of an error that are read; each of its texts is searched for secrets, which takes its time."""
+
+_DEEPEST = 20
+_NOT_JSON = object()
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Read a `Retry-After` header as seconds from *now* (aware): a number of them, or an HTTP date.
+
+    None where there is none, or none that makes sense. Codat doesn't say which form it sends.
+    """
+    if not value:
+        return None
+    text = value.strip()
+    if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text, re.ASCII):
+        return min(float(text), LONGEST_WAIT)
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=now.tzinfo)
+    return min(max((when - now).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def decipher(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    doing: str,
+    now: datetime,
+    secrets: Iterable[str] = (),
+) -> Any:
+    """Turn an answer to *doing* (`GET /companies`) into JSON data, or raise the `ApiError` that it is.
+
+    *headers* are looked up by names in small letters. A 404 that isn't JSON is some proxy's, and says
+    nothing about a connection.
+    """
+    hidden = tuple(secrets)
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    fits = 200 <= status < 300 or len(body) <= LARGEST_ERROR
+    data = _json(body) if fits and ("json" in media or not media) else _NOT_JSON
+    foreign = data is _NOT_JSON and body.strip() != b""
+    if 200 <= status < 300 and not foreign:
+        return None if data is _NOT_JSON else data
+    if foreign and (200 <= status < 300 or status == 404):
+        raise NotCodat(
+            f"{doing}: answered HTTP {status} with {safe_text(media, hidden) or 'something'} that is not"
+            " JSON, so this isn't Codat's API; check the base URL (CODAT_BASE_URL or codat:baseUrl)",
+            doing=doing,
+            status=status,
+        )
+    raise _error(status, headers, data, doing, now, hidden)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+_NEXT_STEP: Mapping[type[ApiError], str] = {
+    Unauthorized: "check the API key (CODAT_API_KEY or codat:apiKey)",
+    AccountLimit: "the limit of your Codat plan is reached, see Account in the Codat Portal",
+    NotFound: "it is gone, or it belongs to another API key",
+    Rejected: "correct the request",
+    CodatBroken: "try again later",
+}
+
+
+def _error(
+    status: int, headers: Mapping[str, str], data: Any, doing: str, now: datetime, secrets: tuple[str, ...]
+) -> ApiError:
+    if 300 <= status < 400:
+        return NotCodat(
+            f"{doing}: HTTP {status} leads elsewhere, where the API key must not follow; check the base URL"
+            " (CODAT_BASE_URL or codat:baseUrl)",
+            doing=doing,
+            status=status,
+        )
+    kind = _kind(status)
+    body = parse_error_message(_without_secrets(data, secrets))
+    said = safe_text("; ".join(text.rstrip(".") for text in (body.error, *_faults(body.validation)) if text))
+    trace = f", correlation id {safe_text(body.correlation_id)}" if body.correlation_id else ""
+    wait = retry_after(headers.get("retry-after"), now)
+    step = "try again" if status == 408 else _NEXT_STEP.get(kind) or _when(wait)
+    if kind is CodatBroken and trace:
+        step += ", and quote the correlation id to Codat if it stays"
+    words = f"{doing}: {said or 'refused'} (HTTP {status}{trace}); {step}"
+    error = kind(words, doing=doing, status=status, body=body)
+    if isinstance(error, RateLimited):
+        error.retry_after = wait
+    return error
+
+
+def _without_secrets(data: Any, secrets: tuple[str, ...], depth: int = 0) -> Any:
+    if isinstance(data, str):
+        return redact(data, secrets)
+    if not isinstance(data, dict | list):
+        return data
+    if depth == _DEEPEST:
+        return None
+    if isinstance(data, list):
+        return [_without_secrets(item, secrets, depth + 1) for item in data]
+    return {redact(key, secrets): _without_secrets(item, secrets, depth + 1) for key, item in data.items()}
+
+
+def _faults(validation: Any) -> Iterator[str]:
+    """Give what Codat says of single fields: `errors` of `validation`, by `itemId` and `message`."""
+    errors = validation.get("errors") if isinstance(validation, dict) else None
+    for entry in errors if isinstance(errors, list) else ():
+        words = (entry.get("itemId"), entry.get("message")) if isinstance(entry, dict) else ()
+        yield ": ".join(word for word in words if isinstance(word, str) and word)
+
+
+def _when(wait: float | None) -> str:
+    return "come back later" if wait is None else f"come back in {duration(wait)}"
+
+
+def duration(seconds: float) -> str:
+    """Say a duration the way people do: `40 s`, `12 min`, `3 h 5 min`."""
+    whole = max(1, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _kind(status: int) -> type[ApiError]:
+    match status:
+        case 401 | 403:
+            return Unauthorized
+        case 402:
+            return AccountLimit
+        case 404:
+            return NotFound
+        case 429:
+            return RateLimited
+        case _:
+            return CodatBroken if status >= 500 else Rejected

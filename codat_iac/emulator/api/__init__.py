@@ -1,0 +1,1 @@
+"""Codat's own routes: companies, connections and integrations, with queries and pages."""

@@ -1,0 +1,131 @@
+"""Lists: query, order, one page, and Codat's envelope with relative links.
+
+https://docs.codat.io/using-the-api/paging
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+from codat_iac.emulator.api.query import compile_query, order_rows
+from codat_iac.emulator.requests.messages import CLIENTS_API, NOT_VALID, Call, Refusal, Reply, json_reply
+
+if TYPE_CHECKING:
+    from codat_iac.emulator.world import World
+
+T = TypeVar("T")
+
+_INT32: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which page was asked for."""
+
+    page: int
+    size: int
+
+
+def list_reply(
+    world: World,
+    call: Call,
+    items: Sequence[T],
+    view: Callable[[T], dict[str, Any]],
+    known: Collection[str],
+) -> Reply:
+    """One page of what matches the query, in the order asked for. Only what is needed is rendered."""
+    window = _window(world, call)
+    query, order_by = _asked(world, call, "query"), _asked(world, call, "orderBy")
+    tags = call.query.get("tags")
+    items = _default_order(world, items)
+    if not (query or order_by or tags):
+        shown = _page(world, items, window)
+        return _envelope(world, call, window, [view(each) for each in shown], len(items))
+    rows: Sequence[Any] = [view(each) for each in items]
+    if query:
+        rows = _matching(call, rows, query, known)
+    if tags:
+        test = compile_query(tags, (), operators=("=", "!=", "~"))
+        rows = [row for row in rows if test(row.get("tags", {}))]
+    if order_by:
+        rows = order_rows(rows, order_by, known)
+    return _envelope(world, call, window, list(_page(world, rows, window)), len(rows))
+
+
+def _window(world: World, call: Call) -> Window:
+    page, size = _number(world, call, "page", 1), _number(world, call, "pageSize", 100)
+    most: int = world.knobs["pageSizeMost"]
+    if size > most and world.knobs["pageSizeAboveMost"] == "reject":
+        raise Refusal(400, NOT_VALID, service=CLIENTS_API)
+    return Window(page, min(size, most))
+
+
+def _number(world: World, call: Call, name: str, default: int) -> int:
+    text = call.query.get(name, str(default))
+    try:
+        number = int(text)
+    except ValueError:
+        raise Refusal(400, NOT_VALID, service=CLIENTS_API) from None
+    if number < 1 and world.knobs["pageBelowOne"] == 200:
+        return default
+    if not 1 <= number <= _INT32:
+        raise Refusal(400, NOT_VALID, service=CLIENTS_API)
+    return number
+
+
+def _asked(world: World, call: Call, name: str) -> str:
+    """The parameter's text, unless the knob of the same name has it ignored or refused."""
+    text = call.query.get(name, "")
+    if text and world.knobs[name] == "reject":
+        raise Refusal(400, f"Error parsing query - {name} is not supported.", service=CLIENTS_API)
+    return "" if world.knobs[name] == "ignore" else text
+
+
+def _matching(call: Call, rows: Sequence[Any], query: str, known: Collection[str]) -> list[Any]:
+    """The rows that match. "The page size value is obligatory for querying", says Codat."""
+    if "pageSize" not in call.query:
+        raise Refusal(400, "Error parsing query - pageSize must be provided.", service=CLIENTS_API)
+    test = compile_query(query, known)
+    return [row for row in rows if test(row)]
+
+
+def _default_order(world: World, items: Sequence[T]) -> Sequence[T]:
+    order = world.knobs["defaultOrder"]
+    if order == "id":
+        return sorted(items, key=lambda item: getattr(item, "id", ""))
+    return items[::-1] if order == "-created" else items
+
+
+def _page(world: World, rows: Sequence[T], window: Window) -> Sequence[T]:
+    """The rows of one page, after they have shifted."""
+    shift = world.shifted() % max(len(rows), 1)
+    if shift:
+        rows = [*rows[shift:], *rows[:shift]]
+    start = (window.page - 1) * window.size
+    status = world.knobs["pageBeyondEnd"]
+    if status != 200 and start and start >= len(rows):
+        raise Refusal(status, NOT_VALID if status == 400 else None, service=CLIENTS_API)
+    return rows[start : start + window.size]
+
+
+def _envelope(world: World, call: Call, window: Window, results: list[Any], total: int) -> Reply:
+    def href(page: int) -> dict[str, str]:
+        params = {**call.query, "page": str(page), "pageSize": str(window.size)}
+        return {"href": f"{call.path}?{urlencode(params, quote_via=quote)}"}
+
+    links = {"self": {"href": call.path}, "current": href(window.page)}
+    if window.page * window.size < total:
+        links["next"] = href(window.page + 1)
+    if window.page > 1:
+        links["previous"] = href(window.page - 1)
+    data = {
+        "results": results,
+        "pageNumber": window.page,
+        "pageSize": window.size,
+        "totalResults": total,
+        "_links": links,
+    }
+    return json_reply(data | ({"addedLater": None} if world.knobs["unknownFields"] else {}))

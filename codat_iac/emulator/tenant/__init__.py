@@ -1,0 +1,1 @@
+"""What an emulated Codat has: companies, connections, platforms, links, and its open points."""

@@ -1,0 +1,57 @@
+"""The companies that an emulator starts with: plausible names, and ids that a seed decides."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterator
+from typing import Final
+
+from codat_iac.emulator.tenant.tenant import LINKED, Company, Connection
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_FIRST: Final = _words("""
+    Alder Amber Ash Beacon Birch Bramble Bridge Brook Canal Castle Cedar Cherry Cliff Copper Coral Dale Dove
+    Elm Falcon Fern Finch Forge Garnet Glen Granite Harbour Hawthorn Hazel Heron Hollow Iris Ivory Jasper
+    Juniper Kestrel Lantern Larch Laurel Linden Maple
+""")
+_SECOND: Final = _words("""
+    Bakery Books Builders Cafe Carpentry Cycles Dental Design Electrical Events Farms Fitness Florists Foods
+    Freight Furniture Gardens Glass Hotels Interiors Joinery Kitchens Logistics Media Motors Nurseries Optics
+    Outdoors Pets Plumbing Print Roofing Salon Studios Textiles Tiles Toys Travel Tutors Wines
+""")
+_THIRD: Final = ("Ltd", "& Sons", "& Co", "Group", "UK", "Partners", "Trading")
+
+_STRIDE: Final = 7_919
+_START: Final = 1_767_225_600
+"""2026-01-01: the first company was made then, and one each minute since."""
+
+
+def seeded_companies(count: int, seed: int, *, linked: bool) -> Iterator[Company]:
+    """`count` companies, each with one Linked Xero connection if `linked`."""
+    dice = random.Random(seed)  # noqa: S311 - the same at every start is what is wanted
+    for index in range(count):
+        company_id, created = _uuid(dice), _START + 60.0 * index
+        connections = {}
+        if linked:
+            connection = Connection(_uuid(dice), company_id, "gbol", LINKED, created, created + 30)
+            connections = {connection.id: connection}
+        yield Company(company_id, _name(index), created, connections=connections)
+
+
+def _uuid(dice: random.Random) -> str:
+    return str(uuid.UUID(int=dice.getrandbits(128), version=4))
+
+
+def _name(index: int) -> str:
+    """Distinct: a stride that shares no factor with the number of names visits each once."""
+    total = len(_FIRST) * len(_SECOND) * len(_THIRD)
+    lap, place = divmod(index, total)
+    rest, first = divmod(place * _STRIDE % total, len(_FIRST))
+    third, second = divmod(rest, len(_SECOND))
+    name = f"{_FIRST[first]} {_SECOND[second]} {_THIRD[third]}"
+    return f"{name} {lap + 1}" if lap else name

@@ -1,0 +1,101 @@
+"""What Pulumi has recorded: the one reader of an exported state, and of what a program is told. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from codat_iac.model import properties
+from codat_iac.model.connection import RESOURCE_TYPE, PriorConnection
+from codat_iac.model.errors import ConfigError
+
+_SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
+"""The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
+
+_OPTIONS = {"retainOnDelete": "retain_on_delete", "ignoreChanges": "ignore_changes"}
+"""What a state holds of options that only a program of one's own can declare, and their names there."""
+
+
+def resources(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all resources that an exported state holds."""
+    return (state.get("deployment") or {}).get("resources") or []
+
+
+def connections(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the resources that are our connections, wherever they stand."""
+    return [each for each in resources(state) if _is_ours(each["type"]) and each.get("id")]
+
+
+def recorded(state: Mapping[str, Any]) -> list[PriorConnection]:
+    """Read the connections that an exported state holds, old halves of replacements included.
+
+    Raises `ConfigError` for a value that is a secret and wasn't exported as text.
+    """
+    return [
+        properties.prior(
+            resource["id"],
+            {name: plain(value) for name, value in resource["outputs"].items()},
+            protected=resource.get("protect") is True,
+            tainted=resource.get("taint") is True,
+            pending_removal=resource.get("delete") is True,
+            urn=resource["urn"],
+        )
+        for resource in connections(state)
+    ]
+
+
+def told(outputs: Mapping[str, Any]) -> list[PriorConnection]:
+    """Read what the engine tells a program of its own stack: by URN, type and outputs.
+
+    It names no ids but those among the outputs; one that an older version recorded is empty. Old halves,
+    `protect` and `taint` are not told.
+    """
+    return [
+        properties.prior(bag.get("connectionId", ""), bag, urn=urn)
+        for urn, resource in outputs.items()
+        if _is_ours(resource["type"])
+        and "address" in (bag := {name: plain(value) for name, value in resource["outputs"].items()})
+    ]
+
+
+def has_secrets(state: Mapping[str, Any]) -> bool:
+    """Say whether a value of a connection is a secret, which is only read if it is exported as text."""
+    return any(is_secret(value) for each in connections(state) for value in each["outputs"].values())
+
+
+def options(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name the options that only a program of one's own can declare, each with the URN that has it."""
+    for resource in connections(state):
+        for name, option in _OPTIONS.items():
+            if resource.get(name):
+                yield resource["urn"], option
+
+
+def dependents(state: Mapping[str, Any], urns: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Name the resources that depend on one of *urns*, or have it as their parent, each with that one."""
+    for resource in resources(state):
+        for needed in (*(resource.get("dependencies") or ()), resource.get("parent")):
+            if needed in urns and resource["urn"] not in urns:
+                yield resource["urn"], needed
+
+
+def plain(value: Any) -> Any:
+    """Return a value out of a state without the mark of a secret. Raises `ConfigError` if it isn't text."""
+    if not is_secret(value):
+        return value
+    if "plaintext" in value:
+        return json.loads(value["plaintext"])
+    if "value" in value:
+        return value["value"]
+    raise ConfigError("the state holds a secret that it doesn't show; export it with --show-secrets")
+
+
+def is_secret(value: Any) -> bool:
+    """Say whether a value out of a state is marked as a secret."""
+    key, secret = _SECRET
+    return isinstance(value, dict) and value.get(key) == secret
+
+
+def _is_ours(type_: str) -> bool:
+    return type_ == RESOURCE_TYPE

@@ -1,0 +1,132 @@
+"""The settings: the environment first, then, for those that may outlive a run, the stack's config. Pure.
+
+The engine copies a stack's config into its state, and refresh and destroy use that copy, so an old key
+lives on there: that is why the environment wins. What lifts a safety limit is meant for one run, so it is
+read from the environment alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from codat_iac.model.errors import ConfigError
+from codat_iac.model.text import safe_text
+
+BASE_URL = "https://api.codat.io"
+"""Codat has one host for all regions: https://docs.codat.io/using-the-api/overview."""
+
+NAMESPACE = "codat"
+"""Of the stack's config: `pulumi config set codat:desired ...`."""
+
+OPEN_KEY = (
+    "codat:apiKey is not a secret; remove it and use CODAT_API_KEY, or"
+    " `pulumi config set --secret codat:apiKey`, and make a new key: this one is in your history"
+)
+"""What is said of a key that stands in the config in the open: the engine would copy it to the state."""
+
+OF_ONE_RUN = {"maxLosses": "CODAT_MAX_LOSSES", "acceptMissing": "CODAT_ACCEPT_MISSING"}
+"""What was once read from the config, by its key there, and the variable that says it now."""
+
+REQUESTS_PER_MINUTE = 1000
+"""Codat's limit for each IP address: https://docs.codat.io/using-the-api/rate-limits."""
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_YES = frozenset({"1", "true", "yes"})
+_NO = frozenset({"", "0", "false", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user set.
+
+    `max_losses`: how many authorisations one run may throw away, None for the default.
+    `accept_missing`: a company that answers 404 really is gone, and so is whatever else is missing.
+    `requests_per_minute`: of all processes of this machine together; 0 is no limit, as on loopback.
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = BASE_URL
+    max_losses: int | None = None
+    accept_missing: bool = False
+    requests_per_minute: int = REQUESTS_PER_MINUTE
+
+
+def read(environment: Mapping[str, str], config: Callable[[str], str | None]) -> Settings:
+    """Read the settings. *config* looks a key of the stack's config up, such as `apiKey`.
+
+    Raises `ConfigError` for a missing key and for values that make no sense.
+    """
+
+    def value(variable: str, key: str) -> str:
+        return environment.get(variable, "").strip() or (config(key) or "").strip()
+
+    api_key = value("CODAT_API_KEY", "apiKey")
+    if not api_key:
+        raise ConfigError(
+            "no API key: set CODAT_API_KEY, or `pulumi config set --secret codat:apiKey`; the Codat Portal"
+            " has it under Developers, API keys"
+        )
+
+    base_url = check_base_url(value("CODAT_BASE_URL", "baseUrl") or BASE_URL)
+    pace = _count(
+        value("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute"),
+        f"CODAT_REQUESTS_PER_MINUTE (or {NAMESPACE}:requestsPerMinute)",
+    )
+    if pace is None:
+        pace = 0 if urlsplit(base_url).hostname in LOOPBACK else REQUESTS_PER_MINUTE
+    return Settings(
+        api_key=api_key,
+        base_url=base_url,
+        max_losses=_count(environment.get("CODAT_MAX_LOSSES", "").strip(), "CODAT_MAX_LOSSES"),
+        accept_missing=_flag(environment.get("CODAT_ACCEPT_MISSING", "").strip(), "CODAT_ACCEPT_MISSING"),
+        requests_per_minute=pace,
+    )
+
+
+def check_config(has: Callable[[str], bool]) -> None:
+    """Refuse in a stack's config what may only be set for one run; *has* looks a key up, such as `maxLosses`.
+
+    The engine would go on with a copy of it in `destroy`, whatever the config says by then. Raises
+    `ConfigError`.
+    """
+    for key, variable in OF_ONE_RUN.items():
+        if has(key):
+            raise ConfigError(
+                f"{NAMESPACE}:{key} is no longer read from the stack's config, since it would outlive the run"
+                f" that it is meant for; `pulumi config rm {NAMESPACE}:{key}`, and set {variable} in that run"
+            )
+
+
+def _count(text: str, place: str) -> int | None:
+    if text and not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ConfigError(f"{place} is {text!r}; it takes a number such as 10")
+    return int(text) if text else None
+
+
+def _flag(text: str, place: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise ConfigError(f"{place} is {text!r}; it takes true or false")
+    return text.lower() in _YES
+
+
+def check_base_url(url: str) -> str:
+    """Give *url* without a trailing slash. Raises `ConfigError` where the key would travel in the open."""
+    shown = f"the base URL {safe_text(url.rpartition('@')[2])!r}"
+    try:
+        parts = urlsplit(url.strip())
+        usable = bool(parts.hostname) and parts.port != 0 and parts.scheme in {"http", "https"}
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise ConfigError(f"{shown} is not a URL like {BASE_URL} (CODAT_BASE_URL or codat:baseUrl)")
+    if "@" in parts.netloc:
+        raise ConfigError(f"{shown} holds a user or password; take it out, the API key is enough")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ConfigError(
+            f"{shown} would send the API key in the open; use https (plain http only on loopback)"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

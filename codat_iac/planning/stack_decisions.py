@@ -1,0 +1,209 @@
+"""Decide about all addresses at once: the decisions that the hooks make, with the whole picture. Pure.
+
+The hooks ask `decision.py` about one resource after the other, and so does this: `pulumi preview` and
+`codat-iac plan` agree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from codat_iac.model.connection import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Slot
+from codat_iac.planning import rule_table
+from codat_iac.planning.decision import Cause, Decision, continued, new, removed
+from codat_iac.planning.limits import missing_refusal, unseen
+from codat_iac.planning.moves import Moves, moves
+from codat_iac.planning.notices import Notice
+from codat_iac.planning.rule_table import Action
+from codat_iac.planning.slot_description import Description, combined, describe
+
+Live = Mapping[str, Mapping[str, LiveConnection] | None]
+"""What lives: by company id the connections by id, None for a company that can't be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided: for each address one decision, and one more for an old half of a replacement.
+
+    `moved` is what continues what, and `beside` what stands beside each declared address.
+    """
+
+    decisions: tuple[Decision, ...]
+    moved: Moves
+    beside: Mapping[str, Description] = field(default_factory=dict)
+
+
+def decide(
+    declared: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    live: Live,
+    *,
+    accepts_missing: bool = False,
+    chosen: Collection[str] | None = None,
+) -> Decided:
+    """Decide about all that is *declared* and *recorded*, old halves of replacements included.
+
+    *live* has the companies of the *chosen* addresses, None for all; the others only count.
+    *accepts_missing*: what can't be seen is gone.
+    """
+    return _Deciding(declared, recorded, live, accepts_missing, chosen).result()
+
+
+class _Deciding:
+    def __init__(
+        self,
+        declared: Sequence[DesiredConnection],
+        recorded: Sequence[PriorConnection],
+        live: Live,
+        accepts_missing: bool,
+        chosen: Collection[str] | None,
+    ) -> None:
+        standing = [prior for prior in recorded if not prior.pending_removal]
+        self._declared = declared
+        self._recorded = recorded
+        self._live = live
+        self._accepts_missing = accepts_missing
+        self._chosen = chosen
+        self._at = {prior.place: prior for prior in standing}
+        self._standing = standing
+        self._pending = [prior for prior in recorded if prior.pending_removal]
+        self._moved = moves(declared, standing)
+        self._beside = describe(declared, standing, self._moved)
+        self._ids = Counter(prior.id for prior in recorded)
+        self._absent = self._find_absent()
+        gone = {prior.id for mine in self._absent.values() for prior in mine}
+        self._missing = None if accepts_missing else missing_refusal(len(gone), len(self._ids))
+
+    def _find_absent(self) -> Mapping[Slot, list[PriorConnection]]:
+        absent: dict[Slot, list[PriorConnection]] = defaultdict(list)
+        for prior in self._recorded:
+            if self._is_chosen(prior.address) and self._can_be_read(prior.desired) and not self._find(prior):
+                absent[prior.slot].append(prior)
+        return absent
+
+    def result(self) -> Decided:
+        """Decide about what is declared, and then about what is left."""
+        chosen = [each for each in self._declared if self._is_chosen(each.address)]
+        decisions: list[Decision] = []
+        # No hook is told what is tainted, so it gets what the others leave.
+        for each in sorted(chosen, key=self._is_tainted):
+            decisions.append(self._declare(each, decisions))
+        held = {each.becomes for each in decisions if each.becomes and not each.problem}
+        decisions += [
+            self._let_go(prior, held) for prior in self._leaving() if self._is_chosen(prior.address)
+        ]
+        return Decided(tuple(_kept(each, held) for each in decisions), self._moved, self._beside)
+
+    def _is_tainted(self, desired: DesiredConnection) -> bool:
+        prior = self._prior(desired)
+        return prior is not None and prior.tainted
+
+    def _prior(self, desired: DesiredConnection) -> PriorConnection | None:
+        """Return what *desired* goes on with, or replaces."""
+        if desired.address in self._moved.later:
+            return self._moved.later[desired.address]
+        return self._moved.origins.get(desired.address) or self._at.get(desired.place)
+
+    def _is_chosen(self, address: str) -> bool:
+        return self._chosen is None or address in self._chosen
+
+    def _can_be_read(self, desired: DesiredConnection) -> bool:
+        return self._accepts_missing or self._live.get(desired.company_id) is not None
+
+    def _find(self, prior: PriorConnection) -> LiveConnection | None:
+        return (self._live.get(prior.desired.company_id) or {}).get(prior.id)
+
+    def _leaving(self) -> list[PriorConnection]:
+        """Return what nothing that is declared continues; of a slot that is refused nothing leaves."""
+        continues = {prior.place for prior in self._moved.origins.values()}
+        continues |= {prior.place for prior in self._moved.staying}
+        continues |= {each.place for each in self._declared}
+        refused = {each.slot for each in self._declared if each.address in self._moved.problems}
+        left = [p for p in self._standing if p.place not in continues and p.slot not in refused]
+        return [*left, *self._pending]
+
+    def _declare(self, desired: DesiredConnection, before: Sequence[Decision]) -> Decision:
+        problem = self._moved.problems.get(desired.address)
+        if problem:
+            return _refused(desired, problem)
+        decision = self._decide(desired, before)
+        if desired.address in self._moved.later:
+            # What a second run can't do is said by that one, as by `pulumi preview`.
+            return dataclasses.replace(decision, later=True, problem=None)
+        return decision
+
+    def _decide(self, desired: DesiredConnection, before: Sequence[Decision]) -> Decision:
+        prior = self._prior(desired)
+        for each in (prior.desired if prior else desired, desired):
+            if not self._can_be_read(each):
+                return _refused(desired, unseen(each.company_id, accepted=False))
+        if prior is None:
+            return self._new(desired)
+        decision = continued(prior, desired, self._find(prior))
+        if not self._find(prior) and self._missing:
+            return dataclasses.replace(decision, problem=self._missing)
+        if decision.action is Action.REPLACE and not decision.problem:
+            fresh = self._new(desired, before if prior.tainted else (), was=prior.address)
+            decision = dataclasses.replace(decision, becomes=fresh.becomes, problem=fresh.problem)
+            if fresh.notice is Notice.ADOPTED_FIRST:
+                decision = dataclasses.replace(decision, notice=fresh.notice, live=fresh.live)
+        return decision
+
+    def _new(
+        self, desired: DesiredConnection, before: Sequence[Decision] = (), was: str | None = None
+    ) -> Decision:
+        company = self._live.get(desired.company_id)
+        if company is None:
+            return _refused(desired, unseen(desired.company_id, accepted=True))
+        old = [
+            prior.id
+            for prior in self._pending
+            if prior.place == desired.place and prior.slot == desired.slot and self._ids[prior.id] == 1
+        ]
+        beside = combined(
+            self._beside[desired.address],
+            was or desired.address,
+            ids=self._ids.keys(),
+            absent={prior.address for prior in self._absent.get(desired.slot, ())},
+            complete=True,
+            claimed={each.becomes: each.address for each in before if each.becomes},
+            old_half=min(old, default=None),
+            old_halves={p.id for p in self._pending if p.slot == desired.slot and self._ids[p.id] == 1},
+        )
+        decision = new(desired, company.values(), beside)
+        if decision.live and rule_table.declared(desired.status, decision.live).action is Action.UNLINK:
+            return dataclasses.replace(decision, notice=Notice.ADOPTED_FIRST)
+        return decision
+
+    def _let_go(self, prior: PriorConnection, held: Collection[str]) -> Decision:
+        live = self._find(prior)
+        decision = removed(prior, live, held=prior.id in held)
+        if not self._can_be_read(prior.desired):
+            return dataclasses.replace(decision, problem=unseen(prior.desired.company_id, accepted=False))
+        if live is None and self._accepts_missing:
+            return dataclasses.replace(decision, problem=None)  # a refresh forgets it, protected or not
+        if live is None and self._missing and prior.id not in held:
+            return dataclasses.replace(decision, problem=self._missing)
+        return decision
+
+
+def _kept(decision: Decision, held: Collection[str]) -> Decision:
+    """Tell of a removal whose connection a declared address has: it is only forgotten."""
+    if decision.removal is None or decision.connection_id not in held:
+        return decision
+    return dataclasses.replace(decision, removal=Action.FORGET, loses=False)
+
+
+def _refused(desired: DesiredConnection, problem: str) -> Decision:
+    return Decision(
+        desired.address,
+        Action.NONE,
+        Cause.YOU,
+        desired.company_id,
+        desired.platform_key,
+        ABSENT,
+        problem=problem,
+    )

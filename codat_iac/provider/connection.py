@@ -1,0 +1,144 @@
+"""`codat_iac.Connection`: one Codat connection as a Pulumi resource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from codat_iac.model.connection import (
+    ADDRESS,
+    DesiredConnection,
+    OnExisting,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
+from codat_iac.planning import slot_description
+from codat_iac.planning.slot_description import Description
+from codat_iac.provider import ConnectionProvider
+from codat_iac.provider.declared import Declared
+from codat_iac.provider.running_program import check_config
+
+_PULUMI_NAMES = {
+    "company_id": "companyId",
+    "platform_key": "platformKey",
+    "on_removal": "onRemoval",
+    "on_existing": "onExisting",
+    "connection_id": "connectionId",
+    "platform_name": "platformName",
+    "source_type": "sourceType",
+}
+_PYTHON_NAMES = {pulumi_name: name for name, pulumi_name in _PULUMI_NAMES.items()}
+
+
+class Connection(Resource, module="codat", name="Connection"):
+    """One company on one platform.
+
+    *address* (`acme/ledger`) is the resource's name: keep it stable, and unique in the program. The arguments
+    are those of the desired-state file. A connection that is recorded under the same address with other
+    parents (a component came or went) goes on by itself; for another address pass `aliases`, as with any
+    resource. *siblings* are the addresses of connections of the same company and platform that are declared
+    further down: without them, a new one beside a recorded one that isn't declared yet is refused, since it
+    may be that one under another name.
+
+    The resource's `id` is Codat's connection id. A link for the customer is never an output: whoever has
+    it can authorise.
+
+    Raises `pulumi.RunError` for what can't be declared.
+    """
+
+    status: pulumi.Output[str]
+    """As Codat reports it: `PendingAuth`, `Linked`, `Deauthorized` or `Unlinked`."""
+
+    company_id: pulumi.Output[str]
+    platform_key: pulumi.Output[str]
+    connection_id: pulumi.Output[str]
+    """Codat's id of the connection, as `id`."""
+
+    platform_name: pulumi.Output[str]
+    source_type: pulumi.Output[str]
+    created: pulumi.Output[str]
+    """When, in UTC, as Codat writes it."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        company_id: pulumi.Input[str],
+        platform_key: pulumi.Input[str],
+        status: pulumi.Input[str] = Status.LINKED,
+        on_removal: pulumi.Input[str] = OnRemoval.UNLINK,
+        on_existing: pulumi.Input[str] = OnExisting.REFUSE,
+        connection_id: pulumi.Input[str] | None = None,
+        siblings: Sequence[str] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        check_config()
+        if not ADDRESS.fullmatch(address):
+            raise pulumi.RunError(f"{address!r} is not an address such as acme/ledger")
+        if opts is not None and opts.import_ is not None:
+            raise pulumi.RunError(
+                f"{address}: a connection can't be imported by `import_`; pass `connection_id=` to take over"
+                " one that exists, or bring it into the stack with `codat-iac import`"
+            )
+        placed = Declared.of_this_program().place(
+            address, company_id, platform_key, connection_id, siblings, opts
+        )
+        self._register(
+            address,
+            {
+                "company_id": company_id,
+                "platform_key": platform_key,
+                "status": status,
+                "on_removal": on_removal,
+                "on_existing": on_existing,
+                "connection_id": connection_id,
+                slot_description.INPUT: placed.description,
+            },
+            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=placed.aliases)),
+        )
+
+    @classmethod
+    def declared(
+        cls,
+        desired: DesiredConnection,
+        description: Description,
+        origin: PriorConnection | None = None,
+        *,
+        protect: bool = False,
+    ) -> Connection:
+        """Declare what a desired-state file says; *origin* is the recorded connection that it continues."""
+        made = cls.__new__(cls)
+        cls._register(
+            made,
+            desired.address,
+            {
+                "company_id": desired.company_id,
+                "platform_key": desired.platform_key,
+                "status": str(desired.status),
+                "on_removal": str(desired.on_removal),
+                "on_existing": str(desired.on_existing),
+                "connection_id": desired.connection_id,
+                "protect": desired.protect or None,
+                slot_description.INPUT: description.written(),
+            },
+            pulumi.ResourceOptions(
+                aliases=[origin.urn] if origin else None, protect=desired.protect or protect
+            ),
+        )
+        return made
+
+    def _register(self, address: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
+        outputs = dict.fromkeys(("connection_id", "platform_name", "source_type", "created"))
+        super().__init__(ConnectionProvider(), address, {**outputs, "address": address, **inputs}, opts)
+
+    def translate_input_property(self, prop: str) -> str:
+        """Return Pulumi's name of a property."""
+        return _PULUMI_NAMES.get(prop, prop)
+
+    def translate_output_property(self, prop: str) -> str:
+        """Return the Python name of a property."""
+        return _PYTHON_NAMES.get(prop, prop)

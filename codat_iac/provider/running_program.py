@@ -1,0 +1,126 @@
+"""What a running Pulumi program can ask and tell: its stack's record and config, its tenant, warnings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import pulumi
+from google.protobuf.struct_pb2 import Struct, Value
+from platformdirs import user_cache_path
+from pulumi.runtime import mocks
+from pulumi.runtime import settings as runtime
+from pulumi.runtime.proto import engine_pb2, resource_pb2
+
+from codat_iac.codat.client import Reader
+from codat_iac.codat.rate_limit import shared_pace
+from codat_iac.model import record, settings
+from codat_iac.model.connection import RESOURCE_TYPE, PriorConnection
+from codat_iac.model.errors import ConfigError
+from codat_iac.model.text import shortened
+from codat_iac.planning import notices
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.notices import Notice
+from codat_iac.planning.rule_table import Action
+
+_READ = "pulumi:pulumi:readStackResourceOutputs"
+"""The engine's own function: it answers during a preview, and while an update holds the lock."""
+
+
+def own_record() -> tuple[PriorConnection, ...]:
+    """Return the connections that this program's stack has recorded; nothing under Pulumi's test mocks.
+
+    It is what the run before left: a refresh of the same command isn't in it. Raises `pulumi.RunError` if it
+    can't be read, since then nobody could tell new from renamed.
+    """
+    return tuple(sorted(record.told(_asked(runtime.get_monitor())), key=lambda prior: prior.urn))
+
+
+def _asked(monitor: Any) -> dict[str, Any]:
+    """Ask the engine. Its answer holds the outputs of all resources; only what is ours is unpacked."""
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    arguments = Struct()
+    arguments.update({"stackName": stack})
+    request = resource_pb2.ResourceInvokeRequest(tok=_READ, args=arguments)
+    try:
+        answer = getattr(monitor.Invoke(request), "return")
+    except Exception as error:
+        if isinstance(monitor, mocks.MockMonitor):
+            return {}  # a program under test has no stack, and its mocks need not know of this
+        if not isinstance(error, grpc.RpcError):
+            raise
+        reason = " ".join(str(error.details()).split())
+        raise pulumi.RunError(
+            f"the record of stack {stack} can't be read ({reason}), so what is renamed can't be told from"
+            " what is new; nothing is done; run again"
+        ) from error
+    resources = answer.fields["outputs"].struct_value.fields
+    return {
+        urn: {"type": RESOURCE_TYPE, "outputs": _members(found.fields["outputs"])}
+        for urn, resource in resources.items()
+        if (found := resource.struct_value).fields["type"].string_value == RESOURCE_TYPE
+    }
+
+
+def _members(value: Value) -> dict[str, Any]:
+    return {name: _plain(each) for name, each in value.struct_value.fields.items()}
+
+
+def _plain(value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return _members(value)
+        case _:
+            return None
+
+
+def warn(text: str, urn: str) -> None:
+    """Show a warning on a resource that need not be declared, or on the stack if *urn* is empty."""
+    request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text, urn=urn)
+    engine: Any = runtime.get_engine()
+    engine.Log(request)
+
+
+MOST_WARNED = 20
+"""Removals that are warned of on their own resources; more are named in sum alone."""
+
+
+def check_config() -> None:
+    """Refuse what may not stand in the stack's config: the engine copies all of it into the state.
+
+    Raises `pulumi.RunError` for an API key in the open, and for what may only be set for one run.
+    """
+    config = pulumi.Config(settings.NAMESPACE)
+    if config.get("apiKey") and not pulumi.runtime.is_config_secret(f"{settings.NAMESPACE}:apiKey"):
+        raise pulumi.RunError(settings.OPEN_KEY)
+    try:
+        settings.check_config(lambda key: config.get(key) is not None)
+    except ConfigError as error:
+        raise pulumi.RunError(str(error)) from error
+
+
+def tenant() -> tuple[settings.Settings, Reader]:
+    """Return the settings of the program that runs, and what reads its tenant. Raises `ConfigError`."""
+    chosen = settings.read(os.environ, pulumi.Config(settings.NAMESPACE).get)
+    throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
+    return chosen, Reader(chosen.api_key, chosen.base_url, throttle=throttle)
+
+
+def warn_of(losing: Sequence[Decision]) -> None:
+    """Warn of each removal that ends an authorisation, on its resource, and of all losses in sum."""
+    for each in [each for each in losing if each.action is Action.REMOVE][:MOST_WARNED]:
+        warn(notices.say(Notice.LOSES, each.address), each.urn)
+    if losing:
+        of, whose = ("", "customer") if len(losing) == 1 else ("s", "customers")
+        named = shortened(sorted(each.address for each in losing))
+        warn(
+            f"this run ends {len(losing)} authorisation{of}, whose {whose} would have to authorise again:"
+            f" {named}",
+            "",
+        )

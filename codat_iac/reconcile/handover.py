@@ -1,0 +1,90 @@
+"""What a process that planned tells the one that acts, so that a targeted run knows the whole stack.
+
+A targeted run sees only its targets, and no reads. With this it decides as a full run would: which ids the
+state holds, which of them stay, and what is live in the companies that change. The file lives as long as
+the run, readable by its owner alone, and holds neither a key nor a link.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from codat_iac.model import properties
+from codat_iac.model.connection import LiveConnection, PriorConnection
+from codat_iac.model.errors import ConfigError
+from codat_iac.reconcile.operations import Operations
+
+VARIABLE = "CODAT_HANDOVER"
+"""Names the file, in the environment of the process that acts."""
+
+
+def write(
+    recorded: Iterable[PriorConnection],
+    staying: Mapping[str, str],
+    companies: Mapping[str, Collection[LiveConnection]],
+    *,
+    declares: bool = True,
+) -> str:
+    """Put down what is known.
+
+    *staying* are the ids that stay as they are, by the places that have them; *companies* what is live, by
+    company id, in the companies that change: what is recorded there and isn't live is absent for sure.
+    *declares*: something is declared, though the run that acts may only remove.
+    """
+    return json.dumps(
+        {
+            "recorded": [
+                {
+                    "id": prior.id,
+                    "urn": prior.urn,
+                    "pending": prior.pending_removal,
+                    **properties.recorded(prior),
+                }
+                for prior in recorded
+            ],
+            "staying": dict(staying),
+            "declares": declares,
+            "companies": {
+                company_id: [_connection(connection) for connection in connections]
+                for company_id, connections in companies.items()
+            },
+        }
+    )
+
+
+def take_over(path: Path, operations: Operations) -> None:
+    """Let *operations* know what the file holds. Raises `ConfigError` if it isn't one of ours."""
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+        recorded = [
+            properties.prior(bag["id"], bag, urn=bag["urn"], pending_removal=bag["pending"])
+            for bag in known["recorded"]
+        ]
+        companies = {
+            company_id: [LiveConnection(**bag) for bag in bags]
+            for company_id, bags in known["companies"].items()
+        }
+        staying = dict(known["staying"])
+        declares = bool(known["declares"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{VARIABLE} names no file of `codat-iac apply`; unset it") from error
+    operations.state.record_all(recorded)
+    if declares:
+        operations.state.declare_elsewhere()
+    for place, connection_id in staying.items():
+        operations.state.hold(connection_id, place)
+    for company_id, connections in companies.items():
+        live = {connection.id for connection in connections}
+        absent = {p.id for p in recorded if p.desired.company_id == company_id and p.id not in live}
+        operations.snapshot.seed(company_id, connections, absent)
+        for connection_id in absent:
+            operations.state.miss(connection_id)
+
+
+def _connection(connection: LiveConnection) -> dict[str, Any]:
+    bag = dataclasses.asdict(dataclasses.replace(connection, link_url="", data_connection_errors=()))
+    return {name: value for name, value in bag.items() if value}

@@ -1,0 +1,94 @@
+"""What a run would lose, known before its program declares anything.
+
+The record says what goes, and only live says what that loses: so what goes is read, and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+
+from codat_iac.codat.client import Reader
+from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection, Status
+from codat_iac.model.errors import NotFound
+from codat_iac.model.settings import Settings
+from codat_iac.planning import rule_table
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.moves import Moves
+from codat_iac.planning.stack_decisions import decide
+from codat_iac.reconcile.snapshot import Snapshot
+
+
+def candidates(
+    declared: Sequence[DesiredConnection], recorded: Sequence[PriorConnection], moved: Moves
+) -> frozenset[str]:
+    """Name the addresses at which a connection may be unlinked, replaced or removed, old and new. Pure."""
+    at = {prior.place: prior for prior in recorded}
+    found = set()
+    continued = {prior.place for prior in (*moved.staying, *moved.surplus)}
+    for each in declared:
+        prior = moved.origins.get(each.address) or at.get(each.place)
+        if prior is None or each.address in moved.later:
+            continue
+        continued.add(prior.place)
+        if each.status is Status.UNLINKED or rule_table.replaced_by(_with_id(prior, each), each):
+            found |= {each.address, prior.address}
+    return frozenset(found | {prior.address for prior in recorded if prior.place not in continued})
+
+
+def coming_losses(
+    declared: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    asked: Collection[str],
+    reader: Reader,
+    settings: Settings,
+) -> list[Decision]:
+    """Decide about the addresses *asked* for, and return the decisions that end an authorisation.
+
+    What an older version recorded without its id counts as it was recorded. Raises `ApiError` if live can't
+    be read; a company that can't be seen loses nothing, since nothing is done about it.
+    """
+    named = {each.place: each for each in declared}
+    known = [_with_id(prior, named.get(prior.place)) for prior in recorded]
+    live = _live([prior for prior in known if prior.address in asked], declared, asked, reader)
+    decided = decide(declared, known, live, accepts_missing=settings.accept_missing, chosen=asked)
+    return [each for each in decided.decisions if each.loses and not each.problem]
+
+
+def _with_id(prior: PriorConnection, desired: DesiredConnection | None) -> PriorConnection:
+    """Fill in an id that isn't recorded, with one that stands for the connection."""
+    if prior.id:
+        return prior
+    named = desired.connection_id if desired else None
+    return dataclasses.replace(prior, id=named or f"unknown: {prior.place}")
+
+
+def _live(
+    priors: Sequence[PriorConnection],
+    declared: Sequence[DesiredConnection],
+    asked: Collection[str],
+    reader: Reader,
+) -> Mapping[str, Mapping[str, LiveConnection] | None]:
+    snapshot = Snapshot(reader)
+    company_ids = {prior.desired.company_id for prior in priors}
+    company_ids |= {each.company_id for each in declared if each.address in asked}
+    snapshot.prefetch(company_ids)
+    live: dict[str, dict[str, LiveConnection] | None] = {}
+    for company_id in company_ids:
+        try:
+            live[company_id] = {each.id: each for each in snapshot.company(company_id)}
+        except NotFound:
+            live[company_id] = None
+    for prior in priors:
+        company = live[prior.desired.company_id]
+        if company is None or prior.id in company:
+            continue
+        company_id, platform_key = prior.slot
+        found = (
+            LiveConnection(prior.id, company_id, prior.status, platform_key)
+            if prior.id.startswith("unknown: ")
+            else snapshot.find(company_id, prior.id)
+        )
+        if found:
+            company[prior.id] = found
+    return live

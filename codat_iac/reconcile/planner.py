@@ -1,0 +1,330 @@
+"""Compute a plan: read what is live, decide about all addresses at once, and put it together.
+
+Nothing here can write: a plan is made with a `Reader`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from codat_iac.codat.client import Reader
+from codat_iac.model.connection import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Status
+from codat_iac.model.errors import NotFound, Refused
+from codat_iac.model.settings import Settings
+from codat_iac.planning import notices, rule_table, stack_decisions
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.limits import LossLimit, unseen
+from codat_iac.planning.matching import belongs, match, scope
+from codat_iac.planning.moves import Moves
+from codat_iac.planning.notices import Notice
+from codat_iac.planning.plan import Calls, Drifted, Link, Plan, Problem, Unmanaged, Waiting
+from codat_iac.planning.platforms import platform_problem
+from codat_iac.planning.rule_table import Action
+from codat_iac.planning.stack_decisions import Decided
+from codat_iac.reconcile import handover
+from codat_iac.reconcile.snapshot import AT_A_TIME, Snapshot
+
+_SAID = frozenset(
+    {Notice.UNKNOWN_STATUS, Notice.NEVER_AUTHORISED, Notice.UNLINK_REFUSED, Notice.ADOPTED_FIRST}
+)
+"""The notices that a plan tells as notes; the others are what waits, or a change."""
+
+
+class Planner:
+    """Plans for one tenant, with what one process learns of it.
+
+    *recorded* is all that the state holds, old halves of replacements included; *company*, the first half of
+    its addresses, narrows down what is looked at.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        settings: Settings,
+        recorded: Sequence[PriorConnection],
+        company: str | None = None,
+    ) -> None:
+        self._reader = reader
+        self._settings = settings
+        self._only = company
+        self._recorded = tuple(recorded)
+        self._snapshot = Snapshot(reader)
+        self._at: Mapping[str, PriorConnection] = {}
+        self._live_then: Mapping[str, Mapping[str, LiveConnection] | None] = {}
+        self.decided = Decided((), Moves())
+        self._declares = False
+
+    # Plans.
+
+    def plan(self, desired: Sequence[DesiredConnection]) -> Plan:
+        """Compare all that is *desired* with what is recorded and live.
+
+        Raises `ApiError` if live can't be read. What can't be done is a problem of the plan.
+        """
+        chosen = scope(self._only, desired, self._recorded) if self._only else None
+        declared = [each for each in desired if chosen is None or each.address in chosen]
+        priors = [prior for prior in self._recorded if chosen is None or prior.address in chosen]
+        live = self._live_then = self._live(declared, priors)
+        self._at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
+        decided = stack_decisions.decide(
+            desired, self._recorded, live, accepts_missing=self._settings.accept_missing, chosen=chosen
+        )
+        self.decided = dataclasses.replace(decided, decisions=tuple(self._checked(decided.decisions)))
+        self._declares = bool(desired)
+        return self._whole(desired, declared)
+
+    def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
+        """Compare desired with live alone, matched where that is unambiguous.
+
+        Nothing is ever removed: without a state nobody knows what was ours.
+        """
+        chosen = [each for each in desired if self._belongs(each.address)]
+        self._snapshot.prefetch({each.company_id for each in chosen})
+        matching = match(chosen, self._company)
+        self._recorded = tuple(matching.recorded.values())
+        plan = self.plan(sorted(matching.certain, key=lambda each: each.address))
+        return dataclasses.replace(
+            plan,
+            stateless=True,
+            declared=len(chosen),
+            recorded=0,
+            notes=tuple(sorted([*plan.notes, *matching.notes])),
+            unmanaged=tuple(
+                each for each in self._unmanaged(chosen) if each.connection_id not in matching.candidates
+            ),
+        )
+
+    def _live(
+        self, declared: Iterable[DesiredConnection], priors: Sequence[PriorConnection]
+    ) -> Mapping[str, Mapping[str, LiveConnection] | None]:
+        """Read the companies; what a listing lacks of what is recorded is looked up by its id."""
+        company_ids = {each.company_id for each in (*declared, *(prior.desired for prior in priors))}
+        self._snapshot.prefetch(company_ids)
+        unseen_ids = set()
+        for prior in priors:
+            try:
+                self._snapshot.find(prior.desired.company_id, prior.id)
+            except NotFound:
+                unseen_ids.add(prior.desired.company_id)
+        for company_id in company_ids - unseen_ids:
+            try:
+                self._snapshot.company(company_id)
+            except NotFound:
+                unseen_ids.add(company_id)
+        return {
+            company_id: None
+            if company_id in unseen_ids
+            else {live.id: live for live in self._snapshot.company(company_id)}
+            for company_id in company_ids
+        }
+
+    def _company(self, company_id: str) -> tuple[LiveConnection, ...]:
+        try:
+            return self._snapshot.company(company_id)
+        except NotFound:
+            return ()  # a problem of each of its addresses, unless it is accepted as gone
+
+    def _checked(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
+        """Refuse what Codat's platforms don't allow."""
+        platforms = None
+        for each in decisions:
+            if each.problem or not each.posts:
+                yield each
+                continue
+            platforms = platforms or {one.key: one for one in self._reader.integrations()}
+            yield dataclasses.replace(each, problem=platform_problem(each.platform_key, platforms))
+
+    def _whole(self, desired: Sequence[DesiredConnection], declared: Sequence[DesiredConnection]) -> Plan:
+        decisions = self.decided.decisions
+        certain = [each for each in decisions if not each.problem]
+        changes = [each for each in certain if each.action is not Action.NONE]
+        losing = {each.connection_id or "": each.address for each in changes if each.loses}
+        quota = self._reader.quota
+        return Plan(
+            changes=merged(changes),
+            waiting=tuple(sorted(_waiting(certain), key=lambda waiting: waiting.address)),
+            unmanaged=tuple(self._unmanaged(declared)),
+            problems=tuple(
+                Problem(each.address, f"{each.address}: {each.problem}")
+                for each in sorted(decisions, key=lambda each: each.address)
+                if each.problem
+            ),
+            notes=tuple(sorted(_notes(certain))),
+            declared=len(declared),
+            recorded=len({prior.place for prior in self._recorded if not prior.pending_removal}),
+            calls=_calls(changes, quota.remaining, quota.reset),
+            refusal=LossLimit(self._settings.max_losses).refusal(
+                losing.values(), len({prior.id for prior in self._recorded}), declares=bool(desired)
+            ),
+        )
+
+    def _unmanaged(self, declared: Sequence[DesiredConnection]) -> Iterator[Unmanaged]:
+        """Find what lives in the declared companies, and which nobody here declares or records."""
+        ours = {prior.id for prior in self._recorded} | {each.becomes for each in self.decided.decisions}
+        names = {each.company_id: each.address.partition("/")[0] for each in declared}
+        for company_id, name in sorted(names.items()):
+            for each in self._company(company_id):
+                if each.id not in ours:
+                    yield Unmanaged(company_id, each.id, each.platform_key or "", each.status, name)
+
+    # What else there is to ask.
+
+    def drift(self) -> tuple[Drifted, ...]:
+        """Compare recorded with live, whatever is desired. Raises `Refused` if one is uncertain."""
+        found = []
+        for prior, live in self._read():
+            now = live.status if live else ABSENT
+            if rule_table.is_drift(prior.status, now):
+                company_id, platform_key = prior.slot
+                drifted = Drifted(prior.address, company_id, prior.id, platform_key, prior.status, now)
+                found.append(drifted)
+        return tuple(found)
+
+    def links(self) -> tuple[Link, ...]:
+        """Return a fresh link for each recorded connection that waits for its customer at this moment."""
+        waiting = [prior for prior, live in self._read() if _waits(prior, live)]
+        company_ids = sorted({prior.desired.company_id for prior in waiting})
+        with ThreadPoolExecutor(AT_A_TIME) as threads:
+            names = dict(zip(company_ids, threads.map(self._name, company_ids), strict=True))
+            # Last of all: whatever reads a connection may put a new link in the place of the one before.
+            fresh = list(threads.map(self._fresh, waiting))
+        return tuple(
+            Link(
+                prior.address,
+                names[prior.desired.company_id],
+                live.platform_name or prior.desired.platform_key,
+                live.status,
+                since(live),
+                live.link_url,
+            )
+            for prior, live in zip(waiting, fresh, strict=True)
+            if live and _waits(prior, live)
+        )
+
+    def _read(self) -> Iterator[tuple[PriorConnection, LiveConnection | None]]:
+        """Give what is recorded here with what is live of it, None if it is absent."""
+        standing = [prior for prior in self._recorded if not prior.pending_removal]
+        priors = [prior for prior in standing if self._belongs(prior.address)]
+        self._snapshot.prefetch({prior.desired.company_id for prior in priors})
+        for prior in priors:
+            company_id = prior.desired.company_id
+            try:
+                yield prior, self._snapshot.find(company_id, prior.id)
+            except NotFound as error:
+                if not self._settings.accept_missing:
+                    said = unseen(company_id, accepted=False)
+                    raise Refused(f"{prior.address}: {said}") from error
+                yield prior, None
+
+    def _belongs(self, address: str) -> bool:
+        return self._only is None or belongs(address, self._only)
+
+    def _fresh(self, prior: PriorConnection) -> LiveConnection | None:
+        return self._snapshot.fresh(prior.desired.company_id, prior.id)
+
+    def _name(self, company_id: str) -> str:
+        return self._reader.get_company(company_id).name
+
+    # For the process that carries the plan out.
+
+    def status(self, desired: DesiredConnection) -> str:
+        """Return the status of a declared connection that is recorded, `absent` if there is none.
+
+        It is the live one where a plan looked at it.
+        """
+        moved = self.decided.moved
+        prior = (
+            moved.origins.get(desired.address)
+            or moved.later.get(desired.address)
+            or self._at.get(desired.place)
+        )
+        if prior is None:
+            return ABSENT
+        if prior.desired.company_id not in self._live_then:
+            return prior.status
+        live = (self._live_then[prior.desired.company_id] or {}).get(prior.id)
+        return live.status if live else ABSENT
+
+    def hand_over(self, plan: Plan) -> str:
+        """Put down what the process that carries out *plan* has to know: see `handover.py`."""
+        changing = {change.address for change in plan.changes} | {each.moved_from for each in plan.changes}
+        # At one place there may be an old half besides.
+        staying = {
+            f"{prior.place} {prior.id}" if prior.pending_removal else prior.place: prior.id
+            for prior in self._recorded
+            if prior.address not in changing
+        }
+        company_ids = {change.company_id for change in plan.changes} | {
+            prior.desired.company_id for prior in self._recorded if prior.address in changing
+        }
+        return handover.write(
+            self._recorded,
+            staying,
+            {company_id: self._company(company_id) for company_id in sorted(company_ids)},
+            declares=self._declares,
+        )
+
+
+def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Return one change for each address, sorted; what is removed there besides goes along with it.
+
+    The engine knows both by one name, so neither is done without the other.
+    """
+    whole: dict[str, Decision] = {}
+    for change in changes:
+        first = whole.setdefault(change.address, change)
+        if first is not change:
+            if first.action is Action.REMOVE and change.loses and not first.loses:
+                first, change = change, first  # noqa: PLW2901  the one that is lost is named
+            removal = change.removal if first.removal in {None, Action.FORGET} else first.removal
+            loses = first.loses or change.loses
+            old_half = change.connection_id if first.loses and change.loses else first.old_half
+            whole[change.address] = dataclasses.replace(
+                first, removal=removal, loses=loses, old_half=old_half
+            )
+    return tuple(whole[address] for address in sorted(whole))
+
+
+def since(live: LiveConnection) -> str:
+    """Return when a connection began to wait: when it was made, or when it broke; empty if nobody knows."""
+    if live.status == Status.PENDING_AUTH:
+        return live.created
+    broke = [error.errored_on_utc for error in live.data_connection_errors if error.status != "Resolved"]
+    return next((when for when in reversed(broke) if when), "")
+
+
+def _waiting(decisions: Iterable[Decision]) -> Iterator[Waiting]:
+    """Tell of the connections that only their customers can bring to the desired status."""
+    for each in decisions:
+        live = each.live
+        if live and each.notice and rule_table.waits(each.notice):
+            yield Waiting(
+                each.address,
+                each.company_id,
+                live.id,
+                each.platform_key,
+                live.status,
+                since(live),
+                notices.say(each.notice, each.address, live),
+            )
+
+
+def _notes(decisions: Iterable[Decision]) -> Iterator[str]:
+    for each in decisions:
+        if each.notice in _SAID:
+            yield notices.say(each.notice, each.address, each.live)
+
+
+def _calls(changes: Sequence[Decision], left: int | None, resets: str | None) -> Calls:
+    """Count the calls: one id may be recorded at two addresses, and ends once."""
+    ends = len({each.connection_id for each in changes if each.ends})
+    posts = sum(each.posts for each in changes)
+    lists = sum(each.reads - each.ends for each in changes)
+    platforms = posts > 0  # whether they are enabled is asked once
+    return Calls(lists + platforms + ends, posts + ends, left, resets)
+
+
+def _waits(prior: PriorConnection, live: LiveConnection | None) -> bool:
+    return live is not None and rule_table.waits(rule_table.declared(prior.desired.status, live).notice)

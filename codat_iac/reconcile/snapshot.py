@@ -1,0 +1,207 @@
+"""The live state, read once for each process and shared by all that ask.
+
+Companies are read one by one until that has cost as many calls as reading the whole tenant would, and
+then the tenant is read: never more than twice the cheaper way. What a listing lacks is looked up by its
+id before it is called absent, since rows move between pages (offset paging without a cursor,
+https://docs.codat.io/using-the-api/paging).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from codat_iac.codat.client import Reader
+from codat_iac.codat.parsing import Page
+from codat_iac.model.connection import Company, LiveConnection
+from codat_iac.model.errors import ApiError, CodatBroken, NotFound, TransportError
+
+READS_BEFORE_PROBE = 2
+"""So many companies are read before one page of the tenant is, which tells what all pages would cost."""
+
+AT_A_TIME = 8
+"""Companies that are read at once; Codat allows ten requests at once for each of them."""
+
+LISTINGS_UNTIL_STILL = 4
+"""How often a company is listed anew where its rows moved while they were read."""
+
+
+class Snapshot:
+    """The live connections, as far as anybody asked. May be shared by threads.
+
+    Ids may come in any case; Codat's own are in small letters here.
+    """
+
+    def __init__(self, client: Reader) -> None:
+        self._client = client
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
+        self._tenant = threading.Lock()
+        self._naming = threading.Lock()
+        self._companies: dict[str, dict[str, LiveConnection]] = {}
+        self._absent: set[tuple[str, str]] = set()
+        self._platform_keys: Mapping[str, str] | None = None
+        self._spent = 0
+        self._probe: Page[Company] | None = None
+        self._exhausted = False
+
+    @contextmanager
+    def locked(self, company_id: str) -> Iterator[None]:
+        """Hold a company: nobody else in this process reads or changes it meanwhile."""
+        with self._guard:
+            lock = self._locks.setdefault(company_id.lower(), threading.RLock())
+        with lock:
+            yield
+
+    def find(self, company_id: str, connection_id: str) -> LiveConnection | None:
+        """Give a connection, None where it is absent: its company answered and its own GET was a 404.
+
+        Raises `NotFound` where the company itself can't be seen, and every other `ApiError` as it comes.
+        """
+        company_id, connection_id = company_id.lower(), connection_id.lower()
+        with self.locked(company_id):
+            known = self._known(company_id)
+            if connection_id in known or (company_id, connection_id) in self._absent:
+                return known.get(connection_id)
+            return self._ask(company_id, connection_id)
+
+    def fresh(self, company_id: str, connection_id: str) -> LiveConnection | None:
+        """Give a connection as it is at this moment, None where it is absent: see `find`."""
+        company_id = company_id.lower()
+        with self.locked(company_id):
+            self._known(company_id)
+            return self._ask(company_id, connection_id)
+
+    def company(self, company_id: str) -> tuple[LiveConnection, ...]:
+        """Give the connections of a company. Raises `NotFound` where it can't be seen."""
+        with self.locked(company_id):
+            return tuple(self._known(company_id.lower()).values())
+
+    def prefetch(self, company_ids: Collection[str]) -> None:
+        """Read many companies, several at a time. One that can't be seen is asked for again when needed.
+
+        Raises the first `ApiError` that isn't about one company alone.
+        """
+
+        def read(company_id: str) -> None:
+            with contextlib.suppress(NotFound):
+                self.company(company_id)
+
+        with ThreadPoolExecutor(AT_A_TIME) as threads:
+            for reading in [threads.submit(read, company_id) for company_id in sorted(company_ids)]:
+                try:
+                    reading.result()
+                except ApiError:
+                    threads.shutdown(cancel_futures=True)
+                    raise
+
+    def relist(self, company_id: str) -> tuple[LiveConnection, ...]:
+        """List the connections of a company as they are at this moment, and whole."""
+        company_id = company_id.lower()
+        with self.locked(company_id):
+            self._companies[company_id] = self._indexed(self._listing(company_id))
+            return tuple(self._companies[company_id].values())
+
+    def seed(self, company_id: str, connections: Iterable[LiveConnection], absent: Iterable[str]) -> None:
+        """Take over what another process read of a company, and which ids it confirmed to be absent."""
+        company_id = company_id.lower()
+        with self.locked(company_id):
+            self._companies[company_id] = self._indexed(connections)
+            self._absent.update((company_id, connection_id.lower()) for connection_id in absent)
+
+    def put(self, connection: LiveConnection) -> None:
+        """Take over what our own write answered."""
+        with self.locked(connection.company_id):
+            if connection.company_id in self._companies:
+                self._companies[connection.company_id][connection.id] = self.named(connection)
+
+    def drop(self, company_id: str, connection_id: str) -> None:
+        """Take over that a connection is gone."""
+        company_id, connection_id = company_id.lower(), connection_id.lower()
+        with self.locked(company_id):
+            self._companies.get(company_id, {}).pop(connection_id, None)
+            self._absent.add((company_id, connection_id))
+
+    def named(self, connection: LiveConnection) -> LiveConnection:
+        """Fill in the platform key where Codat left it out: `integrationKey` is optional since 2026-04."""
+        if connection.platform_key or not connection.integration_id:
+            return connection
+        with self._naming:
+            if self._platform_keys is None:
+                listed = self._client.integrations()
+                self._platform_keys = {i.integration_id: i.key for i in listed if i.integration_id}
+            return dataclasses.replace(
+                connection, platform_key=self._platform_keys.get(connection.integration_id)
+            )
+
+    def _ask(self, company_id: str, connection_id: str) -> LiveConnection | None:
+        try:
+            connection = self._client.get(company_id, connection_id)
+        except NotFound:
+            self.drop(company_id, connection_id)
+            return None
+        connection = self.named(connection)
+        self.put(connection)
+        return connection
+
+    def _known(self, company_id: str) -> dict[str, LiveConnection]:
+        if company_id not in self._companies:
+            self._read_more(company_id)
+        if company_id not in self._companies:
+            self._companies[company_id] = self._indexed(self._listing(company_id))
+        return self._companies[company_id]
+
+    def _read_more(self, company_id: str) -> None:
+        """Go over from single companies to the whole tenant as soon as that is the cheaper way."""
+        with self._tenant:
+            if (
+                self._spent >= READS_BEFORE_PROBE
+                and not self._exhausted
+                and company_id not in self._companies
+            ):
+                try:
+                    self._read_tenant(company_id)
+                except (CodatBroken, TransportError):
+                    # Codat is slow at long pages; single companies may come through, or say what is wrong.
+                    self._exhausted = True
+            if company_id not in self._companies:
+                self._spent += 1
+
+    def _read_tenant(self, company_id: str) -> None:
+        if self._probe is None:
+            self._probe = self._client.list_companies()
+            self._keep_all(self._probe.results)
+            # Where Codat sends no connections along, reading the tenant would tell nothing.
+            self._exhausted = all(company.connections is None for company in self._probe.results)
+        cheaper = self._spent * self._probe.page_size >= self._probe.total_results
+        if cheaper and not self._exhausted and company_id not in self._companies:
+            for page in self._client.company_pages(self._probe):
+                self._keep_all(page.results)
+            self._exhausted = True
+
+    def _keep_all(self, companies: Iterable[Company]) -> None:
+        """Keep what is new. Another thread may have read the company, or written to it, meanwhile."""
+        for company in companies:
+            if company.connections is not None and company.id not in self._companies:
+                self._companies.setdefault(company.id, self._indexed(company.connections))
+
+    def _indexed(self, connections: Iterable[LiveConnection]) -> dict[str, LiveConnection]:
+        return {connection.id: self.named(connection) for connection in connections}
+
+    def _listing(self, company_id: str) -> Iterable[LiveConnection]:
+        for _ in range(LISTINGS_UNTIL_STILL):
+            pages = list(self._client.connection_pages(company_id))
+            found = {connection.id: connection for page in pages for connection in page.results}
+            total = pages[-1].total_results
+            if len(found) == total:
+                return found.values()
+        doing = f"GET /companies/{company_id}/connections"
+        raise TransportError(
+            f"{doing}: {total} connections are announced and {len(found)} come, {LISTINGS_UNTIL_STILL} times"
+            " over; try again when the company is at rest",
+            doing=doing,
+        )

@@ -1,0 +1,144 @@
+"""Where a usable engine is: the `pulumi` on PATH, else the one that we built.
+
+An engine is four files in one folder: `pulumi` itself, and what it starts to run a Python program.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import platformdirs
+
+from codat_iac.model.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_HERE = Path(__file__).parent
+
+
+class Version(NamedTuple):
+    """A version of Pulumi or Go, without what may follow the three numbers."""
+
+    major: int
+    minor: int
+    patch: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> Version | None:
+        """Read the first version in a text, None where there is none."""
+        found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+        return found and cls(*(int(number or 0) for number in found.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+PINNED = Version(3, 259, 0)
+"""What we build. `parts/go.mod` names the same."""
+
+OLDEST = Version(3, 254, 0)
+"""The oldest `pulumi` we work with: `pulumi import --file` takes dynamic resources since."""
+
+LANGUAGE_HOST = "pulumi-language-python"
+EXECUTOR = "pulumi-language-python-exec"
+DYNAMIC_HOST = "pulumi-resource-pulumi-python"
+FILES = ("pulumi", LANGUAGE_HOST, EXECUTOR, DYNAMIC_HOST)
+
+MODULE = (_HERE / "parts" / "go.mod", _HERE / "parts" / "go.sum")
+LAUNCHER = _HERE / "parts" / LANGUAGE_HOST
+HOST_PROGRAM = _HERE / "language_host"
+
+
+@dataclass(frozen=True, slots=True)
+class Ambient:
+    """The `pulumi` that a PATH leads to. `version` is None where it doesn't say one."""
+
+    pulumi: Path
+    version: Version | None
+    language_host: Path | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can run our programs as it is."""
+        return self.version is not None and self.version >= OLDEST and self.language_host is not None
+
+
+def find(path: str | None = None) -> Path | None:
+    """The `pulumi` to use, or None: one on PATH that is new enough, else a finished build of ours.
+
+    `path` is a PATH to search instead of this process's own.
+    """
+    ambient = on_path(path)
+    return ambient.pulumi if ambient and ambient.usable else built()
+
+
+def environment(base: Mapping[str, str], engine: Path | None = None) -> dict[str, str]:
+    """`base`, with what it takes to run `engine` (default: what `find` finds) on our programs."""
+    path = base.get("PATH", os.defpath)
+    engine = engine or find(path)
+    if engine is None:
+        raise EngineError("there is no usable Pulumi engine yet: run `codat-iac engine install`")
+    result = {**base, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    if shutil.which("pulumi", path=path) != str(engine):
+        result["PATH"] = f"{engine.parent}{os.pathsep}{path}"
+    if not base.get("PULUMI_PYTHON_CMD"):
+        # Without a `virtualenv` option, this is the Python that runs the program and the provider.
+        result["PULUMI_PYTHON_CMD"] = sys.executable
+    return result
+
+
+def on_path(path: str | None = None) -> Ambient | None:
+    """What `pulumi` a PATH leads to, usable or not."""
+    found = shutil.which("pulumi", path=path)
+    if found is None:
+        return None
+    pulumi = Path(found)
+    beside = os.pathsep.join((str(pulumi.parent), str(pulumi.resolve().parent)))
+    host = shutil.which(LANGUAGE_HOST, path=beside) or shutil.which(LANGUAGE_HOST, path=path)
+    return Ambient(pulumi, version_of(pulumi), Path(host) if host else None)
+
+
+def version_of(pulumi: Path) -> Version | None:
+    """What a `pulumi` says when asked for its version, None where it can't be run."""
+    quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        answer = subprocess.run(  # noqa: S603 - whoever put it on PATH runs it too
+            [pulumi, "version"], env=quiet, capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return Version.of(answer.stdout)
+
+
+def built() -> Path | None:
+    """The `pulumi` that we built, None where there is none or a part of it is missing."""
+    binaries = folder() / "bin"
+    whole = all(os.access(binaries / name, os.X_OK) for name in FILES)
+    return binaries / "pulumi" if whole else None
+
+
+def cache() -> Path:
+    """The folder for all that we build."""
+    return platformdirs.user_cache_path("codat-iac") / "engine"
+
+
+def folder() -> Path:
+    """The folder for this build: its name changes with all that goes into it."""
+    return cache() / f"{PINNED}-{_digest()}"
+
+
+@functools.cache
+def _digest() -> str:
+    files = (*MODULE, LAUNCHER, *sorted(HOST_PROGRAM.glob("*.py")))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

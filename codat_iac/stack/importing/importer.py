@@ -1,0 +1,256 @@
+"""Bring connections that exist into the stack, and write their desired state.
+
+An import can be broken off at any moment, since each step leaves something whole:
+
+1. the desired state, each connection by its id: `pulumi up`, or the same import again, would complete it
+2. the stack's state, which Pulumi writes once, at the end
+3. the proof: the plan is empty, or all is undone, the state first and the file after it
+4. the desired state without the ids, which the state holds by now: what is deleted in Codat one day can
+   be made again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pulumi.dynamic.dynamic import serialize_provider
+
+from codat_iac import desired
+from codat_iac.codat.client import Reader
+from codat_iac.desired import yaml_writer
+from codat_iac.desired.page import Page, check_target, declared_at
+from codat_iac.model import properties
+from codat_iac.model.connection import RESOURCE_TYPE, DesiredConnection, LiveConnection
+from codat_iac.model.errors import CodatIacError
+from codat_iac.model.record import connections as ours
+from codat_iac.model.record import recorded, resources
+from codat_iac.model.settings import Settings
+from codat_iac.model.text import shortened
+from codat_iac.planning import rule_table
+from codat_iac.provider import ConnectionProvider
+from codat_iac.reconcile.planner import Planner
+from codat_iac.stack.importing.discovery import Found
+from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported
+from codat_iac.stack.stack import Stack
+
+DEFAULT_FILE = "imported.yaml"
+"""The name of the new file where the desired state is a folder."""
+
+TITLE = (
+    "Written by `codat-iac import`, yours from here on. A name is half of an address, such as acme/ledger:",
+    "keep it stable. The ids of the connections are in the stack's state.",
+)
+EXPORT_TITLE = (
+    "Written by `codat-iac export`. Each connection is named by its `connectionId`: no state is needed, and",
+    "none is ever made. Once a stack has them take the ids out, so that what is deleted can be made again.",
+)
+
+OWN_TYPES = frozenset({"pulumi:pulumi:Stack", "pulumi:providers:pulumi-python"})
+"""What the engine adds to a stack that was empty."""
+
+
+class ImportFailed(CodatIacError):
+    """The import was undone, or the message says what is left of it and how to go on."""
+
+
+def export(
+    found: Found, declared: Sequence[DesiredConnection] = (), state: Mapping[str, Any] | None = None
+) -> tuple[str, tuple[Skipped, ...]]:
+    """Write what was *found* as a desired state, and say what can't be in it. No state is touched.
+
+    What *declared* and *state* name already keeps its name.
+    """
+    connections, skipped, names = exported(found, declared, recorded(state or {}))
+    return yaml_writer.dump(connections, names, title=EXPORT_TITLE), skipped
+
+
+def import_into(
+    stack: Stack,
+    client: Reader,
+    settings: Settings,
+    found: Found,
+    desired_path: Path,
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    confirm: Callable[[Draft], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Draft:
+    """Bring what was *found* into *stack*, and write to *out* what the desired state doesn't say yet.
+
+    *desired_path* is what the stack's program reads: *out* must be that file, or lie in that folder. A file
+    that exists is only written with *overwrite*, and then says what it said before, too, without its
+    comments. *confirm* is shown what will be done and may raise; *tell* is told the steps.
+
+    Raises `ConfigError` where the files don't fit, and `ImportFailed` once it had to be undone.
+    """
+    before = stack.export()
+    declared = declared_at(desired_path)
+    drafted = draft(found, declared, recorded(before))
+    target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
+    if drafted.undeclared:
+        check_target(target, desired_path, overwrite=overwrite)
+    confirm(drafted)
+    if drafted.arrivals:
+        attempt = _Import(stack, client, settings, desired_path, Page(target), drafted, before, declared)
+        attempt.run(tell)
+    return drafted
+
+
+@dataclass
+class _Import:
+    """One attempt, and what it takes to undo it."""
+
+    stack: Stack
+    client: Reader
+    settings: Settings
+    desired_path: Path
+    page: Page
+    draft: Draft
+    before: Mapping[str, Any]
+    declared: Sequence[DesiredConnection]
+
+    def run(self, tell: Callable[[str], None]) -> None:
+        """Do all of it, or nothing."""
+        kept = self.page.load() if self.draft.undeclared else ()
+        try:
+            if self.draft.undeclared:
+                tell(f"writing {self.page.path}")
+                self._write((*kept, *self.draft.undeclared))
+            program = self._program()
+            tell(f"importing {len(self.draft.arrivals)} connections")
+            self._import(program)
+            tell("proving that the plan is empty")
+            self._prove(program)
+        except BaseException as error:
+            self._undo(error)
+            if isinstance(error, CodatIacError):
+                raise ImportFailed(f"nothing was imported: {error}") from error
+            raise
+        if self.draft.undeclared:
+            self._write((*kept, *map(_without_id, self.draft.undeclared)))
+
+    def _write(self, connections: Iterable[DesiredConnection]) -> None:
+        self.page.write(yaml_writer.dump(connections, self.draft.names, title=TITLE))
+
+    def _program(self) -> dict[str, DesiredConnection]:
+        """Load what the program is going to declare, by address. Raises `ConfigError`."""
+        program = {each.address: each for each in desired.load(self.desired_path)}
+        new = [each.address for each in self.draft.undeclared]
+        return program | {address: _without_id(program[address]) for address in new}
+
+    def _import(self, program: Mapping[str, DesiredConnection]) -> None:
+        """Let Pulumi record the arrivals. It saves the state once, at the end."""
+        provider = {"__provider": serialize_provider(ConnectionProvider())}
+        arrivals = [
+            {
+                "type": RESOURCE_TYPE,
+                "name": arrival.address,
+                "id": arrival.live.id,
+                "inputs": properties.inputs(program[arrival.address]) | provider,
+                "outputs": _outputs(program[arrival.address], arrival.live) | provider,
+            }
+            for arrival in self.draft.arrivals
+        ]
+        with _json_file({"resources": arrivals}) as file:
+            self.stack.pulumi(
+                "import",
+                "--yes",
+                f"--file={file}",
+                "--generate-code=false",
+                "--protect=false",
+                "--skip-preview",
+                "--suppress-progress",
+                environment={
+                    "PULUMI_EXPERIMENTAL": "true",
+                    "PULUMI_SKIP_CHECKPOINTS": "true",
+                    # The state may hold an old key, and `pulumi import` believes it.
+                    "CODAT_API_KEY": self.settings.api_key,
+                    "CODAT_BASE_URL": self.settings.base_url,
+                },
+            )
+
+    def _prove(self, program: Mapping[str, DesiredConnection]) -> None:
+        """Raise `ImportFailed` where the state isn't as meant, or the plan has what it hadn't before."""
+        after = self.stack.export()
+        places: dict[str, list[str]] = {}
+        for resource in ours(after):
+            places.setdefault(resource["id"].lower(), []).append(
+                resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2]
+            )
+        for arrival in self.draft.arrivals:
+            at = places.get(arrival.live.id, [])
+            if at != [arrival.address]:
+                raise ImportFailed(
+                    f"connection {arrival.live.id} is recorded as {shortened(at) or 'nothing'} and not as"
+                    f" {arrival.address} alone; somebody else changed the stack meanwhile, so try again"
+                )
+        left = self._plan(after, program.values())
+        if left:
+            left -= self._plan(self.before, self.declared)
+        if left:
+            raise ImportFailed(f"the plan afterwards would not be empty: {shortened(sorted(left))}")
+
+    def _plan(self, state: Mapping[str, Any], declared: Iterable[DesiredConnection]) -> set[str]:
+        """Say what a plan would do."""
+        plan = Planner(self.client, self.settings, recorded(state)).plan(tuple(declared))
+        changes = {f"{change.address}: {change.action}, {change.status} by now" for change in plan.changes}
+        return changes | {problem.text for problem in plan.problems}
+
+    def _undo(self, error: BaseException) -> None:
+        """Take out of the state what came in, then put the file back. Raises `ImportFailed` if that fails.
+
+        Without the file the next `pulumi up` would unlink what the state holds: never the other way round.
+        """
+        try:
+            self._forget()
+        except CodatIacError as second:
+            raise ImportFailed(
+                f"{str(error) or type(error).__name__}; and the state can't be put back ({second}). The"
+                " desired state names what was found by its ids: `pulumi up`, or the same import again,"
+                " completes it"
+            ) from error
+        self.page.put_back()
+
+    def _forget(self) -> None:
+        """Leave whatever somebody else did to the stack meanwhile."""
+        now = self.stack.export()
+        there = {resource["urn"] for resource in resources(self.before)}
+        mine = {(arrival.address, arrival.live.id) for arrival in self.draft.arrivals}
+
+        def came_in(resource: Mapping[str, Any]) -> bool:
+            address = resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2]
+            return resource["urn"] not in there and (address, resource.get("id")) in mine
+
+        kept = [resource for resource in resources(now) if not came_in(resource)]
+        if len(kept) == len(resources(now)):
+            return
+        if not there and all(resource["type"] in OWN_TYPES for resource in kept):
+            kept = []
+        with _json_file({**now, "deployment": {**now["deployment"], "resources": kept}}) as file:
+            self.stack.pulumi("stack", "import", f"--file={file}")
+
+
+def _outputs(desired: DesiredConnection, live: LiveConnection) -> dict[str, Any]:
+    refused = rule_table.refused_unlink(desired.status, live)
+    return properties.outputs(desired, live.id, live, unlink_refused=refused)
+
+
+def _without_id(connection: DesiredConnection) -> DesiredConnection:
+    return dataclasses.replace(connection, connection_id=None)
+
+
+@contextlib.contextmanager
+def _json_file(data: Mapping[str, Any]) -> Iterator[Path]:
+    """Put *data* into a file that only we can read, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="codat-iac-") as folder:
+        file = Path(folder) / "data.json"
+        file.write_text(json.dumps(data))
+        yield file

@@ -1,0 +1,178 @@
+"""Pulumi as seen from the command line: a project's stack, its state and its config.
+
+Pulumi's state is the only record of ids, so this reads it and never keeps a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codat_iac.model import record, settings
+from codat_iac.model.errors import CodatIacError, ConfigError, EngineError
+from codat_iac.stack import engine, locks
+
+PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
+
+
+_DAMAGED = "failed to load checkpoint"
+"""What Pulumi says of a state that it can't read, and that no `pulumi stack import` repairs.
+
+A backend on files leaves the `.attrs` empty where it is killed while it writes that, and the state itself cut
+short where the disk is full.
+"""
+
+_REPAIR = (
+    "the stack's file is damaged: remove the `.attrs` beside it if that is empty, or else put its `.bak`, or"
+    " the newest of .pulumi/backups, in its place"
+)
+
+
+class StackError(CodatIacError):
+    """Pulumi couldn't do what was asked; says its own words."""
+
+
+class StackLocked(StackError):
+    """Another run has the stack, or left its lock: *words* are Pulumi's, *stack* is what it is called.
+
+    `locks` are those that Pulumi names; `dead` names their holders where all were of this machine and died.
+    """
+
+    def __init__(self, words: str, stack: str) -> None:
+        self.locks = locks.read(words)
+        self.dead = locks.dead(self.locks, socket.gethostname(), _runs)
+        super().__init__(locks.said(self.dead, stack))
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One stack of one project. *folder* is where its Pulumi.yaml is, *pulumi_path* the engine."""
+
+    folder: Path
+    name: str
+    pulumi_path: Path
+
+    @classmethod
+    def open(cls, start: Path, name: str | None = None) -> Stack:
+        """Find the project of *start* or of a folder above it, and its stack: *name*, or the selected one.
+
+        Raises `ConfigError` where there is no project, `EngineError` where there is no engine yet, and
+        `StackError` where no stack is selected.
+        """
+        folder = _project_folder(start.resolve())
+        pulumi_path = engine.find()
+        if pulumi_path is None:
+            raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
+        return cls(folder, name or _run(pulumi_path, folder, ["stack", "--show-name"]).strip(), pulumi_path)
+
+    @property
+    def short_name(self) -> str:
+        """The name without organization and project, as it stands in URNs."""
+        return self.name.rpartition("/")[2]
+
+    def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        """Run `pulumi` on this stack and give its stdout.
+
+        Raises `StackLocked` where another run has it, else `StackError` with the last words of it.
+        """
+        return _run(self.pulumi_path, self.folder, arguments, environment, self.name)
+
+    def export(self) -> dict[str, Any]:
+        """Return the stack's state as `pulumi stack export` does, secrets as text if a connection has any."""
+        exported: dict[str, Any] = json.loads(self.pulumi("stack", "export"))
+        if record.has_secrets(exported):
+            exported = json.loads(self.pulumi("stack", "export", "--show-secrets"))
+        return exported
+
+    def config(self) -> Mapping[str, str]:
+        """Give the stack's config with the project's own under it, secrets in plain text.
+
+        Raises `ConfigError` for an API key that is none, since the engine would copy it into the state, and
+        for what may only be set for one run.
+        """
+        values: dict[str, dict[str, Any]] = json.loads(self.pulumi("config", "--json", "--show-secrets"))
+        key = values.get(f"{settings.NAMESPACE}:apiKey", {})
+        if key.get("value") and not key.get("secret"):
+            raise ConfigError(settings.OPEN_KEY)
+        settings.check_config(lambda name: f"{settings.NAMESPACE}:{name}" in values)
+        return {key: str(value["value"]) for key, value in values.items() if "value" in value}
+
+    def settings(self) -> settings.Settings:
+        """Read the settings: the environment first, then this stack's config."""
+        config = self.config()
+        return settings.read(os.environ, lambda key: config.get(f"{settings.NAMESPACE}:{key}"))
+
+    def desired_path(self, config: Mapping[str, str] | None = None) -> Path:
+        """Give the path of the desired state. Raises `ConfigError` where the (given) config names none."""
+        configured = (self.config() if config is None else config).get(f"{settings.NAMESPACE}:desired")
+        if not configured:
+            raise ConfigError("no desired state: give its PATH, or `pulumi config set codat:desired FILE`")
+        return Path(os.path.relpath(self.folder / configured))
+
+
+def _project_folder(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if any((folder / name).is_file() for name in PROJECT_FILES):
+            return folder
+    raise ConfigError(
+        f"no Pulumi.yaml in {start} or above it; run this in a Pulumi project, or name one with --cwd"
+    )
+
+
+def _run(
+    pulumi_path: Path,
+    folder: Path,
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    stack: str = "",
+) -> str:
+    chosen = ["--stack", stack] if stack else []
+    with subprocess.Popen(  # noqa: S603  the user's own engine
+        [pulumi_path, *arguments, *chosen, "--non-interactive", "--color", "never"],
+        cwd=folder,
+        env=engine.environment({**os.environ, **(environment or {})}, pulumi_path),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            # Once, so that it unlocks the stack and says what it did; Ctrl-C by itself would reach it too.
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+    if process.returncode:
+        if locks.LOCKED in errors + output:
+            raise StackLocked(errors + output, stack)
+        words = _last_words(errors, output) or f"exit status {process.returncode}"
+        if _DAMAGED in words:
+            words += f"; {_REPAIR}"
+        raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
+    return output
+
+
+def _runs(pid: int) -> bool:
+    """Say whether there is such a process on this machine, whosever it is."""
+    try:
+        os.getpriority(os.PRIO_PROCESS, pid)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _last_words(errors: str, output: str) -> str:
+    """Give what `pulumi` says is wrong: its errors, wherever it prints them, or else all of stderr."""
+    lines = [line.strip() for line in (*errors.splitlines(), *output.splitlines()) if line.strip()]
+    wrong = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return " ".join(dict.fromkeys(wrong)) or " ".join(errors.split())

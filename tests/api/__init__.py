@@ -1,0 +1,1 @@
+"""Against the emulated Codat, or a raw server, over HTTP."""

@@ -1,0 +1,98 @@
+"""`codat-iac import` and `codat-iac export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from codat_iac.cli import run, tenant
+from codat_iac.emulator import Emulator
+from codat_iac.model.connection import LiveConnection
+from codat_iac.stack.importing.draft import Skipped
+from tests.support.project import Project, connections
+
+Shown = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def codat(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulated Codat, named by the environment."""
+    monkeypatch.setenv("CODAT_API_KEY", emulator.api_key)
+    monkeypatch.setenv("CODAT_BASE_URL", emulator.url)
+    return emulator
+
+
+def test_which_connections_has_to_be_said(codat: Emulator, capsys: Shown) -> None:
+    """Neither nothing nor a filter together with --all is an answer."""
+    assert codat.counts() == {}
+    for arguments in (["export"], ["export", "--all", "--company", "Acme"], ["import"]):
+        assert run([*arguments, *(["--stateless"] if arguments[0] == "export" else [])]) == 1
+        assert "say which connections" in capsys.readouterr().err
+
+
+def test_a_stateless_export_is_what_a_stateless_plan_finds_empty(
+    codat: Emulator, tmp_path: Path, capsys: Shown
+) -> None:
+    """The file says what there is, and stdout holds nothing else."""
+    acme = str(codat.add_company("Acme")["id"])
+    for key in ("gbol", "suuo", "suuo"):
+        codat.connect(acme, key, "Linked")
+    file = tmp_path / "exported.yaml"
+
+    assert run(["export", "--all", "--stateless"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith("# Written by `codat-iac export`")
+    assert shown.err == ""
+    assert run(["export", "--all", "--stateless", "--out", str(file)]) == 0
+    assert run(["plan", str(file), "--stateless", "--detailed-exitcode"]) == 0
+    assert "plaid-2: { platformKey: suuo, connectionId: " in file.read_text()
+
+
+def test_filters_narrow_each_other_down(codat: Emulator, capsys: Shown) -> None:
+    """Platform and status both have to fit."""
+    acme = str(codat.add_company("Acme")["id"])
+    codat.connect(acme, "gbol", "Linked")
+    codat.connect(acme, "suuo", "Linked")
+    codat.connect(acme, "suuo", "PendingAuth")
+
+    run(["export", "--stateless", "--company", "acme", "--platform", "suuo", "--status", "Linked"])
+
+    assert capsys.readouterr().out.count("platformKey") == 1
+
+
+def test_what_is_left_alone_is_told(capsys: Shown) -> None:
+    """With the reason, unless the state simply has it; twenty are named, the rest is a number."""
+    live = LiveConnection("an-id", "a-company", "Linked")
+
+    tenant._tell_skipped([Skipped(live, "is odd")] * 25 + [Skipped(live, "", held=True)] * 2)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == [
+        "2 connections are left alone: the state has them already",
+        "left alone: an-id: is odd",
+    ]
+    assert (len(lines), lines[-1]) == (22, "and 5 more")
+
+
+@pytest.mark.engine
+def test_an_import_asks_and_then_proves_itself(project: Project, acme: str) -> None:
+    """Without a person to ask it stops; with --yes the preview after it is empty."""
+    (project.folder / "connections.yaml").unlink(missing_ok=True)
+    for key in ("gbol", "suuo"):
+        project.emulator.connect(acme, key, "Linked")
+
+    refused = project.codat_iac("import", "--all")
+    assert refused.code == 1
+    assert "pass --yes" in refused.err
+    done = project.codat_iac("import", "--all", "--yes")
+    assert (done.code, done.out) == (0, "Imported 2 connections; the plan is empty.\n")
+    again = project.codat_iac("import", "--all", "--yes", "--overwrite")
+    assert "2 connections are left alone: the state has them already" in again.err
+    assert "Nothing to import." in again.err
+    exported = project.codat_iac("export", "--all")
+    assert "xero: { platformKey: gbol" in exported.out
+
+    assert project.preview("--expect-no-changes").code == 0
+    assert project.writes() == []
+    project.declare(connections(acme, "xero: {platformKey: gbol}"))

@@ -1,0 +1,399 @@
+"""Imports into a real stack: what is found is managed afterwards, and nothing else has happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from codat_iac.codat.client import Client
+from codat_iac.desired.page import declared_at
+from codat_iac.emulator import Emulator
+from codat_iac.model.errors import ConfigError
+from codat_iac.model.record import recorded
+from codat_iac.reconcile.planner import Planner
+from codat_iac.stack.importing import discovery
+from codat_iac.stack.importing.discovery import Filters
+from codat_iac.stack.importing.draft import Draft
+from codat_iac.stack.importing.importer import ImportFailed, export, import_into
+from codat_iac.stack.stack import Stack
+from tests.support.builders import connected
+from tests.support.project import Project, connections
+
+pytestmark = pytest.mark.engine
+
+UP_TO_DATE = "--expect-no-changes"
+
+
+class Importer:
+    """Imports into the stack of a project, as the command line does."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.stack = Stack.open(project.folder)
+        self.settings = self.stack.settings()
+        self.client = Client(self.settings.api_key, self.settings.base_url)
+
+    def run(self, tell: Callable[[str], None] = lambda _: None, **rest: Any) -> Draft:
+        """Import everything; *tell* hears each step before it is done."""
+        found = discovery.find(self.client, rest.pop("filters", Filters()))
+        return import_into(
+            self.stack, self.client, self.settings, found, self.stack.desired_path(), tell=tell, **rest
+        )
+
+    def export(self) -> str:
+        """Write everything as a desired state, with what the stack knows."""
+        found = discovery.find(self.client, Filters())
+        declared = declared_at(self.stack.desired_path())
+        return export(found, declared, self.stack.export())[0]
+
+    def changes(self) -> list[str]:
+        """What a plan of the project would do."""
+        planner = Planner(self.client, self.settings, recorded(self.stack.export()))
+        plan = planner.plan(declared_at(self.stack.desired_path()))
+        changes = [f"{change.action} {change.address}" for change in plan.changes]
+        return changes + [problem.text for problem in plan.problems]
+
+
+@pytest.fixture
+def importer(project: Project, monkeypatch: pytest.MonkeyPatch) -> Importer:
+    """Imports into a stack that is empty yet."""
+    for name, value in project.environment.items():
+        monkeypatch.setenv(name, value)
+    return Importer(project)
+
+
+def resources(project: Project) -> list[dict[str, Any]]:
+    """All that the state holds, Pulumi's own things too."""
+    exported = json.loads(project.pulumi("stack", "export").shown)
+    return list(exported["deployment"].get("resources") or [])
+
+
+def at_step(step: str, act: Callable[[], object]) -> Callable[[str], None]:
+    """Do something right before a step."""
+
+    def tell(told: str) -> None:
+        if told.startswith(step):
+            act()
+
+    return tell
+
+
+def files(project: Project) -> set[str]:
+    """What lies in the project's folder."""
+    return {file.name for file in project.folder.iterdir()}
+
+
+def written(project: Project) -> str:
+    """The desired state as it stands."""
+    return (project.folder / "connections.yaml").read_text("utf-8")
+
+
+def test_a_mixed_tenant_is_managed_after_an_import(importer: Importer, emulator: Emulator) -> None:
+    """Whatever is in it: the preview is empty, Codat was only read, and again there is nothing to do."""
+    project = importer.project
+    names = ["Acme & Sons", "Acme & Sons", "", "🍕", "x" * 200, "no", "# %TAG: {"]
+    companies = [str(emulator.add_company(name or " ")["id"]) for name in names]
+    statuses = ["PendingAuth", "Linked", "Deauthorized", "Unlinked", "Something new"]
+    for company in companies[:2]:
+        for status in statuses:
+            connected(emulator, company, "suuo", status)
+    for company in companies:
+        connected(emulator, company, "gbol")
+
+    before = files(project)
+
+    done = importer.run()
+
+    assert files(project) - before == {"connections.yaml"}
+    assert len(done.arrivals) == len(project.recorded()) == 17
+    assert done.skipped == ()
+    assert set(project.recorded().values()) == {each.live.id for each in done.arrivals}
+    assert "connectionId" not in written(project)
+    assert importer.changes() == []
+    preview = project.preview(UP_TO_DATE)
+    assert preview.code == 0, preview.shown
+    assert "18 unchanged" in preview.shown
+
+    state, text = resources(project), written(project)
+    again = importer.run(confirm=lambda draft: None if draft.arrivals == () else pytest.fail("again?"))
+    assert {each.held for each in again.skipped} == {True}
+    assert (resources(project), written(project)) == (state, text)
+
+    (project.folder / "connections.yaml").write_text(importer.export(), "utf-8")
+    assert importer.changes() == []
+    assert project.preview(UP_TO_DATE).code == 0
+    assert project.writes() == []
+
+
+def test_an_import_fits_around_what_is_there(importer: Importer, acme: str, emulator: Emulator) -> None:
+    """An id that another address holds stays there, names are kept, and what is declared comes in there."""
+    project = importer.project
+    folder = project.folder / "desired"
+    folder.mkdir()
+    project.pulumi("config", "set", "codat:desired", "desired")
+    mine = [connections(acme, "ledger: {platformKey: gbol}", "xero-2: {platformKey: qhyg}")]
+    (folder / "mine.yaml").write_text(f"version: 1\n{mine[0]}")
+    project.settle()
+    ids = project.recorded()
+    kept = resources(project)
+    more = [connected(emulator, acme, "gbol"), connected(emulator, acme, "gbol", "PendingAuth")]
+    pinned = connected(emulator, acme, "suuo", "Unlinked")
+    mine.append(f"bank: {{platformKey: suuo, connectionId: {pinned}, onRemoval: retain, status: Unlinked}}")
+    (folder / "mine.yaml").write_text("version: 1\n" + "      ".join(mine))
+
+    done = importer.run()
+
+    assert sorted((each.address, each.held) for each in done.skipped) == [
+        ("acme/ledger", True),
+        ("acme/xero-2", True),
+    ]
+    new = {"acme/bank": pinned, "acme/xero": more[0], "acme/xero-3": more[1]}
+    assert project.recorded() == ids | new
+    assert [each for each in resources(project) if each["urn"].split("::")[-1] not in new] == kept
+    assert (
+        (folder / "imported.yaml")
+        .read_text()
+        .endswith(
+            f"  acme: # Acme\n    id: {acme}\n    connections:\n"
+            "      xero: { platformKey: gbol }\n      xero-3: { platformKey: gbol }\n"
+        )
+    )
+    assert project.preview(UP_TO_DATE).code == 0
+    assert project.writes() == []
+
+
+def test_a_file_is_written_over_only_when_told_to(importer: Importer, acme: str, emulator: Emulator) -> None:
+    """And then it says what it said before, too."""
+    project = importer.project
+    project.declare(connections(acme, "ledger: {platformKey: gbol, onRemoval: retain} # mine"))
+    project.settle()
+    connected(emulator, acme, "suuo")
+    text = written(project)
+
+    with pytest.raises(ConfigError, match=r"connections\.yaml exists already"):
+        importer.run()
+    assert written(project) == text
+    importer.run(overwrite=True)
+
+    assert "      ledger: { platformKey: gbol, onRemoval: retain }\n" in written(project)
+    assert set(project.recorded()) == {"acme/ledger", "acme/plaid"}
+    assert importer.changes() == []
+    assert project.preview(UP_TO_DATE).code == 0
+
+
+def test_changes_that_waited_before_are_no_reason_to_fail(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """What the user has yet to apply, and what drifted, is as it was; the import adds nothing to it."""
+    project = importer.project
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+    project.settle()
+    emulator.delete_connection(project.recorded()["acme/ledger"])
+    project.declare(connections(acme, "ledger: {platformKey: gbol}", "shop: {platformKey: fztf}"))
+    bank = connected(emulator, acme, "suuo")
+    changes = importer.changes()
+
+    importer.run(overwrite=True)
+
+    assert changes == importer.changes() == ["replace acme/ledger", "create acme/shop"]
+    assert project.recorded()["acme/plaid"] == bank
+
+
+def test_an_import_that_is_not_confirmed_does_nothing(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """What `confirm` raises ends it."""
+    connected(emulator, acme)
+
+    def no(draft: Draft) -> None:
+        assert [each.address for each in draft.arrivals] == ["acme/xero"]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        importer.run(confirm=no)
+
+    assert not (importer.project.folder / "connections.yaml").exists()
+    assert resources(importer.project) == []
+
+
+# When it fails.
+
+
+def a_tenant(emulator: Emulator, count: int = 4) -> dict[str, str]:
+    """The connection ids of some companies, by the addresses that they will get."""
+    found = {}
+    for number in range(count):
+        company = str(emulator.add_company(f"Company {number}")["id"])
+        found[f"company-{number}/xero"] = connected(emulator, company)
+    return found
+
+
+def test_a_plan_that_is_not_empty_undoes_the_import(importer: Importer, emulator: Emulator) -> None:
+    """One that somebody deleted meanwhile would be made again: all is as it was, and the reason is said."""
+    tenant = a_tenant(emulator)
+    gone = tenant["company-1/xero"]
+    before = files(importer.project)
+
+    with pytest.raises(
+        ImportFailed, match="nothing was imported: the plan afterwards would not be empty: company-1"
+    ):
+        importer.run(at_step("proving", lambda: emulator.delete_connection(gone)))
+
+    assert resources(importer.project) == []
+    assert files(importer.project) == before
+    assert importer.project.writes() == []
+    assert len(importer.run().arrivals) == 3
+    assert importer.changes() == []
+
+
+def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, emulator: Emulator) -> None:
+    """Pulumi records what it can; what somebody else recorded meanwhile stays, at whatever address."""
+    project = importer.project
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+    project.settle()
+    tenant = a_tenant(emulator)
+    mine = written(project)
+
+    def somebody_else() -> None:
+        # Another run declares one of the addresses first, and gets a connection of its own.
+        program = project.folder / "connections.yaml"
+        text, other = program.read_text(), emulator.add_company("Other")["id"]
+        other_text = connections(str(other), "xero: {platformKey: suuo}").replace("acme", "company-2")
+        program.write_text(
+            "version: 1\n" + connections(acme, "ledger: {platformKey: gbol}") + other_text.partition("\n")[2]
+        )
+        assert project.up().code == 0
+        program.write_text(text)
+
+    with pytest.raises(ImportFailed, match=r"`pulumi import --yes` failed: .*company-2/xero' already exists"):
+        importer.run(at_step("importing", somebody_else), overwrite=True)
+
+    assert set(project.recorded()) == {"acme/ledger", "company-2/xero"}
+    assert project.recorded()["company-2/xero"] != tenant["company-2/xero"]
+    assert written(project) == mine
+
+
+def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """Pulumi takes one id at two addresses; this must not."""
+    project = importer.project
+    ledger = connected(emulator, acme)
+
+    def somebody_else() -> None:
+        text = written(project)
+        project.declare(connections(acme, f"mine: {{platformKey: gbol, connectionId: {ledger}}}"))
+        assert project.up().code == 0
+        (project.folder / "connections.yaml").write_text(text)
+
+    with pytest.raises(
+        ImportFailed, match=f"connection {ledger} is recorded as acme/mine, acme/xero and not as"
+    ):
+        importer.run(at_step("importing", somebody_else))
+
+    assert project.recorded() == {"acme/mine": ledger}
+
+
+def test_an_interrupted_import_is_undone(importer: Importer, emulator: Emulator) -> None:
+    """Ctrl-C reaches Pulumi once, which leaves no lock; then all is as it was."""
+    a_tenant(emulator, 40)
+    before = files(importer.project)
+    alarm = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+
+    with pytest.raises(KeyboardInterrupt):
+        importer.run(at_step("importing", alarm.start))
+
+    assert resources(importer.project) == []
+    assert files(importer.project) == before
+    assert len(importer.run().arrivals) == 40
+
+
+def test_an_undoing_that_fails_says_how_to_go_on(
+    importer: Importer, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file stays as long as the state may hold what it declares."""
+    project = importer.project
+    a_tenant(emulator)
+    backend = project.environment["PULUMI_BACKEND_URL"]
+
+    with pytest.raises(
+        ImportFailed, match=r"and the state can't be put back .*same import again, completes it"
+    ):
+        importer.run(at_step("proving", lambda: monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///nowhere")))
+
+    monkeypatch.setenv("PULUMI_BACKEND_URL", backend)
+    assert len(project.recorded()) == written(project).count("connectionId") == 4
+    assert importer.run().arrivals == ()
+    assert project.preview(UP_TO_DATE).code == 0
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from codat_iac import discovery, importing
+from codat_iac.codat.client import Client
+from codat_iac.desired.page import declared_at
+from codat_iac.stack import Stack
+
+stack = Stack.open(Path.cwd())
+settings = stack.settings()
+client = Client(settings.api_key, settings.base_url)
+found = discovery.find(client, discovery.Filters())
+
+def tell(step):
+    if step.startswith(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+importing.import_into(stack, client, settings, found, stack.desired_path(), tell=tell)
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "recorded_by_then", "completed_by"),
+    [("writing", 0, "import"), ("importing", 0, "import"), ("importing", 0, "up"), ("proving", 3, "import")],
+)
+def test_an_import_that_is_killed_is_completed_by_the_next(
+    importer: Importer, acme: str, emulator: Emulator, step: str, recorded_by_then: int, completed_by: str
+) -> None:
+    """Before and after each step; several connections to one platform are never mistaken for each other."""
+    project = importer.project
+    ids = {connected(emulator, acme, "suuo", status) for status in ("Linked", "PendingAuth", "Unlinked")}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, step], cwd=project.folder, env=os.environ, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(project.recorded()) == recorded_by_then
+
+    if completed_by == "import":
+        importer.run()
+    else:
+        assert project.up().code == 0
+
+    assert set(project.recorded().values()) == ids
+    assert project.preview(UP_TO_DATE).code == 0
+    assert importer.changes() == []
+    assert project.writes() == []
+
+
+def test_an_import_uses_the_key_of_today(
+    importer: Importer, acme: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state holds a copy of the config, in which there was no key yet; `pulumi import` believes it."""
+    project = importer.project
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+    project.settle()
+    a_tenant(emulator, 2)
+    project.pulumi("config", "set", "--secret", "codat:apiKey", emulator.api_key)
+    monkeypatch.delenv("CODAT_API_KEY")
+
+    assert len(importer.run(overwrite=True).arrivals) == 2
+
+    assert emulator.api_key not in project.everything_written()

@@ -1,0 +1,6 @@
+"""What tests of several kinds share: builders, servers, projects and worlds."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+"""The checkout."""

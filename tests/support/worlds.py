@@ -1,0 +1,461 @@
+"""Small worlds at random: what is desired, what is recorded, and what lives in an emulated Codat.
+
+And a plan carried out in one, as the engine would: the same hooks in the same order, without an engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from codat_iac.codat.client import Reader
+from codat_iac.emulator import Emulator
+from codat_iac.model import properties
+from codat_iac.model.connection import (
+    ABSENT,
+    RESOURCE_TYPE,
+    DesiredConnection,
+    OnExisting,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
+from codat_iac.model.errors import Refused
+from codat_iac.model.properties import DESIRABLE
+from codat_iac.model.settings import Settings
+from codat_iac.planning import rule_table
+from codat_iac.planning.moves import in_this_run, moves
+from codat_iac.planning.plan import Plan
+from codat_iac.planning.rule_table import Action
+from codat_iac.planning.slot_description import Description, describe
+from codat_iac.reconcile import handover
+from codat_iac.reconcile.operations import Operations
+from codat_iac.reconcile.planner import Planner
+from tests.support.builders import a_run, an_id, rows
+
+COMPANIES = ("acme", "beta", "gamma")
+PLATFORMS = ("gbol", "suuo")
+STATUSES = ("PendingAuth", "Linked", "Linked", "Deauthorized", "Unlinked", "Migrating", ABSENT)
+"""Linked twice, since most are; and one that nobody knows."""
+
+MOST = 6
+"""Addresses that are declared or recorded."""
+
+PREFIX = "urn:pulumi:dev::shop::"
+COMPONENT = "shop:index:Customer"
+"""The type of a component that a program of one's own may have declared."""
+
+
+def a_urn(address: str, parent: str = "") -> str:
+    """The URN of a connection of the stack that the tests use, below a component of the type *parent*."""
+    return f"{PREFIX}{parent + '$' if parent else ''}{RESOURCE_TYPE}::{address}"
+
+
+@dataclass
+class World:
+    """What is desired and recorded. What lives is in the emulator; `company_ids` are by our names."""
+
+    company_ids: dict[str, str]
+    desired: tuple[DesiredConnection, ...] = ()
+    recorded: list[PriorConnection] = field(default_factory=list)
+    """Old halves of replacements included, which a run that broke off had not yet removed."""
+
+    def yaml(self) -> str:
+        """Write what is desired as the rest of a desired-state file."""
+        lines = ["companies:"]
+        for name, company_id in self.company_ids.items():
+            lines += [f"  {name}:", f"    id: {company_id}", "    connections:"]
+            mine = [each for each in self.desired if each.address.startswith(f"{name}/")]
+            lines += [f"      {each.address.partition('/')[2]}: {_flow(each)}" for each in mine]
+            lines[-1] += "" if mine else " {}"
+        return "\n".join(lines) + "\n"
+
+
+def _flow(desired: DesiredConnection) -> str:
+    given = {
+        "platformKey": desired.platform_key,
+        "status": desired.status,
+        "onRemoval": desired.on_removal,
+        "onExisting": desired.on_existing,
+        "connectionId": desired.connection_id,
+        "protect": "true" if desired.protect else None,
+    }
+    return "{" + ", ".join(f"{name}: {value}" for name, value in given.items() if value) + "}"
+
+
+def a_world(emulator: Emulator, dice: Random) -> World:
+    """Roll a world: two or three companies, several connections to one platform, every status and policy.
+
+    Half of them were then edited as users do: a company's key is another one, a component came or went, the
+    state was renamed or tainted by hand.
+    """
+    names = COMPANIES[: dice.randint(2, 3)]
+    world = World({name: str(emulator.add_company(name)["id"]) for name in names})
+    _Roll(emulator, dice, world).everything()
+    if dice.random() < 0.5:
+        Edits(world, dice).some()
+    return world
+
+
+class Edits:
+    """What users do around a stack: to the file, to the program, to the state."""
+
+    def __init__(self, world: World, dice: Random) -> None:
+        self.world = world
+        self.dice = dice
+
+    def some(self) -> None:
+        """Do one or two of them."""
+        everything = (
+            self.rename_key,
+            self.rename_second_half,
+            self.move_parents,
+            self.rename_state,
+            self.taint,
+        )
+        for edit in self.dice.sample(everything, self.dice.randint(1, 2)):
+            edit()
+
+    def rename_key(self) -> None:
+        """Give a company another key in the file."""
+        old = self.dice.choice(list(self.world.company_ids))
+        new = f"{old}-ltd"
+        ids = self.world.company_ids
+        self.world.company_ids = {new if name == old else name: each for name, each in ids.items()}
+        self.world.desired = tuple(
+            dataclasses.replace(each, address=each.address.replace(f"{old}/", f"{new}/", 1))
+            if each.address.startswith(f"{old}/")
+            else each
+            for each in self.world.desired
+        )
+
+    def rename_second_half(self) -> None:
+        """Give one connection another name in the file."""
+        if self.world.desired:
+            one = self.dice.choice(self.world.desired)
+            renamed = dataclasses.replace(one, address=f"{one.address}-z")
+            self.world.desired = tuple(renamed if each is one else each for each in self.world.desired)
+
+    def move_parents(self) -> None:
+        """Some were declared below a component."""
+        self._each(lambda prior: a_urn(prior.address, COMPONENT), 0.5)
+
+    def rename_state(self) -> None:
+        """Rename one in the state by hand."""
+        self._each(lambda prior: a_urn(f"{prior.address}-s"), 0.2)
+
+    def taint(self) -> None:
+        """Taint some in the state."""
+        self.world.recorded = [
+            dataclasses.replace(prior, tainted=not prior.pending_removal and self.dice.random() < 0.2)
+            for prior in self.world.recorded
+        ]
+
+    def _each(self, urn: Callable[[PriorConnection], str], share: float) -> None:
+        pending = {prior.address for prior in self.world.recorded if prior.pending_removal}
+        self.world.recorded = [
+            dataclasses.replace(prior, urn=urn(prior))
+            if prior.address not in pending and self.dice.random() < share
+            else prior
+            for prior in self.world.recorded
+        ]
+
+
+class _Roll:
+    def __init__(self, emulator: Emulator, dice: Random, world: World) -> None:
+        self.emulator = emulator
+        self.dice = dice
+        self.world = world
+        self.live: dict[str, list[str]] = defaultdict(list)
+        self.recorded: dict[str, PriorConnection] = {}
+
+    def everything(self) -> None:
+        """Record some addresses, declare some, and let strangers live beside them."""
+        addresses = [f"{name}/{key}" for name in self.world.company_ids for key in "abc"]
+        chosen = sorted(self.dice.sample(addresses, self.dice.randint(1, MOST)))
+        for address in chosen:
+            if self.chance(0.7):
+                protected = self.chance(0.04)
+                self.recorded[address] = dataclasses.replace(self.prior(address), protected=protected)
+        self.world.recorded = list(self.recorded.values())
+        for address in self.recorded:
+            if self.chance(0.06):
+                half = dataclasses.replace(self.prior(address, alone=True), pending_removal=True)
+                self.world.recorded.append(half)
+        for _ in range(self.dice.randint(0, 2)):
+            self.connection(self.any_company(), self.platform())
+        declared = [
+            self.desired(address) for address in chosen if address not in self.recorded or self.chance(0.7)
+        ]
+        self.world.desired = tuple(_named_once(declared))
+        if self.chance(0.05):
+            self.emulator.delete_company(self.any_company())
+
+    def any_company(self) -> str:
+        """Choose a company; its id is another in each world, so that isn't what is rolled."""
+        return self.world.company_ids[self.dice.choice(list(self.world.company_ids))]
+
+    def chance(self, share: float) -> bool:
+        """Say yes in so many cases."""
+        return self.dice.random() < share
+
+    def platform(self) -> str:
+        """Choose a platform; the first is the likelier one, so that there are several of a kind."""
+        return PLATFORMS[self.chance(0.3)]
+
+    def connection(self, company_id: str, platform_key: str, status: str | None = None) -> tuple[str, str]:
+        """Let a connection live, and give its id and status; one that is absent was there once."""
+        status = status or self.dice.choice(STATUSES)
+        there = "Linked" if status == ABSENT else status
+        connection_id = str(self.emulator.connect(company_id, platform_key, there)["id"])
+        if status == ABSENT:
+            self.emulator.delete_connection(connection_id)
+        else:
+            self.live[company_id].append(connection_id)
+        return connection_id, status
+
+    def prior(self, address: str, *, alone: bool = False) -> PriorConnection:
+        """Record a connection: mostly as it lives; unless *alone*, sometimes one that is recorded already."""
+        desired = self.desired(address, connection_ids=False)
+        company = address.partition("/")[0]
+        others = [prior for prior in self.recorded.values() if prior.address.startswith(f"{company}/")]
+        if others and not alone and self.chance(0.1):
+            other = others[-1]
+            return dataclasses.replace(other, desired=dataclasses.replace(other.desired, address=address))
+        connection_id, status = self.connection(desired.company_id, desired.platform_key)
+        if self.chance(0.3):
+            status = self.dice.choice(STATUSES)
+        refused = desired.status is Status.UNLINKED and status == Status.DEAUTHORIZED and self.chance(0.5)
+        return PriorConnection(connection_id, desired, status, refused)
+
+    def desired(self, address: str, *, connection_ids: bool = True) -> DesiredConnection:
+        """Declare an address, mostly as it is recorded."""
+        prior = self.recorded.get(address)
+        if prior and self.chance(0.4):
+            return dataclasses.replace(prior.desired, connection_id=None)
+        company_id = self.world.company_ids[address.partition("/")[0]]
+        given = [*self.live[company_id], an_id(1)]
+        connection_id = self.dice.choice(given) if connection_ids and self.chance(0.2) else None
+        # What is named exists already, so a file may not say `create` beside it.
+        existing = [each for each in OnExisting if not connection_id or each is not OnExisting.CREATE]
+        return DesiredConnection(
+            address=address,
+            company_id=company_id,
+            platform_key=prior.desired.platform_key if prior and self.chance(0.7) else self.platform(),
+            status=DESIRABLE[self.chance(0.3)],
+            on_removal=self.dice.choice(list(OnRemoval)),
+            on_existing=self.dice.choice(existing),
+            connection_id=connection_id,
+        )
+
+
+def _named_once(declared: Sequence[DesiredConnection]) -> list[DesiredConnection]:
+    """Take back a `connectionId` that is declared twice: no file may."""
+    seen: set[str | None] = {None}
+    kept = []
+    for each in declared:
+        kept.append(dataclasses.replace(each, connection_id=None) if each.connection_id in seen else each)
+        seen.add(each.connection_id)
+    return kept
+
+
+def living(emulator: Emulator, world: World) -> dict[str, str]:
+    """What lives in the companies that are there: ids and statuses."""
+    found: dict[str, str] = {}
+    for company_id in world.company_ids.values():
+        with contextlib.suppress(ValueError):
+            found |= rows(emulator, company_id)
+    return found
+
+
+def a_planner(
+    emulator: Emulator,
+    recorded: Sequence[PriorConnection],
+    company: str | None = None,
+    *,
+    api_key: str = "",
+    max_losses: int | None = None,
+    accept_missing: bool = False,
+) -> Planner:
+    """Make a planner as a process of its own would."""
+    key = api_key or emulator.api_key
+    settings = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing)
+    reader = Reader(key, emulator.url, retries=1, sleep=lambda _: None)
+    return Planner(reader, settings, recorded, company)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a program declares in one run, as the engine sees it: told by aliases what goes on with what."""
+
+    desired: tuple[DesiredConnection, ...]
+    priors: Mapping[str, PriorConnection]
+    """What is recorded of each address, at its own URN or at an alias."""
+
+    beside: Mapping[str, Description]
+    leaving: tuple[PriorConnection, ...]
+    """What nobody declares, and old halves of replacements: removed at the end."""
+
+    refused: tuple[str, ...] = ()
+    """Lines for what the program refuses to declare; then it declares nothing."""
+
+    waits: bool = False
+    """Something has to wait for the next run."""
+
+
+def declared(desired: Sequence[DesiredConnection], recorded: Sequence[PriorConnection]) -> Declared:
+    """Do what the stock program does before it declares anything, and what the engine makes of it."""
+    standing = [prior for prior in recorded if not prior.pending_removal]
+    moved = moves(desired, standing)
+    if moved.problems:
+        lines = tuple(f"{address}: {said}" for address, said in moved.problems.items())
+        return Declared((), {}, {}, (), lines)
+    now = in_this_run(desired, moved)
+    at = {prior.place: prior for prior in standing}
+    priors = {}
+    for each in now:
+        prior = moved.origins.get(each.address) or at.get(each.place)
+        if prior:
+            priors[each.address] = prior
+    taken = {prior.place for prior in priors.values()}
+    leaving = [prior for prior in standing if prior.place not in taken]
+    pending = [prior for prior in recorded if prior.pending_removal]
+    beside = describe(now, standing, moved)
+    return Declared(tuple(now), priors, beside, (*pending, *leaving), waits=bool(moved.later))
+
+
+def decided(operations: Operations, program: Declared, desired: DesiredConnection) -> Action:
+    """Do what `check` and `diff` do about one address."""
+    prior = program.priors.get(desired.address)
+    operations.state.declare(desired.address, program.beside[desired.address])
+    if prior is None:
+        operations.foresee(desired)
+        return Action.CREATE
+    action = operations.compare(dataclasses.replace(prior, tainted=False), desired).action
+    if action is not Action.REPLACE and prior.tainted:
+        operations.state.replace(prior.id, desired.address)  # the engine's own doing, which no hook hears of
+        return Action.REPLACE
+    return action
+
+
+def carry_out(
+    emulator: Emulator,
+    planner: Planner,
+    plan: Plan,
+    desired: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    file: Path,
+    *,
+    dice: Random | None = None,
+    max_losses: int | None = None,
+    accept_missing: bool = False,
+) -> list[PriorConnection]:
+    """Do what `codat-iac apply` lets the engine do in a process of its own; gives what is recorded then.
+
+    The log of requests holds only what that cost.
+    """
+    file.write_text(planner.hand_over(plan))
+    operations = a_run(emulator, max_losses=max_losses, accept_missing=accept_missing).operations
+    handover.take_over(file, operations)
+    emulator.clear_requests()
+    program = declared(desired, recorded)
+    changes = {change.address: change for change in plan.changes if not change.later}
+    acting = [each for each in program.desired if each.address in changes]
+    removed = {each.urn or each.address for each in planner.decided.decisions if each.address in changes}
+    leaving = [prior for prior in program.leaving if (prior.urn or prior.address) in removed]
+    return run(operations, recorded, program, _shuffled(acting, dice), leaving)
+
+
+def run(
+    operations: Operations,
+    recorded: Sequence[PriorConnection],
+    program: Declared,
+    acting: Sequence[DesiredConnection],
+    leaving: Sequence[PriorConnection],
+) -> list[PriorConnection]:
+    """Check and diff, then create and update, then delete; gives what is recorded then."""
+    state = {(prior.place, prior.id): prior for prior in recorded}
+    replaced = []
+    steps = [(desired, decided(operations, program, desired)) for desired in acting]
+    for desired, action in steps:
+        prior = program.priors.get(desired.address)
+        if prior:
+            del state[prior.place, prior.id]
+            if action is Action.NONE:
+                prior = dataclasses.replace(prior, urn=a_urn(desired.address) if prior.urn else "")
+                state[prior.place, prior.id] = prior
+                continue
+        if prior and action is not Action.REPLACE:
+            live = operations.update(prior, desired)
+        else:
+            # What the file doesn't protect, the engine replaces; `delete` never hears of either.
+            replaced += [dataclasses.replace(prior, protected=False)] if prior else []
+            live = operations.create(desired)
+        updated = prior is not None and action is not Action.REPLACE
+        refused = updated and rule_table.refused_unlink(desired.status, live)
+        now = properties.prior(live.id, properties.outputs(desired, live.id, live, unlink_refused=refused))
+        state[now.place, now.id] = now
+    for prior in [*replaced, *leaving]:
+        operations.remove(prior)
+        state = {key: each for key, each in state.items() if each is not prior}
+    return list(state.values())
+
+
+def _shuffled(acting: Iterable[DesiredConnection], dice: Random | None) -> list[DesiredConnection]:
+    """Put them in any order: that in which the engine hears of what a program declares isn't certain."""
+    shuffled = list(acting)
+    if dice:
+        dice.shuffle(shuffled)
+    return shuffled
+
+
+def up(emulator: Emulator, world: World, dice: Random | None = None) -> list[PriorConnection]:
+    """Do what `pulumi up` does with a refresh; gives what is recorded then."""
+    operations = a_run(emulator).operations
+    read = [refreshed(operations, prior) for prior in world.recorded]
+    program = declared(world.desired, read)
+    if program.refused:
+        raise Refused("; ".join(program.refused))
+    return run(operations, read, program, _shuffled(program.desired, dice), program.leaving)
+
+
+def preview(
+    emulator: Emulator, world: World, dice: Random, *, max_losses: int | None = None
+) -> tuple[dict[str, Action], set[str]]:
+    """Do what `pulumi preview` does; gives what is done at each declared address, and the errors."""
+    operations = a_run(emulator, max_losses=max_losses).operations
+    actions: dict[str, Action] = {}
+    errors: set[str] = set()
+    for prior in world.recorded:
+        try:
+            operations.read(_as_hooks_know(prior))
+        except Refused as refusal:
+            errors.add(str(refusal))
+    program = declared(world.desired, world.recorded)
+    for desired in [] if errors else _shuffled(program.desired, dice):
+        try:
+            actions[desired.address] = decided(operations, program, desired)
+        except Refused as refusal:
+            errors.add(str(refusal))
+    return actions, errors | set(program.refused)
+
+
+def _as_hooks_know(prior: PriorConnection) -> PriorConnection:
+    """Return what a refresh tells of a recorded connection: its properties and its URN, and no more."""
+    return dataclasses.replace(prior, protected=False, tainted=False, pending_removal=False)
+
+
+def refreshed(operations: Operations, prior: PriorConnection) -> PriorConnection:
+    """Do what a refresh does about one recorded connection."""
+    live = operations.read(_as_hooks_know(prior))
+    refused = prior.unlink_refused and rule_table.refused_unlink(prior.desired.status, live)
+    outputs = properties.outputs(prior.desired, prior.id, live, unlink_refused=refused)
+    now = properties.prior(prior.id, outputs, urn=prior.urn)
+    return dataclasses.replace(
+        now, protected=prior.protected, tainted=prior.tainted, pending_removal=prior.pending_removal
+    )

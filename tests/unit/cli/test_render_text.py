@@ -1,0 +1,271 @@
+"""The text for a terminal: what it says, that it lines up, and what width and colour do to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from codat_iac.cli import render
+from codat_iac.cli.render import layout
+from codat_iac.model.errors import Problem
+from codat_iac.planning.plan import Calls, Plan
+from codat_iac.planning.rule_table import Action
+from tests.unit.cli.test_render_samples import (
+    DRIFTED,
+    EVERY_STEP,
+    EVERYTHING,
+    HOSTILE,
+    NOW,
+    a_change,
+    a_waiting,
+    an_unmanaged,
+    many,
+)
+
+WHOLE = """\
+acme (8a210b68-6988-11ed-a1eb-0242ac120002)
+  +    adopt   acme/bank    gbol  PendingAuth  you changed it
+        connection 00000000-0000-0000-0000-00000000000b
+  ~    move    acme/books   gbol  Linked       you changed it; was acme/ledger
+        connection 00000000-0000-0000-0000-00000000000c
+  ~    update  acme/cards   gbol  Linked       you changed it
+        onRemoval: unlink -> delete
+        connection 00000000-0000-0000-0000-00000000000d
+  ~    move    acme/ledger  gbol  Linked       you changed it; was acme/ledger-2; comes in a second run, \
+since its name is taken until then
+        connection 00000000-0000-0000-0000-00000000000e
+  +    create  acme/shop    fztf  absent       you changed it
+
+beta (8a210b68-6988-11ed-a1eb-0242ac120002)
+  -/+  replace  beta/ledger  gbol  Linked    both changed it; the old one is unlinked; LOSES the customer's \
+authorisation
+        connectionId: (none) -> 00000000-0000-0000-0000-000000000016
+        platformKey: gbol -> fztf
+        connection 00000000-0000-0000-0000-000000000015
+  -    remove   beta/old     suuo  Linked    you changed it; the connection is deleted; LOSES the customer's \
+authorisation
+        connection 00000000-0000-0000-0000-000000000017
+  -    remove   beta/older   gbol  Unlinked  both changed it; the connection is only forgotten
+        connection 00000000-0000-0000-0000-000000000018
+  ~    unlink   beta/shop    gbol  Linked    they changed it; LOSES the customer's authorisation
+        status: Linked -> Unlinked
+        connection 00000000-0000-0000-0000-000000000019
+
+Waits for a customer (3): 1 Deauthorized, 1 PendingAuth, 1 Unlinked
+  beta/c00001  suuo  PendingAuth   3 days   it waits for its customer to follow the link
+  beta/c00002  suuo  Deauthorized  2 hours  it waits for its customer to follow the link
+  beta/c00003  suuo  Unlinked      -        it waits for its customer to follow the link
+
+Not managed here (2): 1 Linked, 1 PendingAuth
+  beta                                  fztf  Linked       00000000-0000-0000-0000-00000000001f
+  00000000-0000-0000-0000-000000000002  fztf  PendingAuth  00000000-0000-0000-0000-000000000020
+
+Problems (1)
+  acme/gone: there is nothing to unlink, since it doesn't exist; declare it `Linked`, or take it out of the \
+file
+
+Notes (1)
+  acme/odd: its status is 'Migrating', which codat-iac doesn't know, so it is left alone
+
+An apply makes 15 calls (9 reads, 6 writes); 986 are left of today's quota, which resets at 00:00 UTC on 25 \
+November 2026.
+Unsafe: would end 3 authorisations of 14 recorded connections (beta/ledger, beta/old, beta/shop), whose \
+customers would have to authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES=3 for this run
+Plan: 1 to create, 1 to adopt, 2 to move, 1 to update, 1 to unlink, 1 to replace, 2 to remove. 1 of them \
+comes in a second run. 3 customers would have to authorise again. 1 problem to solve first. 3 connections \
+wait for their customers."""
+
+
+def uncoloured(text: str) -> str:
+    """The text without the escapes of colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_a_plan_of_everything_reads_like_this() -> None:
+    """What apply does, by company; what waits; what isn't ours; problems, notes, cost, limit, summary."""
+    assert render.plan(EVERYTHING, "text", NOW) == WHOLE
+
+
+def test_a_plan_in_sync_is_one_line() -> None:
+    """Nothing else is said where there is nothing else."""
+    assert render.plan(Plan(), "text", NOW) == "No changes. What you declared is what there is."
+
+
+def test_only_waiting_says_whom_for() -> None:
+    """It is no change."""
+    rendered = render.plan(Plan(waiting=(a_waiting(),)), "text", NOW)
+
+    assert rendered.splitlines()[-1] == (
+        "No changes. What you declared is what there is. 1 connection waits for its customer."
+    )
+
+
+def test_a_problem_alone_is_not_called_in_sync() -> None:
+    """What was declared is then not what there is."""
+    rendered = render.plan(Plan(problems=EVERYTHING.problems), "text", NOW)
+
+    assert rendered.splitlines()[-1] == "No changes. 1 problem to solve first."
+
+
+def test_without_a_state_the_plan_says_so() -> None:
+    """It can't know what to remove."""
+    rendered = render.plan(Plan(stateless=True), "text", NOW)
+
+    assert "  No state was read: this matches by company and platform, and removes nothing." in rendered
+
+
+def test_each_line_can_be_found_by_its_address_and_its_step() -> None:
+    """`grep` is how ten thousand lines are read."""
+    lines = render.plan(EVERYTHING, "text", NOW).splitlines()
+    for change in EVERY_STEP:
+        found = [line for line in lines if f" {change.action} " in line and f" {change.address} " in line]
+
+        assert len(found) == 1
+        assert ("LOSES" in found[0]) == change.loses
+
+
+def test_changes_are_never_cut() -> None:
+    """They are what is agreed to; a pager is at hand."""
+    plan = many(3000)
+    rendered = render.plan(plan, "text", NOW)
+
+    assert all(f" {change.address} " in rendered for change in plan.changes)
+
+
+def test_what_only_waits_is_counted_beyond_twenty_and_the_longest_named() -> None:
+    """Thousands may wait at each run, and `links` is there for them."""
+    waiting = tuple(a_waiting(each, since=f"2026-10-{1 + each % 25:02}") for each in range(1, 101))
+    rendered = render.plan(Plan(waiting=waiting), "text", NOW)
+
+    assert "Waits for a customer (100): 100 PendingAuth" in rendered
+    assert "  and 80 more; `codat-iac links` gives each with its link" in rendered
+    assert "54 days" in rendered
+    assert "30 days" not in rendered
+
+
+def test_what_is_not_managed_is_counted_beyond_twenty() -> None:
+    """A company may have many connections of its own."""
+    rendered = render.plan(Plan(unmanaged=tuple(map(an_unmanaged, range(25)))), "text", NOW)
+
+    assert "Not managed here (25): 25 Linked" in rendered
+    assert rendered.count("fztf") == 20
+    assert "\n  and 5 more\n" in rendered
+
+
+def test_every_names_everything() -> None:
+    """For those who ask."""
+    plan = many(1000)
+    rendered = render.plan(plan, "text", NOW, every=True)
+
+    assert all(each.address in rendered for each in plan.waiting)
+    assert all(each.connection_id in rendered for each in plan.unmanaged)
+    assert " more" not in rendered
+
+
+def test_a_width_wraps_sentences_below_themselves() -> None:
+    """And changes nothing else."""
+    rendered = render.plan(EVERYTHING, "text", NOW, width=100)
+
+    assert max(map(len, rendered.splitlines())) <= 100
+    assert rendered.split() == WHOLE.split()
+    assert (
+        "  -/+  replace  beta/ledger  gbol  Linked    both changed it; the old one is unlinked;\n"
+        "                                             LOSES the customer's authorisation\n"
+    ) in rendered
+
+
+def test_a_narrow_terminal_wraps_at_a_small_indent() -> None:
+    """Where there is no room beside the columns, the sentence goes on below them."""
+    rendered = render.plan(EVERYTHING, "text", NOW, width=60)
+
+    assert rendered.split() == WHOLE.split()
+    assert (
+        "  -/+  replace  beta/ledger  gbol  Linked    both changed\n"
+        "        it; the old one is unlinked;\n"
+        "        LOSES the customer's authorisation\n"
+    ) in rendered
+
+
+@pytest.mark.parametrize("width", [1, 20, 40, 80, 200, None])
+def test_colours_change_nothing_but_colours(width: int | None) -> None:
+    """What a terminal shows is what a pipe gets."""
+    plain = render.plan(EVERYTHING, "text", NOW, width=width)
+    coloured = render.plan(EVERYTHING, "text", NOW, width=width, color=True)
+
+    assert uncoloured(coloured) == plain
+    assert coloured != plain
+
+
+def test_signs_and_losses_are_coloured() -> None:
+    """As everywhere: green adds, yellow changes, red removes."""
+    coloured = render.plan(EVERYTHING, "text", NOW, color=True)
+
+    assert "\x1b[32m  + \x1b[0m   create" in coloured
+    assert "\x1b[33m  ~ \x1b[0m   unlink" in coloured
+    assert "\x1b[31m  - \x1b[0m   remove" in coloured
+    assert "\x1b[35m  -/+ \x1b[0m replace" in coloured
+    assert coloured.count("\x1b[1;31mLOSES the customer's authorisation\x1b[0m") == 3
+    assert "\x1b[1;31mUnsafe: \x1b[0mwould end" in coloured
+
+
+def test_a_cost_over_the_quota_stands_out() -> None:
+    """The apply would stop half-way."""
+    plan = Plan(changes=(a_change(),), calls=Calls(10, 10, 5))
+
+    assert "\x1b[1;33mAn apply makes 20 calls (10 reads, 10 writes), MORE than the 5 left" in render.plan(
+        plan, "text", NOW, color=True
+    )
+
+
+def test_hostile_text_stays_on_its_line() -> None:
+    """It can neither start a line of its own nor colour anything."""
+    change = dataclasses.replace(a_change("acme/ledger", Action.REMOVE), status=HOSTILE)
+    head, line, *_ = render.plan(Plan(changes=(change,)), "text", NOW).splitlines()
+
+    assert head.startswith("acme ")
+    assert (
+        "<script>alert(1)</script> | `x` **y** [z](http://evil.example) @admin #1  [31m next $a$ :x:" in line
+    )
+
+
+def test_drift_reads_like_this() -> None:
+    """A line each, and the sum."""
+    assert render.drift(DRIFTED, "text", NOW) == (
+        "  ~  acme/bank    suuo  Linked -> Deauthorized  00000000-0000-0000-0000-00000000000b\n"
+        "  -  acme/ledger  gbol  Linked -> absent        00000000-0000-0000-0000-00000000000c\n"
+        "  ~  beta/shop    fztf  Linked -> Deauthorized  00000000-0000-0000-0000-000000000019\n"
+        "\n"
+        "Drift: 3 connections are not as recorded: 2 Linked -> Deauthorized, 1 Linked -> absent."
+    )
+
+
+def test_problems_read_like_error_messages() -> None:
+    """Where, what, what to do."""
+    found = [Problem("a.yaml", 2, 3, "acme/x: is bad"), Problem("", 0, 0, "no engine")]
+
+    assert render.problems(found, "text", NOW, checked="3 files") == (
+        "a.yaml, line 2, column 3: acme/x: is bad\nno engine\n3 files: 2 problems."
+    )
+
+
+def test_columns_count_what_a_terminal_shows() -> None:
+    """A wide character takes two columns, and an overlong cell pushes its own row only."""
+    assert layout.columns([("漢字", "x"), ("abcd", "y"), ("é", "z")]) == ["漢字  x", "abcd  y", "é     z"]
+    long = "a" * 60
+    assert layout.columns([(long, "x"), ("b", "y")]) == [f"{long}  x", "b" + " " * 45 + "y"]
+    assert layout.columns([]) == []
+    assert layout.beside([], 80) == []
+
+
+def test_a_long_name_is_cut_between_characters() -> None:
+    """Names have up to 200 characters."""
+    assert layout.shortened("short") == "short"
+    assert layout.shortened("a" * 45) == "a" * 43 + "…"
+    assert layout.shortened("漢" * 45) == "漢" * 21 + "…"
+
+
+def test_an_overlong_head_without_text_is_left_alone() -> None:
+    """There is nothing to wrap."""
+    assert layout.hanging("a" * 50, "", 20) == "a" * 50

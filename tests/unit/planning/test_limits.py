@@ -1,0 +1,143 @@
+"""The safety limits: how many losses a run may make, and how much may be missing at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from codat_iac.model.text import shortened
+from codat_iac.planning.limits import FEWEST, MOST_LOSSES, MOST_OF_A_STACK, LossLimit, missing_refusal, unseen
+from tests.support.builders import COMPANY
+
+
+def names(count: int) -> list[str]:
+    """So many addresses."""
+    return [f"acme/bank-{number:02}" for number in range(count)]
+
+
+# Losses.
+
+
+@pytest.mark.parametrize(
+    ("explicit", "losses", "recorded", "refused"),
+    [
+        pytest.param(None, 0, 0, False, id="nothing of nothing"),
+        pytest.param(None, 9, 9, False, id="all of a small stack"),
+        pytest.param(None, 3, 10, False, id="30 % of ten"),
+        pytest.param(None, 4, 10, True, id="over 30 % of ten"),
+        pytest.param(None, 10, 40, False, id="ten"),
+        pytest.param(None, 11, 40, True, id="eleven of forty"),
+        pytest.param(None, 11, 10_000, True, id="eleven of many"),
+        pytest.param(0, 0, 40, False, id="none allowed, none lost"),
+        pytest.param(0, 1, 40, True, id="none allowed"),
+        pytest.param(11, 11, 11, False, id="an explicit limit is the only one"),
+        pytest.param(11, 12, 10_000, True, id="over an explicit limit"),
+    ],
+)
+def test_losses_are_limited_by_number_and_by_share(
+    explicit: int | None, losses: int, recorded: int, refused: bool
+) -> None:
+    """Ten, and 30 % of a stack of ten or more, unless the user set a limit."""
+    assert bool(LossLimit(explicit).refusal(names(losses), recorded)) is refused
+
+
+@pytest.mark.parametrize(
+    ("explicit", "losses", "refused"),
+    [
+        pytest.param(None, 0, False, id="nothing is lost"),
+        pytest.param(None, 1, True, id="one loss and no limit"),
+        pytest.param(0, 1, True, id="one loss and none allowed"),
+        pytest.param(1, 1, False, id="one loss and one allowed"),
+        pytest.param(1, 2, True, id="two losses and one allowed"),
+        pytest.param(40, 40, False, id="all are allowed"),
+    ],
+)
+def test_a_run_that_declares_nothing_needs_an_explicit_limit(
+    explicit: int | None, losses: int, refused: bool
+) -> None:
+    """`destroy` and an emptied file look alike, so not even one authorisation ends unasked."""
+    assert bool(LossLimit(explicit).refusal(names(losses), 40, declares=False)) is refused
+
+
+def test_no_limit_is_set_unless_somebody_sets_one() -> None:
+    """The defaults are ten losses, and 30 % of ten connections or more."""
+    assert LossLimit() == LossLimit(None)
+    assert (MOST_LOSSES, MOST_OF_A_STACK, FEWEST) == (10, 0.3, 10)
+
+
+def test_a_refusal_for_losses_names_them_and_the_way_out() -> None:
+    """It names five of them, in order, and the number to allow."""
+    losing = [f"acme/bank-{number}" for number in reversed(range(7))]
+
+    assert LossLimit().refusal(losing, 20, certainty="at least ") == (
+        "would end at least 7 authorisations of 20 recorded connections (acme/bank-0, acme/bank-1,"
+        " acme/bank-2, acme/bank-3, acme/bank-4 and 2 more), whose customers would have to authorise again;"
+        " nothing is done. If you mean it, set CODAT_MAX_LOSSES=7 for this run"
+    )
+
+
+def test_a_refusal_of_a_run_that_declares_nothing_asks_whether_that_is_meant() -> None:
+    """An empty file is a mistake more often than a wish; one authorisation is one."""
+    assert LossLimit().refusal(["acme/ledger"], 3, declares=False) == (
+        "nothing is declared: is it the right file, and the right stack? It would end 1 authorisation of 3"
+        " recorded connections (acme/ledger), whose customers would have to authorise again; nothing is done."
+        " If you mean it, set CODAT_MAX_LOSSES=1 for this run"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [([], ""), (["a"], "a"), (["a", "b"], "a, b"), (["a", "b", "c"], "a, b and 1 more")]
+)
+def test_a_long_list_is_shortened(given: list[str], shown: str) -> None:
+    """The first ones are named, the others counted."""
+    assert shortened(given, most=2) == shown
+
+
+# What is missing.
+
+
+@pytest.mark.parametrize(
+    ("missing", "recorded", "refused"),
+    [
+        (0, 0, False),
+        (9, 9, False),
+        (10, 10, True),
+        (10, 33, True),
+        (10, 34, False),
+        (30, 100, False),
+        (31, 100, True),
+        (10, 0, True),
+    ],
+)
+def test_a_mass_disappearance_is_at_least_ten_and_over_30_percent(
+    missing: int, recorded: int, refused: bool
+) -> None:
+    """Few may be gone, and some of many; else the key is likelier wrong."""
+    assert bool(missing_refusal(missing, recorded)) is refused
+
+
+@pytest.mark.parametrize(("recorded", "shown"), [(30, "30"), (0, "all")], ids=["of a stack", "unread"])
+def test_a_refusal_for_missing_connections_says_of_how_many(recorded: int, shown: str) -> None:
+    """Without a refresh nobody knows of how many; the way out is a variable of that run."""
+    assert missing_refusal(12, recorded) == (
+        f"12 of {shown} recorded connections are gone at once; is it the right API key? If they really are"
+        " gone, set CODAT_ACCEPT_MISSING=true for this run"
+    )
+
+
+# A company that can't be seen.
+
+
+def test_a_company_that_can_not_be_seen_may_be_the_wrong_key() -> None:
+    """It counts as gone only after somebody said so for this run."""
+    assert unseen(COMPANY, accepted=False) == (
+        f"company {COMPANY} can't be seen with this API key; is it the right key and the right id? If the"
+        " company really is gone, set CODAT_ACCEPT_MISSING=true for this run"
+    )
+
+
+def test_a_company_that_is_accepted_as_gone_can_have_no_connection() -> None:
+    """The variable is set already, so the way out is another one."""
+    assert unseen(COMPANY, accepted=True) == (
+        f"company {COMPANY} can't be seen with this API key; it can have no connection; correct its id, or"
+        " take it out of the file"
+    )

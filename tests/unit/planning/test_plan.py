@@ -1,0 +1,270 @@
+"""A plan as data: what it adds up to, and whether a saved one still holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from codat_iac.model.errors import UnsafePlan
+from codat_iac.planning.decision import Cause, Decision, Field
+from codat_iac.planning.plan import (
+    FORMAT_VERSION,
+    STEPS,
+    Calls,
+    Link,
+    Plan,
+    Problem,
+    Unmanaged,
+    Waiting,
+    still_holds,
+    summary,
+)
+from codat_iac.planning.rule_table import Action
+from tests.support import ROOT
+from tests.support.builders import COMPANY, an_id
+
+PROBLEM = Problem("acme/gone", "acme/gone: there is nothing to unlink")
+
+
+def a_change(address: str = "acme/ledger", action: Action = Action.CREATE, **rest: Any) -> Decision:
+    """One change, by default of something new."""
+    given = {"company_id": COMPANY, "platform_key": "gbol", "status": "absent", **rest}
+    return Decision(address, action, Cause.YOU, **given)
+
+
+def a_waiting(number: int = 1) -> Waiting:
+    """One connection that waits for its customer."""
+    return Waiting(f"acme/w{number}", COMPANY, an_id(number), "gbol", "PendingAuth", "", "it waits")
+
+
+def a_loss(address: str, number: int) -> Decision:
+    """The removal of a Linked connection."""
+    return a_change(
+        address,
+        Action.REMOVE,
+        connection_id=an_id(number),
+        removal=Action.UNLINK,
+        status="Linked",
+        loses=True,
+    )
+
+
+# What it adds up to.
+
+
+def test_what_is_not_given_is_nothing() -> None:
+    """A part that nobody filled in says so, and is of the kind that the others are."""
+    assert a_change() == a_change(
+        connection_id=None, moved_from=None, removal=None, fields=(), loses=False, later=False
+    )
+    assert Unmanaged(COMPANY, an_id(1), "gbol", "Linked").company == ""
+    assert Calls() == Calls(0, 0, None, None)
+    assert Plan() == Plan((), (), (), (), (), 0, 0, Calls(), None, stateless=False, stack=None)
+
+
+def test_the_form_is_the_one_that_its_schema_describes() -> None:
+    """Who changes one changes the other."""
+    schema = json.loads((ROOT / "schemas" / "plan.schema.json").read_text())
+
+    assert schema["properties"]["formatVersion"]["const"] == FORMAT_VERSION
+
+
+def test_losses_are_counted_by_connection() -> None:
+    """One connection may be recorded at two addresses, which is still one customer."""
+    plan = Plan((a_loss("acme/a", 1), a_loss("acme/b", 1), a_loss("acme/c", 2), a_change()))
+
+    assert plan.losses == 2
+
+
+def test_changes_are_counted_by_step() -> None:
+    """What there is none of counts as none."""
+    counts = Plan((a_change("acme/a"), a_change("acme/b"), a_loss("acme/c", 1))).counts
+
+    assert (counts[Action.CREATE], counts[Action.REMOVE], counts[Action.MOVE]) == (2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "code"),
+    [
+        pytest.param(Plan(), 0, id="nothing"),
+        pytest.param(Plan(notes=("a note",)), 0, id="a note"),
+        pytest.param(Plan(waiting=(a_waiting(),)), 3, id="waiting"),
+        pytest.param(Plan((a_change(),), (a_waiting(),)), 2, id="changes and waiting"),
+        pytest.param(Plan((a_change(),), refusal="too much"), 4, id="refused"),
+        pytest.param(Plan(problems=(PROBLEM,), refusal="too much"), 1, id="problems"),
+    ],
+)
+def test_the_exit_code_is_the_gravest(plan: Plan, code: int) -> None:
+    """Problems before a refusal, that before changes, and those before what waits."""
+    assert plan.exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        pytest.param(Plan(), "No changes. What you declared is what there is.", id="nothing"),
+        pytest.param(
+            Plan((a_change("acme/a"), a_change("acme/b"), a_change("acme/c", Action.MOVE))),
+            "Plan: 2 to create, 1 to move.",
+            id="changes, in the order of the steps",
+        ),
+        pytest.param(
+            Plan(tuple(a_change(f"acme/{step}", step) for step in STEPS)),
+            "Plan: 1 to create, 1 to adopt, 1 to move, 1 to update, 1 to unlink, 1 to replace, 1 to remove.",
+            id="one of each",
+        ),
+        pytest.param(
+            Plan((a_loss("acme/a", 1),), (a_waiting(),)),
+            "Plan: 1 to remove. 1 customer would have to authorise again."
+            " 1 connection waits for its customer.",
+            id="one loss, one waits",
+        ),
+        pytest.param(
+            Plan((a_loss("acme/a", 1), a_loss("acme/b", 2)), (a_waiting(1), a_waiting(2))),
+            "Plan: 2 to remove. 2 customers would have to authorise again."
+            " 2 connections wait for their customers.",
+            id="two of each",
+        ),
+        pytest.param(Plan(problems=(PROBLEM,)), "No changes. 1 problem to solve first.", id="a problem"),
+        pytest.param(
+            Plan((a_change("acme/a"), a_change("acme/b", Action.MOVE, later=True))),
+            "Plan: 1 to create, 1 to move. 1 of them comes in a second run.",
+            id="one in a second run",
+        ),
+        pytest.param(
+            Plan(tuple(a_change(f"acme/c{n:04}", later=True) for n in range(1200))),
+            "Plan: 1,200 to create. 1,200 of them come in a second run.",
+            id="many in a second run",
+        ),
+        pytest.param(
+            Plan(tuple(a_change(f"acme/c{n:04}") for n in range(1200))), "Plan: 1,200 to create.", id="many"
+        ),
+    ],
+)
+def test_a_plan_is_said_in_one_line(plan: Plan, words: str) -> None:
+    """What to do, what is lost, what is wrong, who waits."""
+    assert summary(plan) == words
+
+
+def test_a_link_does_not_show_itself() -> None:
+    """Whoever has it can authorise, so it stays out of logs and tracebacks."""
+    link = Link("acme/ledger", "Acme", "Xero", "PendingAuth", "", "https://link.example/start?otp=1")
+
+    assert "otp" not in repr(link)
+
+
+# Saved plans.
+
+
+@pytest.mark.parametrize(("before", "said"), [("prod", "of stack prod"), (None, "of no stack")])
+def test_a_plan_of_another_stack_is_none_of_this_one(before: str | None, said: str) -> None:
+    """Two stacks may have the very same changes before them."""
+    with pytest.raises(UnsafePlan, match=f"{said} and not of stack dev; make one"):
+        still_holds(Plan((a_change(),), stack=before), Plan((a_change(),), stack="dev"))
+
+
+def test_a_plan_that_says_the_same_still_holds() -> None:
+    """Also where other things moved: who waits, what is unmanaged, what it costs, who caused it."""
+    saved = Plan((a_change(), a_loss("acme/old", 1)), notes=("a note",))
+    caused = dataclasses.replace(a_change(), cause=Cause.BOTH)
+
+    still_holds(saved, Plan((a_loss("acme/old", 1), caused), waiting=(a_waiting(),), declared=7))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        pytest.param(
+            {"action": Action.CREATE},
+            {"action": Action.ADOPT, "connection_id": an_id(1), "status": "PendingAuth"},
+            "acme/ledger: what is done was create and is adopt",
+            id="another step",
+        ),
+        pytest.param(
+            {"connection_id": an_id(1)},
+            {"connection_id": an_id(2)},
+            f"acme/ledger: its connection was {an_id(1)} and is {an_id(2)}",
+            id="another connection",
+        ),
+        pytest.param(
+            {},
+            {"connection_id": an_id(2)},
+            f"acme/ledger: its connection was none and is {an_id(2)}",
+            id="a connection",
+        ),
+        pytest.param(
+            {"status": "PendingAuth"},
+            {"status": "Li\x1bnked\n"},
+            "acme/ledger: its status was PendingAuth and is Li nked",
+            id="another status, which may be anything",
+        ),
+        pytest.param(
+            {},
+            {"company_id": an_id(9)},
+            f"acme/ledger: its company was {COMPANY} and is {an_id(9)}",
+            id="another company",
+        ),
+        pytest.param(
+            {},
+            {"platform_key": "qhyg"},
+            "acme/ledger: its platform was gbol and is qhyg",
+            id="another platform",
+        ),
+        pytest.param(
+            {"moved_from": "acme/a"},
+            {"moved_from": "acme/b"},
+            "acme/ledger: where it is recorded was acme/a and is acme/b",
+            id="moved from elsewhere",
+        ),
+        pytest.param(
+            {"removal": Action.UNLINK},
+            {"removal": Action.DELETE},
+            "acme/ledger: what becomes of the old one was unlink and is delete",
+            id="another removal",
+        ),
+        pytest.param(
+            {"loses": False},
+            {"loses": True},
+            "acme/ledger: whether an authorisation is lost was no and is yes",
+            id="a loss",
+        ),
+        pytest.param(
+            {"later": True},
+            {"later": False},
+            "acme/ledger: whether it has to wait for a second run was yes and is no",
+            id="a second run",
+        ),
+        pytest.param(
+            {"fields": (Field("onRemoval", "unlink", "delete"), Field("connectionId", None, "x"))},
+            {"fields": ()},
+            "acme/ledger: what differs was onRemoval unlink to delete, connectionId none to x and is nothing",
+            id="other fields",
+        ),
+    ],
+)
+def test_a_plan_whose_changes_are_others_is_refused(
+    was: dict[str, Any], now: dict[str, Any], said: str
+) -> None:
+    """It names what moved, by address; what says most, where several things did."""
+    with pytest.raises(UnsafePlan) as caught:
+        still_holds(Plan((a_change(**was),)), Plan((a_change(**now),)))
+
+    assert str(caught.value) == f"the saved plan no longer holds: {said}; make a new one"
+
+
+def test_what_came_and_went_is_named() -> None:
+    """A change more and a change less are as bad as another one; many are shortened."""
+    saved = Plan(tuple(a_change(f"acme/a{n}") for n in range(3)))
+    now = Plan(tuple(a_change(f"acme/b{n}") for n in range(4)))
+
+    with pytest.raises(UnsafePlan) as caught:
+        still_holds(saved, now)
+
+    assert str(caught.value) == (
+        "the saved plan no longer holds: acme/a0 needs nothing any more, acme/a1 needs nothing any more,"
+        " acme/a2 needs nothing any more, acme/b0 is new in it, acme/b1 is new in it and 2 more;"
+        " make a new one"
+    )

@@ -1,0 +1,70 @@
+"""What a program reads of its own stack; `test_connection.py` and the engine's tests read it whole."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+PROGRAM = """
+import grpc, pulumi
+from google.protobuf import json_format, struct_pb2
+
+class Mocks(pulumi.runtime.Mocks):
+    def new_resource(self, args): ...
+    def call(self, args): ...
+
+pulumi.runtime.set_mocks(Mocks(), project="shop", stack="dev", organization="organization")
+from codat_iac.provider import running_program
+from codat_iac.model.connection import RESOURCE_TYPE
+
+class Down(grpc.RpcError):
+    def details(self):
+        return "connection\\n  refused"
+
+class Monitor:
+    def __init__(self, error=None, outputs=None):
+        self.error, self.outputs = error, outputs
+
+    def Invoke(self, request):
+        if self.error:
+            raise self.error
+        answer = struct_pb2.Struct()
+        answer.update({"outputs": self.outputs})
+        return type("Answer", (), {"return": answer})()
+
+for error in (Down(), KeyError("a bug")):
+    try:
+        running_program._asked(Monitor(error))
+    except (pulumi.RunError, KeyError) as raised:
+        print(raised)
+bag = {"address": "acme/a", "protect": True, "odd": [1], "companyId": {"value": "x"}, "none": None}
+found = {"u": {"type": RESOURCE_TYPE, "outputs": bag}, "v": {"type": "x"}}
+print(running_program._asked(Monitor(outputs=found)))
+"""
+
+
+def test_what_cant_be_read_is_one_line_and_what_can_is_what_is_ours() -> None:
+    """Of the answer only our own resources are unpacked, and of these what a connection may hold."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM], capture_output=True, text=True, check=False
+    )
+
+    refusal, bug, ours = done.stdout.splitlines()
+    assert refusal == (
+        "the record of stack organization/shop/dev can't be read (connection refused), so what is renamed"
+        " can't be told from what is new; nothing is done; run again"
+    )
+    assert bug == "'a bug'"
+    assert ast.literal_eval(ours) == {
+        "u": {
+            "type": "pulumi-python:dynamic/codat:Connection",
+            "outputs": {
+                "address": "acme/a",
+                "companyId": {"value": "x"},
+                "none": None,
+                "odd": None,
+                "protect": True,
+            },
+        }
+    }

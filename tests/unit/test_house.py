@@ -1,0 +1,70 @@
+"""The structure that nobody may lose, besides the contracts on imports in `.importlinter`."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import re
+
+from pulumi.dynamic.dynamic import serialize_provider
+
+from codat_iac.cli import COMMANDS
+from codat_iac.provider import ConnectionProvider
+from tests.support import ROOT
+
+PACKAGE = ROOT / "codat_iac"
+
+WRITERS = {"reconcile/create_once.py", "reconcile/operations.py", "provider/__init__.py"}
+"""Who may know the client that can change something; everybody else has a `Reader`."""
+
+
+def test_what_plans_knows_no_client_that_writes() -> None:
+    """A plan that changes nothing is then no promise but a fact."""
+    users = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "codat_iac.codat.client"
+        if "Client" in {alias.name for alias in node.names}
+    }
+
+    assert users - {"__init__.py"} == WRITERS
+
+
+def test_the_provider_is_pickled_by_its_name() -> None:
+    """Every state holds it: what is pickled is where it is found, and nothing of it."""
+    pickled = base64.b64decode(serialize_provider(ConnectionProvider()))
+
+    assert b"codat_iac.provider" in pickled
+    assert b"ConnectionProvider" in pickled
+    assert len(pickled) < 80
+    assert vars(ConnectionProvider()) == {}
+
+
+def test_a_room_has_at_most_ten_names() -> None:
+    """More than that, nobody reads."""
+    rooms = [PACKAGE, *(file.parent for file in PACKAGE.rglob("__init__.py"))]
+    for room in rooms:
+        modules = {file.stem for file in room.glob("*.py") if not file.stem.startswith("__")}
+        packages = {file.parent.name for file in room.glob("*/__init__.py")}
+        assert len(modules | packages) <= 10, room
+
+
+def test_what_is_not_covered_has_a_reason() -> None:
+    """At most five lines are left out of the coverage, each saying why."""
+    excluded = [
+        line
+        for file in PACKAGE.rglob("*.py")
+        for line in file.read_text().splitlines()
+        if "pragma: no cover" in line
+    ]
+
+    assert len(excluded) <= 5
+    assert all(re.search(r"pragma: no cover\s+\S+", line) for line in excluded)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """A command that nobody can find is none."""
+    readme = (ROOT / "README.md").read_text()
+
+    assert [name for name in COMMANDS if f"codat-iac {name}" not in readme] == []
