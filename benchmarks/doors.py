@@ -1,10 +1,10 @@
-"""The two doors side by side: `pulumi` and `codat-iac`, on one stack, against one emulated Codat.
+"""Compare the times of `pulumi` and `codat-iac` on the same stack, against an emulated Codat.
 
     make bench          # 1,000 connections
     make bench N=10000
 
-Imports N connections, then times what needs nothing and what changes ten things, each with both doors in
-the same run, and prints the ratio. Nothing is asserted.
+Imports N connections, then times a plan without changes and a run with ten changes, each with both programs,
+and prints the ratios. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "yaml"
 
 
 class Bench:
-    """One project, which can be put back to where it was."""
+    """One project with a stack, in which commands are timed."""
 
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class Bench:
         self.run("pulumi", "stack", "init", "bench")
 
     def run(self, *command: str) -> float:
-        """Run a command and give its seconds."""
+        """Run a command and return its time in seconds; exit if it fails."""
         started = time.perf_counter()
         finished = subprocess.run(
             command,
@@ -64,11 +64,11 @@ class Bench:
         return time.perf_counter() - started
 
     def codat_iac(self, *arguments: str) -> float:
-        """Run `codat-iac` and give its seconds."""
+        """Run `codat-iac` and return its time in seconds."""
         return self.run(sys.executable, "-m", "codat_iac", *arguments)
 
     def addresses(self) -> list[str]:
-        """The addresses that the state holds."""
+        """Return the addresses in the state, sorted."""
         exported = subprocess.run(
             ["pulumi", "stack", "export"],
             cwd=self.folder,

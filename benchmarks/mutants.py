@@ -1,16 +1,15 @@
-"""Mutation testing of the core: some test should fail for each small change of what decides.
+"""Mutation testing of the core: for each small change of the deciding modules some test should fail.
 
     make mutants
     make mutants N=2    # two at a time
 
-mutmut makes the mutants of functions and runs the tests that reach them. It leaves out what stands outside
-of functions, such as the rule table, and decorated functions: those mutants are made here, each run in a
-process of its own. To its operators come two: a condition is turned round, and a member of an enum is
-replaced by the next one. A mutant whose tests never end is a killed one.
+mutmut makes the mutants of functions and runs the tests that reach them. It leaves out module-level code,
+such as the rule table, and decorated functions: their mutants are made here, each tested in a process of its
+own. Two operators are added to mutmut's: negate a condition, and replace a member of an enum by the next one.
+A mutant whose tests never end counts as killed.
 
-Prints the score of each module; fails where one is below 95 %.
-`docs/mutants.md` lists the survivors that are accepted, each with its reason. Others are shown, in the form
-in which they would be added to that list.
+Prints the score of each module, and fails if one is below 95 %. `docs/mutants.md` lists the accepted
+survivors, each with its reason. Other survivors are printed in the form in which they would be added to it.
 """
 
 from __future__ import annotations
@@ -50,16 +49,16 @@ FORK = multiprocessing.get_context("fork")
 
 OUTSIDE = "(outside of functions)"
 
-ENOUGH = 95.0
-"""Per cent that must be killed of each module."""
+MINIMUM_SCORE = 95.0
+"""Per cent of each module's mutants that must be killed."""
 
-PATIENCE = 240.0
-"""Seconds for the tests of one mutant; they take a tenth of it."""
+TEST_TIMEOUT = 240.0
+"""Seconds for the tests of one mutant; usually they take a tenth of that."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mutant: where, what is changed, and whether a test noticed."""
+    """One mutant: its place, the changed lines, and whether a test failed."""
 
     module: str
     place: str
@@ -69,13 +68,13 @@ class Mutant:
 
     @property
     def text(self) -> str:
-        """The mutant as the list of the accepted ones has it."""
+        """The mutant in the form of the list of accepted ones."""
         lines = [f"- {line}" for line in self.removed] + [f"+ {line}" for line in self.added]
         return "\n".join([f"{self.module}: {self.place}", *lines])
 
 
-def members() -> dict[tuple[str, str], str]:
-    """The next member of each member of an enum of the package, by both names."""
+def next_members() -> dict[tuple[str, str], str]:
+    """Return the next member for each member of each enum in the package, by names of enum and member."""
     following: dict[tuple[str, str], str] = {}
     for file in (ROOT / "codat_iac").rglob("*.py"):
         for node in ast.parse(file.read_text()).body:
@@ -85,7 +84,7 @@ def members() -> dict[tuple[str, str], str]:
     return following
 
 
-NEXT = members()
+NEXT = next_members()
 
 
 def another_member(node: cst.Attribute) -> Iterator[cst.Attribute]:
@@ -94,14 +93,14 @@ def another_member(node: cst.Attribute) -> Iterator[cst.Attribute]:
         yield node.with_changes(attr=cst.Name(NEXT[node.value.value, node.attr.value]))
 
 
-def other_way_round(node: cst.If | cst.IfExp) -> Iterator[cst.If | cst.IfExp]:
+def negated_condition(node: cst.If | cst.IfExp) -> Iterator[cst.If | cst.IfExp]:
     """Replace `if it:` by `if not (it):`."""
     inner = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
     yield node.with_changes(test=cst.UnaryOperation(cst.Not(), inner))
 
 
 def another_string(node: cst.BaseString) -> Iterator[cst.BaseString]:
-    """Change a string once: each of these mutants costs a process, and mutmut makes three of a string."""
+    """Change a string only once, since each of these mutants needs a process: mutmut makes three changes."""
     yield from islice(operator_string(node), 1)
 
 
@@ -115,20 +114,20 @@ Operator = tuple[type, Callable[[Any], Iterable[cst.CSTNode]]]
 
 EVERYWHERE: tuple[Operator, ...] = (
     (cst.Attribute, another_member),
-    (cst.If, other_way_round),
-    (cst.IfExp, other_way_round),
+    (cst.If, negated_condition),
+    (cst.IfExp, negated_condition),
 )
 
 
-def outside() -> list[Operator]:
-    """The operators for what stands outside of functions; a constant is not replaced by None as a whole."""
+def module_level_operators() -> list[Operator]:
+    """Return the operators for module-level code, which don't replace a whole constant by None."""
     left_out = [(cst.BaseString, operator_string), (cst.Assign, operator_assignment)]
     kept = [each for each in mutation_operators if each not in left_out]
     return [*kept, (cst.BaseString, another_string), (cst.DictElement, another_cell)]
 
 
-class Rest(MutationVisitor):
-    """Makes the mutants of what mutmut leaves out."""
+class ModuleLevelVisitor(MutationVisitor):
+    """Makes mutants of the code that mutmut leaves out: module-level code and decorated functions."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef):
@@ -136,8 +135,8 @@ class Rest(MutationVisitor):
         return super()._skip_node_and_children(node)
 
 
-def a_copy(name: str) -> Path:
-    """Copy what the tests need, so that nobody mutates the tree that is worked in."""
+def copy_tree(name: str) -> Path:
+    """Copy the files that the tests need, so that the working tree isn't mutated. Returns the folder."""
     folder = WORK / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -149,8 +148,8 @@ def a_copy(name: str) -> Path:
     return folder
 
 
-def of_functions(workers: int) -> Iterator[Mutant]:
-    """Let mutmut mutate functions."""
+def function_mutants(workers: int) -> Iterator[Mutant]:
+    """Let mutmut make and test the mutants of functions."""
     cast("list[Operator]", mutation_operators).extend(EVERYWHERE)
     cli(["run", "--max-children", str(workers)], standalone_mode=False)
     for module in config().only_mutate:
@@ -168,19 +167,21 @@ def of_functions(workers: int) -> Iterator[Mutant]:
             )
 
 
-def of_the_rest(workers: int) -> Iterator[Mutant]:
-    """Mutate what stands outside of functions, and decorated functions."""
-    assert run_tests(a_copy("rest"), ""), "without a mutant the tests must pass, else all seem to be killed"
+def module_level_mutants(workers: int) -> Iterator[Mutant]:
+    """Make and test the mutants of module-level code and decorated functions."""
+    assert run_tests(copy_tree("rest"), ""), (
+        "the tests must pass without a mutant, else all seem to be killed"
+    )
     folders = SimpleQueue[Path]()
     for number in range(workers):
-        folders.put(a_copy(f"rest-{number}"))
+        folders.put(copy_tree(f"rest-{number}"))
 
     def attempt(job: tuple[str, str, str]) -> Mutant:
         module, source, mutated = job
         folder = folders.get()
         file = folder / module
         for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
-            compiled.unlink()  # it would stand for the next mutant too: same size, same second
+            compiled.unlink()  # Python would use it for the next mutant too, if size and second are the same
         file.write_text(mutated)
         killed = not run_tests(folder, file.stem)
         file.write_text(source)
@@ -190,15 +191,15 @@ def of_the_rest(workers: int) -> Iterator[Mutant]:
         return mutant
 
     with ThreadPoolExecutor(workers) as threads:
-        yield from threads.map(attempt, rest())
+        yield from threads.map(attempt, module_level_mutations())
 
 
-def rest() -> Iterator[tuple[str, str, str]]:
-    """Make these mutants: the module, its source, and its source with one change."""
+def module_level_mutations() -> Iterator[tuple[str, str, str]]:
+    """Yield these mutants: the module's path, its source, and its source with one change."""
     for module in config().only_mutate:
         source = (ROOT / module).read_text()
         wrapper = MetadataWrapper(cst.parse_module(source))
-        visitor = Rest(outside(), IgnoredCode(set(), set(), set()))
+        visitor = ModuleLevelVisitor(module_level_operators(), IgnoredCode(set(), set(), set()))
         wrapper.visit(visitor)
         for mutation in visitor.mutations:
             mutated = deep_replace(wrapper.module, mutation.original_node, mutation.mutated_node)
@@ -216,17 +217,17 @@ def _difference(source: str, mutated: str) -> tuple[tuple[str, ...], tuple[str, 
 
 
 def run_tests(folder: Path, module: str) -> bool:
-    """Run the tests in a process of their own, those of the module first; says whether all pass."""
+    """Run the tests in a process of their own, those of *module* first; return whether all pass."""
     child = FORK.Process(target=_child, args=(folder, module))
     child.start()
-    child.join(PATIENCE)
+    child.join(TEST_TIMEOUT)
     child.kill()
     child.join()
     return child.exitcode == 0
 
 
 def _child(folder: Path, module: str) -> None:
-    """Import anew what may be mutated; all else is imported by now, which is most of the time."""
+    """Run the tests after a new import of the modules that may be mutated; the others stay loaded."""
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     for name in [name for name in sys.modules if name.split(".")[0] in {"codat_iac", "tests"}]:
@@ -244,7 +245,7 @@ def _child(folder: Path, module: str) -> None:
 
 
 def report(mutants: Sequence[Mutant]) -> bool:
-    """Print the scores, and the survivors that nobody accepted; say whether it is enough."""
+    """Print the scores and the survivors that aren't accepted; return whether all scores are high enough."""
     accepted = ACCEPTED.read_text()
     survivors = [mutant for mutant in mutants if not mutant.killed]
     for mutant in survivors:
@@ -255,14 +256,14 @@ def report(mutants: Sequence[Mutant]) -> bool:
     print(f"\n{len(mutants)} mutants, {len(survivors)} of them survive")
     for module, number in made.items():
         print(f"{module:18}{killed[module]:5} of {number:4} killed: {100 * killed[module] / number:5.1f} %")
-    return all(100 * killed[module] / number >= ENOUGH for module, number in made.items())
+    return all(100 * killed[module] / number >= MINIMUM_SCORE for module, number in made.items())
 
 
 def main() -> None:
-    """Make the mutants, try them and report."""
+    """Make the mutants, test them and report."""
     workers = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    os.chdir(a_copy("functions"))
-    sys.exit(not report([*of_functions(workers), *of_the_rest(workers)]))
+    os.chdir(copy_tree("functions"))
+    sys.exit(not report([*function_mutants(workers), *module_level_mutants(workers)]))
 
 
 if __name__ == "__main__":

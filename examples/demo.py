@@ -1,7 +1,7 @@
-"""The whole loop, on a real Pulumi engine and an emulated Codat: run it with `make demo`.
+"""Show the whole loop on a real Pulumi engine and an emulated Codat: run it with `make demo`.
 
-Each command is printed before it runs, with what to look at in its output. The exit status is 0 only if
-every step showed what it should.
+Each command is printed before it runs, with a hint what to look at in its output. The exit status is 0 only
+if every step showed what it should.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Demo:
         }
 
     def run(self, command: str, look: str, *wanted: str, code: int = 0) -> None:
-        """Show a command and its output, and stop where that isn't as *wanted* (regular expressions)."""
+        """Run a command and show its output; stop if that doesn't match *wanted* (regular expressions)."""
         print(f"\n{BOLD}$ {command}{OFF}\n{DIM}  look at: {look}{OFF}", flush=True)
         process = subprocess.Popen(
             shlex.split(command),
@@ -66,18 +66,18 @@ class Demo:
                 fail(f"`{command}` didn't show {pattern!r}")
 
     def say(self, text: str) -> None:
-        """Tell what happens outside Pulumi."""
+        """Print what happens outside Pulumi."""
         print(f"\n{BOLD}# {text}{OFF}", flush=True)
 
     def act(self, method: str, path: str) -> None:
-        """Be the customer, or somebody in the Portal: one of the emulator's own calls."""
+        """Act as the customer, or as somebody in the Portal, with one of the emulator's control routes."""
         address = f"{self.url}/_emulator/{path}"
         print(f"{BOLD}$ curl -X {method} {address}{OFF}", flush=True)
         request = urllib.request.Request(address, method=method, data=b"" if method == "POST" else None)
         urllib.request.urlopen(request).close()
 
     def ids(self) -> Mapping[str, str]:
-        """The connections' ids by address, from Pulumi's state."""
+        """Return the connections' ids by address, from Pulumi's state."""
         exported = subprocess.run(
             ["pulumi", "stack", "export"],
             cwd=self.folder,
@@ -99,7 +99,7 @@ class Demo:
         self.say(f"connections.yaml now says: {shown}")
 
     def statuses(self) -> list[str]:
-        """What Codat has, by platform."""
+        """Return the platform and status of each connection in Codat, sorted."""
         return sorted(
             f"{connection.platform_key} {connection.status}"
             for page in self.client.company_pages()
@@ -108,7 +108,7 @@ class Demo:
         )
 
     def expect(self, *statuses: str) -> None:
-        """Show what Codat has, and stop where that isn't as expected."""
+        """Print the connections in Codat, and stop if they aren't as expected."""
         found = self.statuses()
         print(f"  Codat has: {', '.join(found) or 'no connections'}", flush=True)
         if found != list(statuses):
@@ -116,7 +116,7 @@ class Demo:
 
 
 def story(demo: Demo) -> None:
-    """Tell the whole loop."""
+    """Run the whole loop."""
     demo.run("pulumi stack init demo", "a new stack, with its state in a temporary folder")
     demo.run("pulumi preview", "3 connections to create, and the stack itself", r"\+ 4 to create")
     demo.run("pulumi up --yes", "`waiting` names who has to authorise", r"\+ 4 created", r"PendingAuth: 3")
@@ -162,7 +162,7 @@ def story(demo: Demo) -> None:
 
 @contextlib.contextmanager
 def emulator() -> Iterator[str]:
-    """Run `codat-iac emulator` on a free port and give its URL."""
+    """Run `codat-iac emulator` on a free port, and yield its URL."""
     command = [sys.executable, "-m", "codat_iac", "emulator", "--api-key", API_KEY, "--companies", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -178,7 +178,7 @@ def emulator() -> Iterator[str]:
 
 
 def fail(why: str) -> None:
-    """Stop with the reason."""
+    """Exit with the reason."""
     sys.exit(f"\ndemo: {why}")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from codat_iac.emulator import Emulator, serving
 from tests.support.project import Project
+from tests.support.waiting import Naps
 
 for number in (signal.SIGINT, signal.SIGHUP):
     # A shell lets what runs in the background ignore them, and every process of a test would inherit that.
@@ -19,11 +20,29 @@ for number in (signal.SIGINT, signal.SIGHUP):
 CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Don't measure what the children of a module's tests cover, if it is marked so: that doubles their time.
+
+    What they cover is covered by other tests, or the whole isn't at 100 %.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("unmeasured"):
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
     """An emulated Codat without companies; its key is a canary."""
     with serving(api_key=CANARY) as running:
         yield running
+
+
+@pytest.fixture
+def naps() -> Naps:
+    """The waits of a test."""
+    return Naps()
 
 
 @pytest.fixture

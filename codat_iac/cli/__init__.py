@@ -1,4 +1,4 @@
-"""The command line: arguments in, the package called, an exit code out.
+"""The command line: parse the arguments, call the package, return an exit code.
 
 ```
 __init__   the commands, their errors and exit codes
@@ -9,8 +9,8 @@ tenant     import, export
 tools      emulator, engine
 ```
 
-Results go to stdout, everything else to stderr. Errors are one line; a usage error exits with 1, Ctrl-C
-with 130. A command's module, and whatever is slow to import, is imported when the command is run.
+Results go to stdout, everything else to stderr. An error is one line; a usage error exits with 1, Ctrl-C
+with 130. A command's module, and any module that is slow to import, is imported only when a command needs it.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "emulator": ("tools", "Run an emulated Codat on this machine, until Ctrl-C."),
     "engine": ("tools", "Get the Pulumi engine, and see whether it is in order."),
 }
-"""Each command's module and its line in the help, so that the help imports none of them."""
+"""Each command's module and its line in the help, which needs no import that way."""
 
 
 class _Commands(click.Group):
-    """Imports a command's module when the command is asked for."""
+    """A group that imports a command's module only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(COMMANDS)
@@ -81,22 +81,22 @@ def command(debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a name that the terminal can't spell is no error
+        sys.stdout.reconfigure(errors="replace")  # a character that the terminal lacks is no error
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # they are for who writes programs
-    # A shell lets what runs in the background ignore SIGINT; `pulumi` heeds it there too.
+        warnings.simplefilter("ignore")  # they are for developers
+    # A shell makes background jobs ignore SIGINT; undo that, as `pulumi` does.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
     code = run(sys.argv[1:] if arguments is None else arguments)
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # there is none where it was closed
-        _let_go_if_broken(stream)
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed
+        _silence_if_broken(stream)
     sys.exit(code)
 
 
-def _let_go_if_broken(stream: TextIO) -> None:
-    """Leave nothing to write to who reads no more: Python would exit with 120 for it."""
+def _silence_if_broken(stream: TextIO) -> None:
+    """Redirect a stream to /dev/null if its reader is gone: otherwise Python would exit with 120."""
     try:
         stream.flush()
     except OSError:
@@ -104,7 +104,7 @@ def _let_go_if_broken(stream: TextIO) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line and give its exit code."""
+    """Run the command line and return its exit code; an error is printed to stderr."""
     plain = [argument for argument in arguments if argument != DEBUG]
     debug = len(plain) < len(arguments)
     try:
@@ -123,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
         else:
             _say(str(error))
         return ExitCode.REFUSED if isinstance(error, UnsafePlan) else ExitCode.ERROR
-    except Exception as error:  # noqa: BLE001  no traceback ever reaches a user who didn't ask for it
+    except Exception as error:  # noqa: BLE001  a user sees a traceback only with --debug
         if debug:
             traceback.print_exc()
         else:
@@ -132,6 +132,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody listens; the exit code says it all the same
+    with contextlib.suppress(OSError):  # stderr's reader is gone; the exit code still reports the error
         for line in text.splitlines():
             click.echo(f"codat-iac: {line.rstrip('.')}", err=True)

@@ -1,4 +1,4 @@
-"""`codat-iac apply`: plan, show, ask, carry out, and tell what became of each change."""
+"""`codat-iac apply`: make the plan, show it, ask, carry it out, and report the outcome of each change."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import click
 
 from codat_iac.cli import render
-from codat_iac.cli.options import COMPANY, DETAILED, PATH, located, shown_as
-from codat_iac.cli.output import ask, exit_code, put, terminal, told_as
+from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
+from codat_iac.cli.output import ask, errors_as_document, exit_code, terminal_options, write_output
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError, UnsafePlan
+from codat_iac.model.text import join_names
 from codat_iac.planning.plan import ExitCode, Plan, still_holds
 from codat_iac.reconcile.create_once import SETTLING
 from codat_iac.reconcile.planner import Planner
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
     help="Let N customers lose their authorisation. The limit is 10 by default, and 30 % of a stack of 10 or"
     " more.",
 )
-@shown_as("text", "json")
+@output_options("text", "json")
 @DETAILED
-@located
+@stack_options
 def apply_command(  # noqa: PLR0913  each is an option
     *,
     path: str | None,
@@ -69,14 +70,14 @@ def apply_command(  # noqa: PLR0913  each is an option
     where its changes moved; other connections may move, since customers authorise all day.
     """
     session = Session(cwd, stack, max_losses=allow_losing)
-    with told_as(output, out):
+    with errors_as_document(output, out):
         kept = render.parse_plan(_read(saved), str(saved)) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)
-        plan = session.planned(planner, desired)
+        plan = session.plan_with(planner, desired)
         if kept is not None:
-            plan = _narrowed(plan, kept)
-        shown = render.plan(plan, "text", datetime.now(UTC), **terminal("text", None, sys.stderr))
+            plan = _restricted_to(plan, kept)
+        shown = render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None, sys.stderr))
         click.echo(shown, err=True)
         if plan.refusal:
             _tell(f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it")
@@ -85,15 +86,15 @@ def apply_command(  # noqa: PLR0913  each is an option
         session.check_options(plan)
         if not yes:
             ask(f"Apply {_counted(len(plan.changes))}?")
-        applied = _carried_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
+        applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
-        while _goes_on(applied, plan):
+        while _needs_second_run(applied, plan):
             session = Session(cwd, stack, max_losses=allow_losing)
             planner = session.planner(company, desired)
-            plan = _second(session.planned(planner, desired), plan)
-            applied = _carried_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
+            plan = _second_run(session.plan_with(planner, desired), plan)
+            applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
             outcomes += applied.outcomes
-    put(_outcomes(outcomes, output), out)
+    write_output(_outcomes(outcomes, output), out)
     if applied.interrupted:
         raise click.Abort
     if applied.error:
@@ -102,7 +103,7 @@ def apply_command(  # noqa: PLR0913  each is an option
     return ExitCode.IN_SYNC if done else ExitCode.ERROR
 
 
-def _carried_out(
+def _carry_out(
     session: Session,
     planner: Planner,
     plan: Plan,
@@ -119,17 +120,20 @@ def _carried_out(
                 session.stack, session.state, planner, plan, desired, report, _tell, max_losses=allow_losing
             )
 
-    return attempt() if yes else _unlocking(session, attempt)
+    return attempt() if yes else _apply_unlocking(session, attempt)
 
 
-def _goes_on(applied: Applied, plan: Plan) -> bool:
-    """Say whether there is a second run: all of the first is done, and something had to wait for it."""
+def _needs_second_run(applied: Applied, plan: Plan) -> bool:
+    """Return whether a second run follows: all of the first is done, and a change had to wait for it."""
     done = not applied.error and all(outcome.result == "done" for outcome in applied.outcomes)
     return done and not applied.interrupted and any(change.later for change in plan.changes)
 
 
-def _second(now: Plan, before: Plan) -> Plan:
-    """Return what of a plan had to wait before. Raises `UnsafePlan` if it would lose what it didn't."""
+def _second_run(now: Plan, before: Plan) -> Plan:
+    """Return *now* with only the changes that had to wait in the plan *before*.
+
+    Raises `UnsafePlan` if the second run has a problem, is refused, or has losses that weren't shown.
+    """
     waited = {change.address: change for change in before.changes if change.later}
     changes = tuple(change for change in now.changes if change.address in waited)
     unseen = [c.address for c in changes if c.loses and not waited[c.address].loses]
@@ -140,11 +144,11 @@ def _second(now: Plan, before: Plan) -> Plan:
     return replace(now, changes=changes)
 
 
-def _unlocking(session: Session, attempt: Callable[[], Applied]) -> Applied:
-    """Apply; where a dead run of this machine has left its lock, ask whether to cancel that, and go on.
+def _apply_unlocking(session: Session, attempt: Callable[[], Applied]) -> Applied:
+    """Apply; if a dead run on this machine has left its lock, ask whether to cancel the lock and go on.
 
-    Its provider may live on, and writes nothing more; what it had sent already is waited for. Raises
-    `StackError` where the state moved since the plan, by the dead run or by another one.
+    The dead run's provider may still live. It writes nothing more, but a request that it sent may be under
+    way, so this waits for that. Raises `StackError` if the state changed since the plan was made.
     """
     agreed: Sequence[Lock] = ()
     while True:
@@ -160,14 +164,22 @@ def _unlocking(session: Session, attempt: Callable[[], Applied]) -> Applied:
             else:
                 holder = f"{locked.dead} of this machine, which is dead"
                 ask(f"The stack is locked by {holder}. Cancel its lock and go on?")
-                # It is tried once more before: while a person thinks, somebody else may cancel it and begin.
+                # Try once more before cancelling: meanwhile somebody else may have cancelled it and begun.
                 agreed = locked.locks
-        if session.stack.export() != session.state:
-            raise StackError("the stack changed since this plan was made; run again")
+        now = session.stack.export()
+        if now != session.state:
+            from codat_iac.stack.apply import differences  # noqa: PLC0415  pulumi is slow to import
+
+            named = join_names(differences(session.state, now))
+            also = f" ({named})" if named else ""
+            raise StackError(f"the stack changed since this plan was made; run again{also}")
 
 
-def _narrowed(plan: Plan, kept: Plan) -> Plan:
-    """Give what *plan* does about what was saved. Raises `UnsafePlan` where that is no longer the same."""
+def _restricted_to(plan: Plan, kept: Plan) -> Plan:
+    """Return *plan* restricted to the saved plan's addresses.
+
+    Raises `UnsafePlan` if it doesn't have the same changes there as the saved plan.
+    """
     addresses = {change.address for change in kept.changes}
     narrowed = replace(plan, changes=tuple(each for each in plan.changes if each.address in addresses))
     still_holds(kept, narrowed)
@@ -179,7 +191,7 @@ def _narrowed(plan: Plan, kept: Plan) -> Plan:
 
 def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bool) -> int:
     if output == render.Output.JSON:
-        put(_outcomes((), output), out)
+        write_output(_outcomes((), output), out)
     return exit_code(plan.exit_code, detailed=detailed)
 
 
@@ -219,7 +231,7 @@ def _counted(changes: int) -> str:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[Outcome], None]]:
-    """Show a bar to a person, and a line for each change to a log."""
+    """Yield a function that reports an outcome: on a progress bar for a person, as a line in a log."""
     if not sys.stderr.isatty():
 
         def say(outcome: Outcome) -> None:

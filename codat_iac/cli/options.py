@@ -1,4 +1,4 @@
-"""The options and arguments that several commands share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DETAILED = click.option(
 )
 
 
-def located(function: F) -> F:
-    """Add the options that say which stack: as Pulumi's own."""
+def stack_options(function: F) -> F:
+    """Add the options `--stack` and `--cwd`, which are the same as Pulumi's own."""
     function = click.option(
         "-s", "--stack", metavar="NAME", help="The stack; by default the one that is selected."
     )(function)
@@ -35,8 +35,8 @@ def located(function: F) -> F:
     )(function)
 
 
-def shown_as(*formats: str) -> Callable[[F], F]:
-    """Add the options that say how the result is put out."""
+def output_options(*formats: str) -> Callable[[F], F]:
+    """Add the options `--output`, with one of *formats* (the first is the default), and `--out`."""
     choices = [str(each) for each in formats]
 
     def decorate(function: F) -> F:

@@ -1,4 +1,4 @@
-"""How a command puts its result out, asks a person, and ends: the streams, a file, the exit code."""
+"""Write a command's result to stdout or a file, ask the user, and choose the exit code."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from codat_iac.planning.plan import ExitCode
 
 
 def exit_code(code: int, *, detailed: bool) -> int:
-    """Give the exit code: changes and waiting are nothing to complain of unless it was asked for."""
+    """Return the process's exit code: 0 for changes and waiting connections unless *detailed*."""
     return code if detailed or code in {ExitCode.ERROR, ExitCode.REFUSED} else ExitCode.IN_SYNC
 
 
-def terminal(output: str, out: Path | None, stream: TextIO | None = None) -> dict[str, Any]:
-    """Say how wide and how colourful a text may be: neither where no person reads it."""
+def terminal_options(output: str, out: Path | None, stream: TextIO | None = None) -> dict[str, Any]:
+    """Return `width` and `color` for a text on a terminal, nothing if it goes to a file or a pipe."""
     stream = stream or sys.stdout
     if output != "text" or out is not None or not stream.isatty():
         return {}
@@ -32,10 +32,10 @@ def terminal(output: str, out: Path | None, stream: TextIO | None = None) -> dic
     return {"width": shutil.get_terminal_size().columns, "color": not plain}
 
 
-def put(text: str, out: Path | None, *, private: bool = False) -> None:
-    """Put a result out: to a file, *private* for its owner alone, or to stdout.
+def write_output(text: str, out: Path | None, *, private: bool = False) -> None:
+    """Write a result to the file *out*, readable by its owner only if *private*, or to stdout.
 
-    Raises `ConfigError` where the file can't be written.
+    Raises `ConfigError` if the file can't be written.
     """
     ended = text if text.endswith("\n") else f"{text}\n"
     if out is None:
@@ -51,24 +51,24 @@ def put(text: str, out: Path | None, *, private: bool = False) -> None:
 
 
 @contextmanager
-def told_as(output: str, out: Path | None) -> Iterator[None]:
-    """Put an error out as a document too, where the caller reads documents."""
+def errors_as_document(output: str, out: Path | None) -> Iterator[None]:
+    """Write an error also as a document of the format *output*, unless that is text."""
     try:
         yield
     except CodatIacError as error:
         if output != render.Output.TEXT and output in render.FORMATS["problems"]:
-            put(render.problems(render.problems_of(error), output, datetime.now(UTC)), out)
+            write_output(render.problems(render.problems_of(error), output, datetime.now(UTC)), out)
         raise
 
 
 def ask(question: str) -> None:
-    """Ask a person, who has to be there. Raises `CodatIacError` where the answer is no."""
+    """Ask the user to confirm. Raises `CodatIacError` if the answer is no, or there is no terminal."""
     if not sys.stdin.isatty():
         raise ConfigError("nobody can be asked here; pass --yes if you mean it")
     try:
         confirmed = click.confirm(question, err=True)
     except click.Abort:
-        click.echo(err=True)  # the answer is still in the line of the question
+        click.echo(err=True)  # the cursor is still on the line of the question
         raise
     if not confirmed:
         raise CodatIacError("nothing is changed, as you answered no")

@@ -1,4 +1,4 @@
-"""`codat-iac validate`, `plan`, `drift` and `links`: they look, and change nothing."""
+"""`codat-iac validate`, `plan`, `drift` and `links`: commands that only read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from codat_iac.cli import render
-from codat_iac.cli.options import COMPANY, DETAILED, PATH, located, shown_as
-from codat_iac.cli.output import exit_code, put, terminal, told_as
+from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
+from codat_iac.cli.output import errors_as_document, exit_code, terminal_options, write_output
 from codat_iac.cli.session import Session
 from codat_iac.model.errors import ConfigError
 from codat_iac.planning.plan import ExitCode
@@ -19,8 +19,8 @@ from codat_iac.planning.plan import ExitCode
 @click.command("validate")
 @PATH
 @click.option("--online", is_flag=True, help="Ask the tenant too: for its platforms and its companies.")
-@shown_as(*render.FORMATS["problems"])
-@located
+@output_options(*render.FORMATS["problems"])
+@stack_options
 def validate_command(
     path: str | None, cwd: Path, stack: str | None, output: str, out: Path | None, online: bool
 ) -> int:
@@ -31,10 +31,10 @@ def validate_command(
     """
     from codat_iac.desired import Tenant, load  # noqa: PLC0415  yaml and jsonschema
 
-    # A given file needs no stack, nor does the tenant where the environment has its key.
+    # No stack is needed if the file is given and the tenant isn't asked, or its key is in the environment.
     session = Session(cwd, stack, path is not None and (not online or bool(os.environ.get("CODAT_API_KEY"))))
     now = datetime.now(UTC)
-    with told_as(output, out):
+    with errors_as_document(output, out):
         try:
             file = session.path(path)
             connections = load(file)
@@ -46,11 +46,11 @@ def validate_command(
         except ConfigError as error:
             if not error.problems:
                 raise
-            put(render.problems(error.problems, output, now, **terminal(output, out)), out)
+            write_output(render.problems(error.problems, output, now, **terminal_options(output, out)), out)
             return ExitCode.ERROR
     companies = {connection.company_id for connection in connections}
     checked = f"{file}: {len(connections)} connections of {len(companies)} companies"
-    put(render.problems((), output, now, checked=checked, **terminal(output, out)), out)
+    write_output(render.problems((), output, now, checked=checked, **terminal_options(output, out)), out)
     return ExitCode.IN_SYNC
 
 
@@ -63,9 +63,9 @@ def validate_command(
     help="Read no state and need no engine: match by company and platform, remove nothing. Needs a PATH.",
 )
 @click.option("--every", is_flag=True, help="In text, name also what is only counted.")
-@shown_as(*render.FORMATS["plan"])
+@output_options(*render.FORMATS["plan"])
 @DETAILED
-@located
+@stack_options
 def plan_command(
     *,
     path: str | None,
@@ -84,18 +84,18 @@ def plan_command(
     saved with `-o json --out FILE` can be applied as it is: `codat-iac apply --plan FILE`.
     """
     session = Session(cwd, stack, stateless)
-    with told_as(output, out):
+    with errors_as_document(output, out):
         plan = session.plan(session.desired(path), company)
-    shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal(output, out))
-    put(shown, out)
+    shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal_options(output, out))
+    write_output(shown, out)
     return exit_code(plan.exit_code, detailed=detailed_exitcode)
 
 
 @click.command("drift")
 @COMPANY
-@shown_as(*render.FORMATS["drift"])
+@output_options(*render.FORMATS["drift"])
 @DETAILED
-@located
+@stack_options
 def drift_command(
     cwd: Path,
     stack: str | None,
@@ -106,17 +106,17 @@ def drift_command(
 ) -> int:
     """Show what somebody else moved: recorded against live, whatever the desired state says."""
     session = Session(cwd, stack)
-    with told_as(output, out):
+    with errors_as_document(output, out):
         drifted = session.planner(company).drift()
-    put(render.drift(drifted, output, datetime.now(UTC), **terminal(output, out)), out)
+    write_output(render.drift(drifted, output, datetime.now(UTC), **terminal_options(output, out)), out)
     return exit_code(ExitCode.CHANGES if drifted else ExitCode.IN_SYNC, detailed=detailed_exitcode)
 
 
 @click.command("links")
 @COMPANY
-@shown_as(*render.FORMATS["links"])
+@output_options(*render.FORMATS["links"])
 @DETAILED
-@located
+@stack_options
 def links_command(
     cwd: Path,
     stack: str | None,
@@ -130,7 +130,9 @@ def links_command(
     A link lets whoever has it authorise: it goes to stdout or to FILE, and nowhere else.
     """
     session = Session(cwd, stack)
-    with told_as(output, out):
+    with errors_as_document(output, out):
         waiting = session.planner(company).links()
-    put(render.links(waiting, output, datetime.now(UTC), **terminal(output, out)), out, private=True)
+    write_output(
+        render.links(waiting, output, datetime.now(UTC), **terminal_options(output, out)), out, private=True
+    )
     return exit_code(ExitCode.WAITING if waiting else ExitCode.IN_SYNC, detailed=detailed_exitcode)

@@ -1,4 +1,4 @@
-"""What a command works on: a stack, a desired state, a reader of the tenant."""
+"""A command's inputs: a stack, a desired state, a reader of the tenant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codat_iac.codat.client import Reader
-from codat_iac.codat.rate_limit import shared_pace
+from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import settings
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError
@@ -24,7 +24,7 @@ from codat_iac.stack.stack import Stack
 
 @dataclass
 class Session:
-    """One command's world; everything is read when it is needed, and once."""
+    """The inputs of one command; each is read once, when it is first needed."""
 
     cwd: Path
     stack_name: str | None = None
@@ -33,12 +33,12 @@ class Session:
 
     @cached_property
     def stack(self) -> Stack:
-        """The stack. Raises where there is no project, no engine or no selected stack."""
+        """The stack. Raises `ConfigError`, `EngineError` or `StackError` as `Stack.open` does."""
         return Stack.open(self.cwd, self.stack_name)
 
     @cached_property
     def config(self) -> Mapping[str, str]:
-        """The stack's config; none where no state is to be read."""
+        """The stack's config, empty if stateless."""
         return {} if self.stateless else self.stack.config()
 
     @cached_property
@@ -49,49 +49,49 @@ class Session:
 
     @cached_property
     def reader(self) -> Reader:
-        """What reads the tenant, at the pace that Codat allows; no command writes but through Pulumi."""
+        """A rate-limited reader of the tenant. Commands write only through Pulumi."""
         from platformdirs import user_cache_path  # noqa: PLC0415  only who calls Codat needs it
 
-        throttle = shared_pace(user_cache_path("codat-iac"), self.settings.requests_per_minute)
+        throttle = shared_throttle(user_cache_path("codat-iac"), self.settings.requests_per_minute)
         return Reader(self.settings.api_key, self.settings.base_url, throttle=throttle)
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
-        """What the stack holds; nothing where no state is to be read."""
+        """The stack's exported state, empty if stateless."""
         return {} if self.stateless else self.stack.export()
 
     @cached_property
     def recorded(self) -> list[PriorConnection]:
-        """The connections that the state holds, old halves of replacements included."""
+        """The connections in the state, including old halves of replacements."""
         return recorded(self.state)
 
     def check_company(self, desired: Sequence[DesiredConnection], company: str | None) -> None:
-        """Raise `ConfigError` where nobody knows *company*."""
+        """Raise `ConfigError` if *company* is neither declared nor recorded."""
         addresses = [prior.address for prior in self.recorded] + [each.address for each in desired]
-        known = {address.partition("/")[0] for address in addresses}
+        known = {address.company for address in addresses}
         if company is not None and company not in known:
             near = difflib.get_close_matches(company, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"--company {company!r} is neither declared nor recorded{hint}")
 
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
-        """Make a planner for *company*, or for all."""
+        """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
         self.check_company(desired, company)
         return Planner(self.reader, self.settings, self.recorded, company)
 
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
-        """Plan for *company*, or for all."""
+        """Return the plan for *company*, or for all companies."""
         planner = self.planner(company, desired)
-        return planner.plan_stateless(desired) if self.stateless else self.planned(planner, desired)
+        return planner.plan_stateless(desired) if self.stateless else self.plan_with(planner, desired)
 
-    def planned(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
-        """Plan with *planner*, and say for which stack."""
+    def plan_with(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
+        """Return the plan that *planner* makes, with the stack's name in it."""
         return replace(planner.plan(desired), stack=self.stack.short_name)
 
     def check_options(self, plan: Plan) -> None:
-        """Refuse a stack with options that an apply would lose: it declares what the file can say.
+        """Raise `ConfigError` if the stack has resource options that an apply of *plan* would lose.
 
-        Raises `ConfigError`.
+        An apply declares only what the desired-state file can say.
         """
         replaced = {change.connection_id for change in plan.changes if change.action is Action.REPLACE}
         for prior in self.recorded:
@@ -114,7 +114,10 @@ class Session:
             )
 
     def path(self, given: str | None) -> str:
-        """Give the path of the desired state: *given*, or what the stack's config names."""
+        """Return the path of the desired state: *given*, or the one in the stack's config.
+
+        Raises `ConfigError` if there is none.
+        """
         if given is not None:
             return str(self.cwd / given) if given else given
         if self.stateless:

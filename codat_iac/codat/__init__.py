@@ -1,1 +1,1 @@
-"""Codat's API over HTTP: the calls, their limits, and Codat's JSON as the words of `model`."""
+"""Codat's API over HTTP: the calls, their limits, and the parsing of Codat's JSON."""

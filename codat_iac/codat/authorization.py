@@ -1,4 +1,4 @@
-"""The `Authorization` header, and each form in which an answer could repeat the key. Pure."""
+"""The `Authorization` header, and the forms in which an answer could repeat the API key. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 
 
 def authorization(api_key: str) -> str:
-    """Make the header of a bare API key; a ready-made `Basic ...` value stays as it is.
+    """Return the `Authorization` header for a bare API key, or for a ready-made `Basic ...` value.
 
     Codat encodes the bare key, without a user and a colon:
     https://docs.codat.io/using-the-api/authentication.
@@ -18,7 +18,7 @@ def authorization(api_key: str) -> str:
 
 
 def secret_forms(api_key: str) -> tuple[str, ...]:
-    """Give each form in which an answer could repeat the key: encoded, and bare."""
+    """Return each form in which an answer could repeat the key: encoded and bare."""
     encoded = authorization(api_key).removeprefix("Basic ")
     try:
         bare = base64.b64decode(encoded).decode().strip(":")

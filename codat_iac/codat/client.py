@@ -1,6 +1,6 @@
-"""Codat's API: the five connection operations, companies and integrations.
+"""A client for Codat's API: the five connection operations, companies and integrations.
 
-`Client` is public. Creating exactly once is `operations.py`'s part.
+`Client` is public. It doesn't prevent a second connection: `reconcile/create_once.py` does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from codat_iac.codat import parsing
 from codat_iac.codat.parsing import Page
 from codat_iac.codat.transport import Transport
-from codat_iac.model.connection import UUID, Company, Integration, LiveConnection, Quota, Status
+from codat_iac.model.connection import UUID, Company, Integration, LiveConnection, Quota, Status, normalised
 from codat_iac.model.errors import ConfigError, NotCodat, NotFound, Rejected
 from codat_iac.model.settings import BASE_URL
 from codat_iac.model.text import safe_text
@@ -22,24 +22,25 @@ from codat_iac.model.text import safe_text
 T = TypeVar("T")
 
 PAGE_SIZE = 100
-"""What Codat recommends: https://docs.codat.io/using-the-api/paging."""
+"""The page size that Codat recommends: https://docs.codat.io/using-the-api/paging."""
 
 
 class Reader:
-    """What can be read of Codat's connections, companies and integrations, for one API key.
+    """Read access to Codat's connections, companies and integrations, with one API key.
 
-    *api_key* is a bare key or the ready-made `Basic ...` value. *timeout* is what one answer may take,
-    in seconds. *retries* is how often a call may be repeated, and can be overridden at each call (0: never).
-    A 429 counts as none of them: it is waited for as Codat asks, while all waits of the call together
-    stay within *patience* seconds.
+    *api_key* is a bare key or a ready-made `Basic ...` value. *timeout* is how many seconds one answer may
+    take. *retries* is how often a call may be repeated; each call can override it (0: never). A 429 doesn't
+    count as a retry: the client waits as long as Codat asks, while all waits of the call together stay within
+    *patience* seconds.
 
-    A read, a delete and an unlink are repeated after a 429, 408, 5xx or when no whole answer came. A create
-    is repeated only after a 429, with the same idempotency key, since Codat makes a new connection at
-    every POST. *guard* is called right before every write and may raise to stop it; *throttle* right
-    before every call; *sleep* is how to wait.
+    A read, a delete and an unlink are repeated after a 429, 408 or 5xx, or if no complete answer came. A
+    create is repeated only after a 429, with the same idempotency key, since Codat makes a new connection at
+    every POST. *guard* is called right before every write and may raise to stop it; *throttle* is called
+    right before every call; *sleep* waits for a number of seconds.
 
-    Raises `ConfigError` for a base URL that isn't https (plain http only on loopback) or an empty key.
-    A client may be shared by threads.
+    Ids are UUIDs in any case; what is returned has lower-case ids. Raises `ConfigError` for an empty key, and
+    for a base URL that isn't https (plain http is allowed on loopback). Every call raises `ConfigError` for
+    an id that isn't a UUID and `ApiError` if Codat doesn't do it. Threads may share a client.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Reader:
 
     @property
     def quota(self) -> Quota:
-        """What the last answer said is left of today's requests."""
+        """The remaining daily requests, as the last answer reported them."""
         return self._transport.quota
 
     # Connections.
@@ -85,12 +86,13 @@ class Reader:
         *,
         retries: int | None = None,
     ) -> Page[LiveConnection]:
-        """List a company's connections, one page of at most *page_size* (1 to 5,000).
+        """Return one page of a company's connections, at most *page_size* (1 to 5,000) of them.
 
-        *query* is in Codat's language (https://docs.codat.io/using-the-api/querying), *order_by* a field,
-        with `-` before it for the other direction. Raises `NotFound` for a company that this key can't see.
+        *query* is in Codat's query language (https://docs.codat.io/using-the-api/querying). *order_by* is a
+        field, with `-` before it for descending order. Raises `NotFound` for a company that this key can't
+        see.
         """
-        path = f"{_company(company_id)}/connections"
+        path = f"{_company_path(company_id)}/connections"
         return self._page(
             _paged(path, page, page_size, query=query, orderBy=order_by),
             lambda raw: parsing.parse_connection(raw, company_id),
@@ -98,7 +100,7 @@ class Reader:
         )
 
     def get(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
-        """Read one connection. Raises `NotFound` where it, or its company, is gone."""
+        """Return one connection. Raises `NotFound` if it, or its company, is gone."""
         return self._connection("GET", _connection_path(company_id, connection_id), company_id, retries)
 
     # Companies and integrations.
@@ -113,29 +115,32 @@ class Reader:
         *,
         retries: int | None = None,
     ) -> Page[Company]:
-        """List the tenant's companies, with their connections inline, one page of at most *page_size*."""
+        """Return one page of the tenant's companies, with their connections if Codat sends them inline."""
         path = _paged("/companies", page, page_size, query=query, orderBy=order_by, tags=tags)
         return self._page(path, parsing.parse_company, retries)
 
     def get_company(self, company_id: str, *, retries: int | None = None) -> Company:
-        """Read one company. Raises `NotFound`."""
-        return self._read("GET", _company(company_id), parsing.parse_company, retries)
+        """Return one company. Raises `NotFound` if this key can't see it."""
+        return self._read("GET", _company_path(company_id), parsing.parse_company, retries)
 
     def list_integrations(
         self, page: int = 1, page_size: int = PAGE_SIZE, *, retries: int | None = None
     ) -> Page[Integration]:
-        """List the platforms that this tenant knows, enabled or not."""
+        """Return one page of the platforms that the tenant could connect to, enabled or not."""
         return self._page(_paged("/integrations", page, page_size), parsing.parse_integration, retries)
 
     # Whole listings.
 
     def pages(self, first: Page[T], parse: Callable[[Any], T]) -> Iterator[Page[T]]:
-        """Give *first* and then every page that the links lead to."""
+        """Yield *first* and then every page that its links lead to.
+
+        Raises `NotCodat` if they lead in a circle or to another host.
+        """
         page = first
         seen: set[str] = set()
         yield page
         while page.next:
-            path = self._transport.same_host(page.next)
+            path = self._transport.link_path(page.next)
             if path in seen or not page.results:
                 doing = self._transport.doing("GET", path)
                 raise NotCodat(f"{doing}: the pages lead in a circle; check the base URL", doing=doing)
@@ -144,17 +149,17 @@ class Reader:
             yield page
 
     def connection_pages(self, company_id: str) -> Iterator[Page[LiveConnection]]:
-        """Give all pages of a company's connections."""
+        """Yield all pages of a company's connections."""
         return self.pages(
             self.list(company_id, page_size=1000), lambda raw: parsing.parse_connection(raw, company_id)
         )
 
     def company_pages(self, first: Page[Company] | None = None) -> Iterator[Page[Company]]:
-        """Give all pages of the tenant's companies, going on from *first* where that was read."""
+        """Yield all pages of the tenant's companies, from *first* on if that was read already."""
         return self.pages(first or self.list_companies(), parsing.parse_company)
 
     def integrations(self) -> tuple[Integration, ...]:
-        """Give all integrations of the tenant."""
+        """Return all integrations of the tenant."""
         pages = self.pages(self.list_integrations(), parsing.parse_integration)
         return tuple(integration for page in pages for integration in page.results)
 
@@ -199,7 +204,7 @@ class Reader:
 
 
 class Client(Reader):
-    """All of a `Reader`, and what can be changed: connections are made, deleted and unlinked."""
+    """A `Reader` that can also write: create, delete and unlink connections."""
 
     def create(
         self,
@@ -209,15 +214,16 @@ class Client(Reader):
         idempotency_key: str | None = None,
         retries: int | None = None,
     ) -> LiveConnection:
-        """Make a connection, which is `PendingAuth` until its customer follows the link.
+        """Create a connection, which is `PendingAuth` until its customer follows the link.
 
-        **Every call makes one more**, unless Codat honours the *idempotency_key* (a GUID, 90 minutes; a
-        fresh one where none is given): https://docs.codat.io/using-the-api/write-data/idempotency.
-        After a `TransportError` or `CodatBroken` it may exist: look before you call again.
+        **Every call creates another one**, unless Codat honours the *idempotency_key* (a GUID, valid for 90
+        minutes; a new one if none is given): https://docs.codat.io/using-the-api/write-data/idempotency.
+        After a `TransportError` or `CodatBroken` the connection may exist: list the company before you call
+        again.
         """
         return self._connection(
             "POST",
-            f"{_company(company_id)}/connections",
+            f"{_company_path(company_id)}/connections",
             company_id,
             retries,
             body={"platformKey": platform_key},
@@ -225,9 +231,9 @@ class Client(Reader):
         )
 
     def delete(self, company_id: str, connection_id: str, *, retries: int | None = None) -> None:
-        """Remove a connection for ever, with the customer's authorisation and the data behind it.
+        """Delete a connection for ever, with the customer's authorisation and the data behind it.
 
-        Raises `NotFound` where it is gone already, unless an earlier try of this very call may have done it.
+        Raises `NotFound` if it is already gone, unless an earlier try of this call may have deleted it.
         """
         try:
             self._transport.call("DELETE", _connection_path(company_id, connection_id), retries)
@@ -236,11 +242,11 @@ class Client(Reader):
                 raise
 
     def unlink(self, company_id: str, connection_id: str, *, retries: int | None = None) -> LiveConnection:
-        """Give up access; the data stays readable, and only the customer can link again.
+        """Unlink a connection: we lose access, the data stays readable, and only the customer can link again.
 
-        Codat allows it for `Linked` (and, by some pages, `Deauthorized`):
-        https://docs.codat.io/core-concepts/connections. Raises `Rejected` for any other, unless an earlier
-        try of this very call has unlinked it.
+        Codat allows it for `Linked` (and, according to some pages, `Deauthorized`):
+        https://docs.codat.io/core-concepts/connections. Raises `Rejected` for any other status, unless an
+        earlier try of this call has unlinked it.
         """
         path = _connection_path(company_id, connection_id)
         try:
@@ -253,20 +259,23 @@ class Client(Reader):
 
 
 def _paged(path: str, page: int, page_size: int, **rest: str | None) -> str:
-    """Page size and number are always sent: a query without them is refused (docs.codat.io, Querying)."""
+    """Return a path with page number and page size.
+
+    Codat refuses a query without them: https://docs.codat.io/using-the-api/querying.
+    """
     given = {name: value for name, value in rest.items() if value is not None}
     return f"{path}?{urlencode({'page': page, 'pageSize': page_size, **given})}"
 
 
-def _company(company_id: str) -> str:
+def _company_path(company_id: str) -> str:
     return f"/companies/{_uuid(company_id)}"
 
 
 def _connection_path(company_id: str, connection_id: str) -> str:
-    return f"{_company(company_id)}/connections/{_uuid(connection_id)}"
+    return f"{_company_path(company_id)}/connections/{_uuid(connection_id)}"
 
 
 def _uuid(value: str) -> str:
     if not UUID.fullmatch(value):
         raise ConfigError(f"{safe_text(value)!r} is not a UUID, as Codat's ids and idempotency keys are")
-    return value.lower()
+    return normalised(value)

@@ -1,7 +1,7 @@
-"""An answer that is there in time, or not at all: one timeout for all of it.
+"""One timeout for the whole of an answer.
 
-`requests` has a timeout for each single read, so whoever drips headers, interim answers or a body keeps it
-waiting for ever.
+`requests` applies its timeout to each read, so a server that sends headers, interim answers or a body byte by
+byte could keep it waiting for ever.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 
-class _Incoming(io.RawIOBase):
-    """What a socket receives until one timeout has passed, which else every single read would have."""
+class _DeadlineStream(io.RawIOBase):
+    """The data that a socket receives, with one timeout for all reads together."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -40,33 +40,33 @@ class _Incoming(io.RawIOBase):
         super().close()
 
 
-class _Answer(http.client.HTTPResponse):
-    """An answer that is there in time, or not at all: headers and interim answers too can have no end."""
+class _DeadlineResponse(http.client.HTTPResponse):
+    """A response that must be complete in time: its headers and interim answers could have no end either."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
         self.fp.close()
-        self.fp = io.BufferedReader(_Incoming(sock))
+        self.fp = io.BufferedReader(_DeadlineStream(sock))
 
     def begin(self) -> None:
         super().begin()
-        # urllib3 would log what it can't read of the headers, whatever stands there.
+        # urllib3 would log headers that it can't parse, whatever they contain.
         self.msg.defects.clear()
         self.msg.set_payload("")
 
 
 @cache
-def _answering(kind: type[HTTPConnection]) -> type[HTTPConnection]:
-    """Let a kind of connection (plain, TLS, through a proxy's) read an `_Answer`."""
-    return type(kind.__name__, (kind,), {"response_class": _Answer})
+def _with_deadline(kind: type[HTTPConnection]) -> type[HTTPConnection]:
+    """Return a subclass of a connection class (plain, TLS or proxied) that reads `_DeadlineResponse`."""
+    return type(kind.__name__, (kind,), {"response_class": _DeadlineResponse})
 
 
-class InTime(HTTPAdapter):
-    """Lets all connections of a session, a proxy's too, read answers that are there in time."""
+class DeadlineAdapter(HTTPAdapter):
+    """Makes all connections of a session, including a proxy's, read their answers within one timeout."""
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
-        """Give the pool of a host's connections, which are all of our kind."""
+        """Return the pool of a host's connections, all of them with a deadline."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        if pool.ConnectionCls.response_class is not _Answer:
-            pool.ConnectionCls = _answering(pool.ConnectionCls)
+        if pool.ConnectionCls.response_class is not _DeadlineResponse:
+            pool.ConnectionCls = _with_deadline(pool.ConnectionCls)
         return pool

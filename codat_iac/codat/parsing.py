@@ -1,7 +1,7 @@
-"""What travels: Codat's JSON into our words. No I/O, no clock.
+"""Parse Codat's JSON into our types. No I/O, no clock.
 
-Parsing is tolerant: unknown fields, unknown enum values and nulls are normal, since real answers
-have always been looser than the specification (https://docs.codat.io/using-the-api/change-policy).
+Parsing is tolerant: unknown fields, unknown enum values and nulls are normal, since real answers have always
+been looser than the specification (https://docs.codat.io/using-the-api/change-policy).
 """
 
 from __future__ import annotations
@@ -11,22 +11,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from codat_iac.model.connection import Company, DataConnectionError, Integration, LiveConnection, Quota
+from codat_iac.model.connection import (
+    Company,
+    DataConnectionError,
+    Integration,
+    LiveConnection,
+    Quota,
+    normalised,
+)
 from codat_iac.model.errors import ErrorMessage
-from codat_iac.model.text import whole
+from codat_iac.model.text import replace_surrogates
 
 T = TypeVar("T")
 
-_TOO_MANY = 2**63
+_INTEGER_LIMIT = 2**63
 
 
 class Malformed(ValueError):
-    """An answer has not the shape that Codat's specification gives it."""
+    """An answer doesn't have the shape that Codat's specification gives it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a listing. `next` is the relative link to the next page, None on the last.
+    """One page of a listing. `next` is the relative link to the next page, None on the last one.
 
     Source: https://docs.codat.io/using-the-api/paging.
     """
@@ -39,7 +46,7 @@ class Page(Generic[T]):
 
 
 def parse_error_message(raw: Any) -> ErrorMessage:
-    """Read Codat's error body; what isn't one gives empty fields."""
+    """Parse Codat's error body; anything else becomes an `ErrorMessage` with empty fields."""
     if not isinstance(raw, dict):
         return ErrorMessage()
     retried = raw.get("canBeRetried")
@@ -55,14 +62,14 @@ def parse_error_message(raw: Any) -> ErrorMessage:
 
 
 def parse_quota(headers: Mapping[str, str]) -> Quota:
-    """Read the rate-limit headers, which every answer of Codat's carries."""
+    """Parse the rate-limit headers, which every answer of Codat's carries."""
     remaining = headers.get("x-rate-limit-remaining", "").strip()
     reset = headers.get("x-rate-limit-reset")
     return Quota(int(remaining) if re.fullmatch(r"[0-9]{1,12}", remaining) else None, reset)
 
 
 def parse_page(raw: Any, parse: Callable[[Any], T]) -> Page[T]:
-    """Read one page. `results` may be missing where there are none; the counts may not.
+    """Parse one page. `results` may be missing if it is empty; the counts may not.
 
     Raises `Malformed`.
     """
@@ -87,15 +94,15 @@ def parse_page(raw: Any, parse: Callable[[Any], T]) -> Page[T]:
 
 
 def parse_connection(raw: Any, company_id: str) -> LiveConnection:
-    """Read one connection of a company. Without `id` and `status` it isn't one: raises `Malformed`."""
+    """Parse one connection of a company. Raises `Malformed` if `id` or `status` is missing."""
     body = _mapping(raw, "a connection")
     errors = body.get("dataConnectionErrors")
     return LiveConnection(
-        id=_required(body, "id", "a connection").lower(),
-        company_id=company_id.lower(),
+        id=normalised(_required(body, "id", "a connection")),
+        company_id=normalised(company_id),
         status=_required(body, "status", "a connection"),
         platform_key=_text(body.get("integrationKey")) or None,
-        integration_id=(_text(body.get("integrationId")) or "").lower() or None,
+        integration_id=normalised(_text(body.get("integrationId")) or "") or None,
         platform_name=_text(body.get("platformName")) or "",
         source_type=_text(body.get("sourceType")) or "",
         created=_text(body.get("created")) or "",
@@ -115,9 +122,9 @@ def parse_connection(raw: Any, company_id: str) -> LiveConnection:
 
 
 def parse_company(raw: Any) -> Company:
-    """Read one company, with its connections where Codat sends them inline. Raises `Malformed`."""
+    """Parse one company, with its connections if Codat sends them inline. Raises `Malformed`."""
     body = _mapping(raw, "a company")
-    company_id = _required(body, "id", "a company").lower()
+    company_id = normalised(_required(body, "id", "a company"))
     inline = body.get("dataConnections")
     tags = body.get("tags")
     return Company(
@@ -126,21 +133,23 @@ def parse_company(raw: Any) -> Company:
         connections=(
             tuple(parse_connection(item, company_id) for item in inline) if isinstance(inline, list) else None
         ),
-        tags={whole(str(k)): whole(str(v)) for k, v in tags.items()} if isinstance(tags, dict) else {},
+        tags={replace_surrogates(str(k)): replace_surrogates(str(v)) for k, v in tags.items()}
+        if isinstance(tags, dict)
+        else {},
         created=_text(body.get("created")) or "",
         redirect=_text(body.get("redirect")) or "",
     )
 
 
 def parse_integration(raw: Any) -> Integration:
-    """Read one integration. Raises `Malformed`."""
+    """Parse one integration. Raises `Malformed`."""
     body = _mapping(raw, "an integration")
     key = _required(body, "key", "an integration")
     return Integration(
         key=key,
         name=_text(body.get("name")) or key,
         enabled=body.get("enabled") is True,
-        integration_id=(_text(body.get("integrationId")) or "").lower() or None,
+        integration_id=normalised(_text(body.get("integrationId")) or "") or None,
         source_type=_text(body.get("sourceType")) or "",
     )
 
@@ -159,9 +168,9 @@ def _required(body: dict[str, Any], key: str, what: str) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return whole(value) if isinstance(value, str) else None
+    return replace_surrogates(value) if isinstance(value, str) else None
 
 
 def _integer(value: Any) -> int | None:
-    """A number of things; JSON's have no bound, and one of thousands of digits counts nothing."""
-    return value if type(value) is int and abs(value) < _TOO_MANY else None
+    """Return *value* if it is an integer of a usable size; JSON sets no limit."""
+    return value if type(value) is int and abs(value) < _INTEGER_LIMIT else None

@@ -1,6 +1,6 @@
-"""Stay within Codat's 1,000 requests a minute for each IP address, all processes of this machine together.
+"""Stay within Codat's 1,000 requests a minute for each IP address, with all processes of this machine.
 
-Codat may block whoever goes over it without warning: https://docs.codat.io/using-the-api/rate-limits.
+Codat may block an address that exceeds it, without warning: https://docs.codat.io/using-the-api/rate-limits.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 MINUTE = 62_000
-"""Milliseconds that count as one: who sends a thousand in 60 s may see 1,001 of them arrive in 60 s."""
+"""Milliseconds that count as one minute.
+
+It has two seconds to spare: of 1,000 requests sent within 60 s, 1,001 may arrive within 60 s.
+"""
 
 
-def shared_pace(folder: Path, per_minute: int) -> Callable[[], None]:
-    """Give a function that waits until one more request may go, counted in a file in *folder*.
+def shared_throttle(folder: Path, per_minute: int) -> Callable[[], None]:
+    """Return a function that waits until one more request is allowed, counted in a file in *folder*.
 
-    With *per_minute* 0 it never waits. Where the file can't be used, this process counts by itself.
+    With *per_minute* 0 it never waits. If the file can't be used, this process counts by itself.
     """
     if not per_minute:
         return lambda: None
@@ -42,11 +45,11 @@ def shared_pace(folder: Path, per_minute: int) -> Callable[[], None]:
         newest = bucket.peek(0)
         now: int = bucket.now()  # type: ignore[no-untyped-call]
         if newest and newest.timestamp > now + MINUTE:
-            bucket.flush()  # the clock was set back: waiting for the old time could take years
+            bucket.flush()  # the clock was set back, and waiting for the old time could take years
         return counted_in(bucket)
 
     def counted_in(bucket: AbstractBucket) -> Callable[[], None]:
-        # The library's own thread for cleaning up would die of a file that can't be used any more.
+        # Without the library's own clean-up thread, which would die if the file became unusable.
         limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
 
         def step() -> None:
@@ -59,7 +62,7 @@ def shared_pace(folder: Path, per_minute: int) -> Callable[[], None]:
         step = together()
     except (OSError, sqlite3.Error):
         step = alone()
-    # Whoever waits for the file's lock polls it; the threads of one process queue here instead.
+    # Waiting for the file's lock means polling it, so only one thread of a process does that.
     one_thread = threading.Lock()
 
     def wait() -> None:

@@ -1,4 +1,4 @@
-"""An answer of Codat's, into data or the error that it is. No I/O, no clock."""
+"""Turn one of Codat's answers into data or an error. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from codat_iac.model.errors import (
 from codat_iac.model.text import redact, safe_text
 
 LONGEST_WAIT = 24 * 3600.0
-"""The longest `Retry-After` that is believed, in seconds: quotas are daily."""
+"""The longest `Retry-After` that we believe, in seconds: quotas are daily."""
 
 LARGEST_ERROR = 1024 * 1024
-"""Bytes of an error that are read; each of its texts is searched for secrets, which takes its time."""
+"""The largest error body that we read, in bytes, since searching its texts for secrets takes time."""
 
 _DEEPEST = 20
 _NOT_JSON = object()
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Read a `Retry-After` header as seconds from *now* (aware): a number of them, or an HTTP date.
+    """Return the seconds that a `Retry-After` header asks to wait, counted from *now* (with a time zone).
 
-    None where there is none, or none that makes sense. Codat doesn't say which form it sends.
+    The header may hold a number of seconds or an HTTP date: Codat doesn't say which form it sends. The result
+    is None if there is no header or it makes no sense.
     """
     if not value:
         return None
@@ -59,19 +60,20 @@ def decipher(
     now: datetime,
     secrets: Iterable[str] = (),
 ) -> Any:
-    """Turn an answer to *doing* (`GET /companies`) into JSON data, or raise the `ApiError` that it is.
+    """Return the JSON data of an answer, or raise the `ApiError` that it stands for.
 
-    *headers* are looked up by names in small letters. A 404 that isn't JSON is some proxy's, and says
-    nothing about a connection.
+    *doing* names the call, such as `GET /companies`. *headers* are looked up by lower-case names. *secrets*
+    are redacted in the error. A 404 that isn't JSON comes from a proxy and says nothing about a connection,
+    so it raises `NotCodat`.
     """
     hidden = tuple(secrets)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     fits = 200 <= status < 300 or len(body) <= LARGEST_ERROR
     data = _json(body) if fits and ("json" in media or not media) else _NOT_JSON
-    foreign = data is _NOT_JSON and body.strip() != b""
-    if 200 <= status < 300 and not foreign:
+    not_json = data is _NOT_JSON and body.strip() != b""
+    if 200 <= status < 300 and not not_json:
         return None if data is _NOT_JSON else data
-    if foreign and (200 <= status < 300 or status == 404):
+    if not_json and (200 <= status < 300 or status == 404):
         raise NotCodat(
             f"{doing}: answered HTTP {status} with {safe_text(media, hidden) or 'something'} that is not"
             " JSON, so this isn't Codat's API; check the base URL (CODAT_BASE_URL or codat:baseUrl)",
@@ -107,12 +109,14 @@ def _error(
             doing=doing,
             status=status,
         )
-    kind = _kind(status)
+    kind = _error_class(status)
     body = parse_error_message(_without_secrets(data, secrets))
-    said = safe_text("; ".join(text.rstrip(".") for text in (body.error, *_faults(body.validation)) if text))
+    said = safe_text(
+        "; ".join(text.rstrip(".") for text in (body.error, *_field_errors(body.validation)) if text)
+    )
     trace = f", correlation id {safe_text(body.correlation_id)}" if body.correlation_id else ""
     wait = retry_after(headers.get("retry-after"), now)
-    step = "try again" if status == 408 else _NEXT_STEP.get(kind) or _when(wait)
+    step = "try again" if status == 408 else _NEXT_STEP.get(kind) or _when_to_retry(wait)
     if kind is CodatBroken and trace:
         step += ", and quote the correlation id to Codat if it stays"
     words = f"{doing}: {said or 'refused'} (HTTP {status}{trace}); {step}"
@@ -134,20 +138,20 @@ def _without_secrets(data: Any, secrets: tuple[str, ...], depth: int = 0) -> Any
     return {redact(key, secrets): _without_secrets(item, secrets, depth + 1) for key, item in data.items()}
 
 
-def _faults(validation: Any) -> Iterator[str]:
-    """Give what Codat says of single fields: `errors` of `validation`, by `itemId` and `message`."""
+def _field_errors(validation: Any) -> Iterator[str]:
+    """Yield what Codat says about single fields: `itemId` and `message` of each validation error."""
     errors = validation.get("errors") if isinstance(validation, dict) else None
     for entry in errors if isinstance(errors, list) else ():
         words = (entry.get("itemId"), entry.get("message")) if isinstance(entry, dict) else ()
         yield ": ".join(word for word in words if isinstance(word, str) and word)
 
 
-def _when(wait: float | None) -> str:
+def _when_to_retry(wait: float | None) -> str:
     return "come back later" if wait is None else f"come back in {duration(wait)}"
 
 
 def duration(seconds: float) -> str:
-    """Say a duration the way people do: `40 s`, `12 min`, `3 h 5 min`."""
+    """Return a duration in words: `40 s`, `12 min`, `3 h 5 min`."""
     whole = max(1, round(seconds))
     if whole < 120:
         return f"{whole} s"
@@ -157,7 +161,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _kind(status: int) -> type[ApiError]:
+def _error_class(status: int) -> type[ApiError]:
     match status:
         case 401 | 403:
             return Unauthorized

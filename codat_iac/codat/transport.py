@@ -1,6 +1,6 @@
-"""One call to Codat over HTTP: the one module that imports `requests`.
+"""Make one call to Codat over HTTP. This is the only module that imports `requests`.
 
-It repeats what is safe to repeat and nothing else, and keeps the API key to Codat's own host.
+It repeats a call only if that is safe, and sends the API key to Codat's own host only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tenacity
 import urllib3
 
 from codat_iac.codat import authorization, parsing, responses
-from codat_iac.codat.deadline import InTime
+from codat_iac.codat.deadline import DeadlineAdapter
 from codat_iac.codat.responses import duration
 from codat_iac.model.connection import Quota
 from codat_iac.model.errors import ApiError, CodatBroken, ConfigError, NotCodat, RateLimited, TransportError
@@ -28,13 +28,13 @@ from codat_iac.model.text import safe_text
 from codat_iac.model.version import __version__
 
 LARGEST_BODY = 32 * 1024 * 1024
-"""Bytes; a page of 5,000 companies is below 20 MB, and the dearest JSON takes 25 times its size in memory."""
+"""In bytes. A page of 5,000 companies is below 20 MB, and JSON can take 25 times its size in memory."""
 
 _CHUNK = 64 * 1024
 
 
 class _KeyAuth(requests.auth.AuthBase):
-    """Sets the header itself, since `requests` would else prefer `~/.netrc`."""
+    """Sets the header itself, since `requests` would otherwise prefer `~/.netrc`."""
 
     def __init__(self, header: str) -> None:
         self._header = header
@@ -45,7 +45,7 @@ class _KeyAuth(requests.auth.AuthBase):
 
 
 class Transport:
-    """Codat's host and a key to it. `Client` says what the arguments mean."""
+    """Calls to one base URL with one API key. `Reader` documents the arguments."""
 
     def __init__(
         self,
@@ -85,8 +85,11 @@ class Transport:
         body: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        """Make a call, repeated where that is safe, and give the answer's JSON data; raises `ApiError`."""
-        most = self.retries if retries is None else retries
+        """Make a call, repeat it if that is safe, and return the JSON data of the answer.
+
+        *retries* None stands for the transport's own number. Raises `ApiError`.
+        """
+        limit = self.retries if retries is None else retries
         waited, failed = 0.0, 0
 
         def again(error: BaseException) -> bool:
@@ -95,16 +98,16 @@ class Transport:
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
             asked = error.retry_after if isinstance(error, RateLimited) else None
-            # Never less than the backoff: Codat's clock and ours may differ, and a 0 would repeat for ever.
+            # At least the backoff: the clocks may differ, and with a wait of 0 we would repeat for ever.
             return max(asked or 0.0, _BACKOFF(state))
 
         def stop(state: tenacity.RetryCallState) -> bool:
             nonlocal failed
             if state.outcome and isinstance(state.outcome.exception(), RateLimited):
-                spent = most <= 0
+                spent = limit <= 0
             else:
                 failed += 1
-                spent = failed > most
+                spent = failed > limit
             return spent or waited + state.upcoming_sleep > self.patience
 
         def sleep(seconds: float) -> None:
@@ -146,10 +149,10 @@ class Transport:
                     doing=doing,
                 ) from error
             raise TransportError(
-                f"{doing}: no whole answer from {self.base_url} ({self._plain(error)}); check the network and"
-                " the base URL, then try again",
+                f"{doing}: no whole answer from {self.base_url} ({self._reason(error)}); check the network"
+                " and the base URL, then try again",
                 doing=doing,
-            ) from None  # the cause quotes what came, and that may be a link or the key
+            ) from None  # the cause quotes the answer, which may hold a link or the key
         self.quota = parsing.parse_quota(answer.headers)
         return responses.decipher(
             answer.status_code,
@@ -170,10 +173,10 @@ class Transport:
                 )
         return bytes(whole)
 
-    def _plain(self, error: BaseException) -> str:
-        """Say what went wrong in the network in a few words, instead of urllib3's nested representation."""
+    def _reason(self, error: BaseException) -> str:
+        """Return in a few words what went wrong in the network; urllib3 nests representations."""
         for cause in _causes(error):
-            for kind, words in _PLAIN.items():
+            for kind, words in _REASONS.items():
                 if isinstance(cause, kind):
                     return words
             if isinstance(cause, TimeoutError | requests.Timeout):
@@ -187,18 +190,22 @@ class Transport:
         if session is None:
             session = self._threads.session = requests.Session()
             for scheme in ("https://", "http://"):
-                session.mount(scheme, InTime())
-            # On loopback the key travels in the open, so no HTTP_PROXY may carry it elsewhere.
+                session.mount(scheme, DeadlineAdapter())
+            # On loopback the key isn't encrypted, so no HTTP_PROXY may carry it elsewhere.
             session.trust_env = not self.base_url.startswith("http:")
         return session
 
     def doing(self, method: str, path: str) -> str:
-        """Name a call by its method and path, as messages do."""
+        """Return the name of a call in messages: its method and path."""
         return safe_text(f"{method} {path.partition('?')[0]}", self._secrets)
 
-    def same_host(self, href: str) -> str:
-        """Take the path of a link to follow. Codat's are relative; none may take the key elsewhere."""
-        # Joined as a browser does: "https://api.codat.io" with "@else.where" behind it is another host.
+    def link_path(self, href: str) -> str:
+        """Return the path of a link to the next page.
+
+        Codat's links are relative. Raises `NotCodat` for a link to another host, which must not receive the
+        key.
+        """
+        # Join as a browser does: "https://api.codat.io" followed by "@else.where" is another host.
         try:
             url = urljoin(f"{self.base_url}/", href)
             elsewhere = _origin(url) != _origin(self.base_url)
@@ -219,7 +226,7 @@ _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_ran
 """Codat's own retry policy starts at 500 ms (x-speakeasy-retries in https://github.com/codatio/oas)."""
 
 
-_PLAIN: Mapping[type[BaseException], str] = {
+_REASONS: Mapping[type[BaseException], str] = {
     ConnectionRefusedError: "connection refused",
     ConnectionResetError: "connection reset",
     BrokenPipeError: "connection reset",
@@ -229,13 +236,13 @@ _PLAIN: Mapping[type[BaseException], str] = {
 
 
 def _uncertain(error: BaseException) -> bool:
-    """Say whether a call that ended so may have been done all the same, or be done the next time."""
+    """Return whether a call that ended in *error* may have been carried out, or may succeed next time."""
     timed_out = isinstance(error, ApiError) and error.status == 408
     return timed_out or isinstance(error, CodatBroken | TransportError)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Give *error* and what led to it, the way that requests and urllib3 nest it."""
+    """Yield *error* and its causes, as requests and urllib3 nest them."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen

@@ -1,16 +1,18 @@
-"""The desired state: from a file, or a folder of files, to connections or to all that is wrong.
+"""The desired state: load it from a file or a folder of files, and report every problem.
 
 ```
-files        a path -> the bytes of its files
-yaml_marks   YAML -> data that knows its places        python_file   desired() -> the same data
-contract     what the JSON Schema says of each file
-merge        all files -> one desired state, and the clashes between them
-against_tenant   what the tenant itself lacks
-document     what they share: a file's data, places and problems
+files            a path -> the bytes of its files
+yaml_marks       YAML text -> data with the line and column of each key and value
+python_file      a Python file's desired() -> the same kind of data
+contract         check one file against the JSON Schema
+merge            all files -> one desired state; clashes between files
+against_tenant   platforms and companies that the tenant doesn't have
+document         shared: one file's data, places and problems
 ```
 
-A file is one mapping with `version: 1` and `companies:`; `companies: {}` declares none on purpose,
-and everything that is merely missing or empty is an error. The format: `schemas/connections.schema.json`.
+A file is one mapping with `version: 1` and `companies:`. `companies: {}` declares no connections on purpose;
+a missing file, an empty file or folder, or a missing `companies:` is an error. The format is
+`schemas/connections.schema.json`.
 """
 
 from __future__ import annotations
@@ -37,11 +39,12 @@ __all__ = ["Tenant", "load"]
 
 
 def load(path: Path | str, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
-    """The connections that the file or the folder declares, sorted by address.
+    """Return the connections that the file or folder at *path* declares, sorted by address.
 
-    With a *tenant*, its platforms and companies are checked too, once all else is in order.
+    If *tenant* is given, platforms and companies are checked against it too, once there are no other
+    problems.
 
-    Raises ConfigError with every problem of every file, one line each.
+    Raises `ConfigError` with every problem of every file, one line each.
     """
     documents = [_document(file) for file in desired_files(os.fspath(path))]
     cross_check(documents)
@@ -58,7 +61,7 @@ def _raise_problems(documents: Iterable[Document]) -> None:
 
 
 def _document(path: str) -> Document:
-    """One file's data, with the problems that it has by itself."""
+    """Read and check one file by itself."""
     document = Document(path)
     raw = read(document, path)
     if raw is None:

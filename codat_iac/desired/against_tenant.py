@@ -1,4 +1,4 @@
-"""What only the tenant can tell about a desired state: whether it has these platforms and companies."""
+"""Check that the tenant has the platforms and companies of a desired state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from codat_iac.desired.document import Document
-from codat_iac.model.connection import Integration
+from codat_iac.model.connection import Integration, normalised
 from codat_iac.planning.platforms import platform_problem
 
 
@@ -19,11 +19,14 @@ class Tenant:
 
 
 def check_tenant(documents: Iterable[Document], tenant: Tenant) -> None:
-    """Report each platform and company that *tenant* doesn't have, in documents without other problems."""
+    """Report each platform and company that *tenant* doesn't have.
+
+    The documents must have no other problems: their data is read as valid.
+    """
     for document in documents:
         for name, company in document.data["companies"].items():
             trail = ("companies", name)
-            if company["id"].lower() not in tenant.company_ids:
+            if normalised(company["id"]) not in tenant.company_ids:
                 document.report(
                     "its id is none of this tenant's companies; correct it, or use the key of its tenant",
                     document.value_place((*trail, "id")),

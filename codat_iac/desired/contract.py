@@ -1,20 +1,14 @@
-"""What the JSON Schema says of a document, in one line for each mistake.
+"""Check a document against the JSON Schema: one line for each mistake.
 
-`schemas/connections.schema.json` is the contract. What to do about a mistake stands there too, as
-`errorMessage`: editors show it while typing, and here it ends the problem's line.
+`schemas/connections.schema.json` is the contract. Its `errorMessage` says what to do about a mistake:
+editors show it while typing, and here it ends the problem's line.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from functools import cache
-from importlib import resources, util
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from jsonschema import Draft202012Validator, ValidationError, validators
 
 from codat_iac.desired.document import (
     LONGEST_QUOTE,
@@ -22,20 +16,23 @@ from codat_iac.desired.document import (
     Document,
     Mapping,
     Trail,
-    found,
+    describe_value,
     is_unquoted,
     quoted,
     split,
 )
+from codat_iac.desired.schemas import schema, validator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+
+_SCHEMA = "connections.schema.json"
 
 _KINDS = {"object": "a mapping", "string": "text", "boolean": "true or false"}
 
 
 class _Break(NamedTuple):
-    """One rule of the schema that one value breaks."""
+    """One value that breaks one rule of the schema."""
 
     rule: str
     wants: Any
@@ -50,15 +47,15 @@ class _Break(NamedTuple):
 
 
 def check(document: Document) -> None:
-    """Report everything that breaks the contract."""
+    """Report everything in the document that breaks the contract."""
     data = document.data
-    schema = _schema()
-    if isinstance(data, Mapping) and not (data.incomplete or data.keys() & set(schema["required"])):
-        document.report(f"has neither version nor companies; {schema['errorMessage']}", document.start)
+    whole = schema(_SCHEMA)
+    if isinstance(data, Mapping) and not (data.incomplete or data.keys() & set(whole["required"])):
+        document.report(f"has neither version nor companies; {whole['errorMessage']}", document.start)
         return
     seen: set[Trail] = set()
     error: Any
-    for error in _validator().iter_errors(data):
+    for error in validator(_SCHEMA).iter_errors(data):
         trail = tuple(map(str, error.absolute_path))
         broken = _Break(str(error.validator), error.validator_value, error.instance, trail, error.schema)
         if "propertyNames" in error.absolute_schema_path:
@@ -105,11 +102,11 @@ def _value(document: Document, broken: _Break) -> None:
     label = f"{key}: " if key else ""
     if broken.rule == "type":
         hint = " (quotes would make it text)" if broken.wants == "string" and is_unquoted(value) else ""
-        text = f"{label}expected {_KINDS[broken.wants]}, found {found(value)}{hint}; {broken.remedy}"
+        text = f"{label}expected {_KINDS[broken.wants]}, found {describe_value(value)}{hint}; {broken.remedy}"
     elif isinstance(value, str):
         text = f"{key} {quoted(value)}: {broken.remedy}{_meant(broken)}"
     else:
-        text = f"{label}found {found(value)}; {broken.remedy}"
+        text = f"{label}found {describe_value(value)}; {broken.remedy}"
     document.report(text, document.value_place(broken.trail), subject)
 
 
@@ -119,7 +116,7 @@ def _meant(broken: _Break) -> str:
 
 
 def _suggestions(broken: _Break) -> dict[str, str]:
-    """The unknown keys of a mapping, each with the key that was probably meant, or ""."""
+    """Return the unknown keys of a mapping, each with the key that was probably meant, or ""."""
     known = broken.schema["properties"]
     ours = tuple(broken.schema.get("patternProperties", ()))
     unknown = [key for key in broken.value if key not in known and not any(re.search(p, key) for p in ours)]
@@ -127,33 +124,7 @@ def _suggestions(broken: _Break) -> dict[str, str]:
 
 
 def _closest(word: str, known: Iterable[str]) -> str:
-    """The one of *known* that *word* resembles most, or ""."""
+    """Return the word of *known* that is most like *word*, or ""."""
     by_lower = {one.lower(): one for one in known}
     matches = difflib.get_close_matches(word[:LONGEST_QUOTE].lower(), by_lower, 1)
     return by_lower[matches[0]] if matches else ""
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    package = "codat_iac.schemas"
-    folder = resources.files(package) if util.find_spec(package) else Path(__file__).parents[2] / "schemas"
-    schema: dict[str, Any] = json.loads(folder.joinpath("connections.schema.json").read_text("utf-8"))
-    return schema
-
-
-@cache
-def _validator() -> Any:
-    rules = {"$ref": _ref, "pattern": _pattern}
-    extend: Any = validators.extend
-    return extend(Draft202012Validator, rules)(_schema())
-
-
-def _ref(validator: Any, ref: str, instance: Any, _: Any) -> Iterator[ValidationError]:
-    """`$ref` for a schema that refers to itself alone: twice as fast as resolving addresses."""
-    yield from validator.descend(instance, _schema()["$defs"][ref.rpartition("/")[2]])
-
-
-def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
-    """`pattern` as JSON Schema means it: Python's `$` would let a line end pass."""
-    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
-        yield ValidationError("does not match")

@@ -11,13 +11,13 @@ Place = tuple[int, int]
 """Line and column, counted from 1."""
 
 NOWHERE: Place = (0, 0)
-"""The place of what Python code returned."""
+"""The place of data that Python code returned: it has no line."""
 
 Trail = tuple[str, ...]
 """The keys that lead to a value: `("companies", "acme", "id")`."""
 
 LONGEST_QUOTE = 60
-"""Characters of a user's value that a message repeats."""
+"""Characters of a user's value that a message repeats; the rest is cut off."""
 
 
 class Mapping(dict[str, Any]):
@@ -30,29 +30,29 @@ class Mapping(dict[str, Any]):
         self.place = place
         self.places: dict[str, tuple[Place, Place]] = {}
         self.incomplete = False
-        """Some of it could not be read, so what seems to be missing may be there."""
+        """Part of it could not be read, so a key that seems to be missing may be there."""
 
     def __repr__(self) -> str:
         return "a mapping"  # jsonschema formats every value that it refuses: keep that cheap
 
 
 @dataclass(frozen=True, slots=True)
-class Odd:
-    """A value that no desired state has: a list, a date, an object of Python's."""
+class UnsupportedValue:
+    """A value that no desired state may have: a list, a date, a Python object."""
 
     description: str
     unquoted: bool = False
-    """In quotes it would be text."""
+    """Whether it would be text if it were quoted."""
     items: list[Any] | None = field(default=None, repr=False, compare=False)
-    """What a list holds."""
+    """The items, if it is a list."""
 
 
-REPORTED = Odd("")
-"""A value that couldn't be read and has its problem already."""
+REPORTED = UnsupportedValue("")
+"""Stands for a value that couldn't be read; the problem is reported already."""
 
 
 class Document:
-    """One file, as its user calls it."""
+    """One desired-state file: its path as the user gave it, its data and its problems."""
 
     def __init__(self, path: str) -> None:
         self.path = printable(path)
@@ -62,13 +62,13 @@ class Document:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with this file, as far as it is known by now."""
+        """The problems reported so far."""
         return tuple(self._problems.values())
 
     def report(self, message: str, place: Place = NOWHERE, trail: Trail = ()) -> None:
-        """Add a problem with the thing at *trail*, once for each place in the file.
+        """Add a problem with the value at *trail*, once for each place in the file.
 
-        An anchor may be used by many connections: a mistake in it is still one mistake.
+        Many connections may use one YAML anchor: a mistake in it is reported once.
         """
         subject = ".".join(map(short, trail)) if place == NOWHERE else _subject(trail)
         text = f"{subject}: {message}" if subject else message
@@ -77,15 +77,15 @@ class Document:
         self._problems[once] = min(problem, self._problems.get(once, problem))
 
     def key_place(self, trail: Trail) -> Place:
-        """Where the last key of *trail* stands."""
+        """Return the place of the last key of *trail*."""
         return self._places(trail)[0]
 
     def value_place(self, trail: Trail) -> Place:
-        """Where the value at *trail* stands."""
+        """Return the place of the value at *trail*."""
         return self._places(trail)[1]
 
-    def spot(self, place: Place) -> str:
-        """What another problem calls this place."""
+    def describe_place(self, place: Place) -> str:
+        """Return how another problem's message refers to *place* in this file."""
         return self.path if place == NOWHERE else f"{self.path}, line {place[0]}, column {place[1]}"
 
     def _places(self, trail: Trail) -> tuple[Place, Place]:
@@ -99,7 +99,7 @@ class Document:
 
 
 def split(trail: Trail) -> tuple[Trail, str]:
-    """What *trail* is about (a connection, a company, the defaults or the file), and its key there."""
+    """Split *trail* into its subject (a connection, company, the defaults or the file) and the key in it."""
     match trail:
         case ("companies", _, "connections", _, *rest):
             return trail[:4], ".".join(rest)
@@ -112,22 +112,22 @@ def split(trail: Trail) -> tuple[Trail, str]:
 
 
 def printable(text: str) -> str:
-    """*text* as a terminal may show it: in one line, control characters escaped."""
+    """Return *text* in one line, control characters escaped, so that a terminal may show it."""
     return text if text.isprintable() else repr(text)[1:-1]
 
 
 def short(text: str, most: int = LONGEST_QUOTE) -> str:
-    """*text*, printable, and cut where it is longer than *most*."""
+    """Return *text* made printable, and cut if it is longer than *most* characters."""
     return printable(text if len(text) <= most else text[:most] + "…")
 
 
 def quoted(text: str) -> str:
-    """*text* in quotes, escaped and cut."""
+    """Return *text* in quotes, escaped and cut."""
     return repr(text) if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]!r}…"
 
 
-def found(value: object) -> str:
-    """What *value* is, in the words of somebody who wrote the file."""
+def describe_value(value: object) -> str:
+    """Describe *value* in the words of somebody who wrote the file."""
     match value:
         case None:
             return "nothing"
@@ -137,19 +137,19 @@ def found(value: object) -> str:
             return f"the text {quoted(value)}"
         case int() | float():
             return f"the number {value}"
-        case Odd(description):
+        case UnsupportedValue(description):
             return description
         case _:
             return "a mapping"
 
 
 def is_unquoted(value: object) -> bool:
-    """Whether *value* is what YAML made of a word that was perhaps meant as text."""
-    return value.unquoted if isinstance(value, Odd) else isinstance(value, bool | int | float)
+    """Return whether *value* is what YAML made of an unquoted word, perhaps meant as text."""
+    return value.unquoted if isinstance(value, UnsupportedValue) else isinstance(value, bool | int | float)
 
 
 def _subject(trail: Trail) -> str:
-    """What a message calls the thing that *trail* is about."""
+    """Return the name by which a message refers to the subject of *trail*."""
     match [short(key) for key in split(trail)[0]]:
         case [_, company, _, connection]:
             return f"{company}/{connection}"

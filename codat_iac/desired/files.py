@@ -1,4 +1,4 @@
-"""From the path that the user gave to the bytes of each file."""
+"""Find the desired-state files at the user's path, and read their bytes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from codat_iac.desired.document import Document
 
 LARGEST = 64 * 1024 * 1024
-"""Bytes of one file."""
+"""The most bytes that one file may have."""
 
 SUFFIXES = (".yaml", ".yml", ".py")
 
 
 def desired_files(path: str) -> list[str]:
-    """The file itself, or the desired-state files of the folder, by name.
+    """Return *path* if it is a file, or the desired-state files in that folder, sorted by name.
 
-    Hidden files are none, and neither are `_*.py` (helpers for the others to import) and Pulumi's own
-    `Pulumi*.yaml`, so that a project's folder may hold its desired state too.
-    A folder in the folder is not looked into.
+    Hidden files, `_*.py` (helpers for the others to import) and Pulumi's own `Pulumi.*` are skipped, so that
+    the desired state may lie in the project's own folder. Subfolders are not searched.
+
+    Raises `ConfigError` if the path is missing, unreadable, or a folder without such files.
     """
     if not path:
         raise ConfigError("no path is given; give a desired-state file, or a folder of them")
@@ -45,9 +46,9 @@ def desired_files(path: str) -> list[str]:
 
 
 def read(document: Document, path: str) -> bytes | None:
-    """The bytes of one file, or None and a problem."""
+    """Return the bytes of the file at *path*; report a problem and return None if that fails."""
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=_open_nonblocking) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 document.report("is a pipe or a device; save what it gives to a file first")
                 return None
@@ -62,7 +63,7 @@ def read(document: Document, path: str) -> bytes | None:
 
 
 def is_python(path: str) -> bool:
-    """Whether the file is Python; every other name is read as YAML."""
+    """Return whether the file is Python; a file of any other name is read as YAML."""
     return path.lower().endswith(".py")
 
 
@@ -72,8 +73,8 @@ def _is_desired(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # opening a pipe would wait for its writer
+def _open_nonblocking(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # else opening a pipe would wait for its writer
 
 
 def _unusable(path: str, message: str) -> ConfigError:

@@ -1,10 +1,18 @@
-"""Many documents to one desired state, and what only all of them together show."""
+"""Merge the documents into one desired state, and report clashes between them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codat_iac.model.connection import UUID, DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.model.connection import (
+    UUID,
+    Address,
+    DesiredConnection,
+    OnExisting,
+    OnRemoval,
+    Status,
+    normalised,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,21 +21,21 @@ if TYPE_CHECKING:
 
 
 class _Register:
-    """Who used a name or an id first, over all documents, and where."""
+    """The first user of each name or id over all documents, and its place."""
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, Document, Place]] = {}
 
-    def other(self, key: str, user: str, document: Document, place: Place) -> tuple[str, str] | None:
-        """None for the first *user* of *key*, and for the same one again; else the first and its place."""
-        first, home, spot = self._first.setdefault(key, (user, document, place))
-        return None if first == user else (first, home.spot(spot))
+    def earlier(self, key: str, user: str, document: Document, place: Place) -> tuple[str, str] | None:
+        """Return the earlier user of *key* and its place in words; None if there is none but *user*."""
+        first, its_document, its_place = self._first.setdefault(key, (user, document, place))
+        return None if first == user else (first, its_document.describe_place(its_place))
 
 
 def cross_check(documents: Iterable[Document]) -> None:
-    """Report names and ids that clash, each at its second place, naming the first.
+    """Report names and ids that clash: each at its second place, naming the first.
 
-    What breaks the contract already is passed over.
+    Values that break the contract are skipped: they are reported already.
     """
     company_names, company_ids, addresses, connection_ids = (_Register() for _ in range(4))
     for document in documents:
@@ -38,7 +46,7 @@ def cross_check(documents: Iterable[Document]) -> None:
 
 
 def connections(documents: Iterable[Document]) -> tuple[DesiredConnection, ...]:
-    """The connections of documents without problems, sorted by address."""
+    """Return the connections of *documents*, which must have no problems, sorted by address."""
     return tuple(sorted(_declared(documents), key=lambda one: one.address))
 
 
@@ -49,11 +57,12 @@ def _declared(documents: Iterable[Document]) -> Iterator[DesiredConnection]:
             for inner, connection in _children(company, "connections", trail):
                 fields = {**defaults, **connection}
                 if fields.get("connectionId") and "onExisting" not in connection:
-                    fields.pop("onExisting", None)  # a default of `create` is for those that name none
-                yield _connection(_address(inner), company["id"].lower(), fields)
+                    # A default of `create` is meant for connections that name no `connectionId`.
+                    fields.pop("onExisting", None)
+                yield _connection(_address(inner), normalised(company["id"]), fields)
 
 
-def _connection(address: str, company_id: str, fields: dict[str, Any]) -> DesiredConnection:
+def _connection(address: Address, company_id: str, fields: dict[str, Any]) -> DesiredConnection:
     connection_id = fields.get("connectionId")
     return DesiredConnection(
         address=address,
@@ -62,7 +71,7 @@ def _connection(address: str, company_id: str, fields: dict[str, Any]) -> Desire
         status=Status(fields.get("status", Status.LINKED)),
         on_removal=OnRemoval(fields.get("onRemoval", OnRemoval.UNLINK)),
         on_existing=OnExisting(fields.get("onExisting", OnExisting.REFUSE)),
-        connection_id=connection_id and connection_id.lower(),
+        connection_id=connection_id and normalised(connection_id),
         protect=fields.get("protect", False),
     )
 
@@ -73,9 +82,9 @@ def _check_company(
     identity, place = _uuid(company, "id"), document.key_place(trail)
     if identity is None:
         return
-    if other := names.other(trail[-1], identity, document, place):
+    if other := names.earlier(trail[-1], identity, document, place):
         document.report(f"its id is another one in {other[1]}; use one id, or rename one", place, trail)
-    elif other := ids.other(identity, trail[-1], document, place):
+    elif other := ids.earlier(identity, trail[-1], document, place):
         text = f"its id is that of company {other[0]} too ({other[1]}); keep one name for one company"
         document.report(text, place, trail)
 
@@ -84,15 +93,15 @@ def _check_connection(
     document: Document, trail: Trail, connection: dict[str, Any], addresses: _Register, ids: _Register
 ) -> None:
     identity, place = _uuid(connection, "connectionId"), document.key_place(trail)
-    if other := addresses.other(_address(trail), document.spot(place), document, place):
+    if other := addresses.earlier(_address(trail), document.describe_place(place), document, place):
         document.report(f"is declared in {other[1]} too; remove or rename one", place, trail)
-    elif identity and (other := ids.other(identity, _address(trail), document, place)):
+    elif identity and (other := ids.earlier(identity, _address(trail), document, place)):
         text = f"its connectionId is that of {other[0]} too ({other[1]}); remove one of the two"
         document.report(text, place, trail)
 
 
 def _children(parent: Any, key: str, trail: Trail) -> Iterator[tuple[Trail, dict[str, Any]]]:
-    """The named mappings under *key*, where there are such."""
+    """Yield the trail and the mapping of each child under *key* that is a mapping."""
     block = parent.get(key) if isinstance(parent, dict) else None
     for name, child in block.items() if isinstance(block, dict) else ():
         if isinstance(child, dict):
@@ -100,10 +109,10 @@ def _children(parent: Any, key: str, trail: Trail) -> Iterator[tuple[Trail, dict
 
 
 def _uuid(mapping: dict[str, Any], key: str) -> str | None:
-    """The id, lower-case, if it is one."""
+    """Return the id under *key* in lower case, None if it isn't a UUID."""
     value = mapping.get(key)
-    return value.lower() if isinstance(value, str) and UUID.fullmatch(value) else None
+    return normalised(value) if isinstance(value, str) and UUID.fullmatch(value) else None
 
 
-def _address(trail: Trail) -> str:
-    return f"{trail[1]}/{trail[3]}"
+def _address(trail: Trail) -> Address:
+    return Address(f"{trail[1]}/{trail[3]}")

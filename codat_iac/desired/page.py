@@ -1,4 +1,4 @@
-"""The file that an import writes: one that the stack's program reads, and nobody else's."""
+"""The desired-state file that an import writes, which the stack's program must read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError
 
 
-def declared_at(path: Path) -> tuple[DesiredConnection, ...]:
-    """Load a desired state that need not be there yet."""
+def load_if_present(path: Path) -> tuple[DesiredConnection, ...]:
+    """Return the connections declared at *path*, none if there is no desired state yet."""
     if not path.exists() or (path.is_dir() and not any(f.suffix.lower() in SUFFIXES for f in path.iterdir())):
         return ()
     return load(path)
 
 
 def check_target(target: Path, desired_path: Path, *, overwrite: bool) -> None:
-    """Raise `ConfigError` where *target* can't be written, or the stack's program wouldn't read it."""
+    """Raise `ConfigError` if *target* can't be written, or the stack's program wouldn't read it."""
     if desired_path.is_dir():
         inside = target.parent.resolve() == desired_path.resolve() and not target.name.startswith(".")
         fits = inside and target.suffix.lower() in SUFFIXES
@@ -39,8 +39,8 @@ def check_target(target: Path, desired_path: Path, *, overwrite: bool) -> None:
         )
 
 
-class Page:
-    """One desired-state file that is written whole, or put back as it was."""
+class RestorableFile:
+    """One desired-state file that can be written as a whole and restored to what it was before."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,11 +48,14 @@ class Page:
         self._written = False
 
     def load(self) -> tuple[DesiredConnection, ...]:
-        """Give what it declares, nothing where it isn't there."""
+        """Return the connections that the file declares, none if it doesn't exist."""
         return load(self.path) if self.path.exists() else ()
 
     def write(self, text: str) -> None:
-        """Write it at once: whoever reads meanwhile sees the old text or the new. Raises `ConfigError`."""
+        """Replace the file in one step: a reader sees either the old text or the new.
+
+        Raises `ConfigError` if it can't be written.
+        """
         beside = self.path.with_name(f".{self.path.name}.new")
         try:
             if not self._written and self.path.exists():
@@ -66,8 +69,8 @@ class Page:
             ) from error
         self._written = True
 
-    def put_back(self) -> None:
-        """Leave it as it was found."""
+    def restore(self) -> None:
+        """Restore the file to what it was before the first `write`; delete it if it didn't exist."""
         if self._written and self._before is None:
             self.path.unlink(missing_ok=True)
         elif self._before is not None:

@@ -1,4 +1,4 @@
-"""A desired-state file in Python: what its `desired()` returns."""
+"""Read a desired-state file in Python: the data that its `desired()` returns."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from codat_iac.desired.document import NOWHERE, Document, Mapping, Odd, Place, Trail, short
+from codat_iac.desired.document import NOWHERE, Document, Mapping, Place, Trail, UnsupportedValue, short
 
 _MODULE = "codat_iac_desired_file"
 _LONGEST_TEXT = 300
 _DEEPEST = 6
-"""Levels that are copied: one more than the format has."""
+"""Levels of nesting that are copied: one more than the format has."""
 
 
 def run_python(document: Document, path: str, raw: bytes) -> None:
-    """Run the file and set the document's data to what `desired()` returns, or report why not.
+    """Run the file and set the document's data to what its `desired()` returns; report any error.
 
-    The file may import modules that lie beside it; what it prints goes to stderr.
+    The file may import modules in its own folder. Its standard output goes to stderr.
     """
     filename = str(Path(path).absolute())
     try:
-        with _guest(filename) as module:
+        with _isolated_module(filename) as module:
             exec(compile(raw, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - its purpose
             desired = module.__dict__.get("desired")
             if not callable(desired):
@@ -41,13 +41,13 @@ def run_python(document: Document, path: str, raw: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _guest(filename: str) -> Iterator[ModuleType]:
-    """A module to run the file in, which leaves `sys` as it was."""
+def _isolated_module(filename: str) -> Iterator[ModuleType]:
+    """Yield a new module to run the file in, and restore `sys.path` and `sys.modules` afterwards."""
     module = ModuleType(_MODULE)
     module.__file__ = filename
     folder = str(Path(filename).parent)
     path, modules = sys.path[:], set(sys.modules)
-    sys.modules[_MODULE] = module  # dataclasses look their module up
+    sys.modules[_MODULE] = module  # dataclasses look up their module
     sys.path.insert(0, folder)
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -66,17 +66,17 @@ def _lies_in(folder: str, module: ModuleType) -> bool:
 
 
 def _copied(document: Document, value: Any, trail: Trail) -> Any:
-    """*value* as plain data, whatever classes it is made of."""
+    """Return *value* as plain data, whatever classes it is made of."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str | float):
         return str.__str__(value) if isinstance(value, str) else float(value)
     if isinstance(value, int):
-        return int(value) if value.bit_length() <= 64 else Odd("a huge number")
+        return int(value) if value.bit_length() <= 64 else UnsupportedValue("a huge number")
     if isinstance(value, list | tuple):
-        return Odd("a list")
+        return UnsupportedValue("a list")
     if not isinstance(value, AnyMapping) or len(trail) == _DEEPEST:
-        return Odd(f"a Python value of type {short(type(value).__name__)}")
+        return UnsupportedValue(f"a Python value of type {short(type(value).__name__)}")
     copy = Mapping()
     for key, item in value.items():
         if isinstance(key, str):
@@ -88,7 +88,7 @@ def _copied(document: Document, value: Any, trail: Trail) -> Any:
 
 
 def _text(error: BaseException) -> str:
-    """The exception in one line."""
+    """Return the exception in one line."""
     if isinstance(error, SyntaxError):
         return short(f"SyntaxError: {error.msg}", _LONGEST_TEXT)
     text = "".join(traceback.format_exception_only(error))
@@ -96,7 +96,7 @@ def _text(error: BaseException) -> str:
 
 
 def _place(error: BaseException, filename: str) -> Place:
-    """The innermost place in the user's own file."""
+    """Return the innermost place of the error in the user's own file."""
     if isinstance(error, SyntaxError) and error.filename == filename:
         return error.lineno or 0, error.offset or 1
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]

@@ -1,8 +1,8 @@
-"""YAML text to data that knows its places.
+"""Read YAML text into data that knows the line and column of each key and value.
 
-libyaml's events are built into data here. `yaml.compose` would recurse in C for each level of
-nesting, so that a file of brackets ends the process, and it is slower. Keys are text as written:
-`no:` and `007:` are names.
+The data is built from libyaml's events. `yaml.compose` is slower, and it recurses in C for each level of
+nesting, so that a file full of brackets would crash the process. Keys are text as written: `no:` and `007:`
+are names.
 """
 
 from __future__ import annotations
@@ -13,16 +13,25 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import yaml
 
-from codat_iac.desired.document import REPORTED, Document, Mapping, Odd, Place, Trail, quoted, short
+from codat_iac.desired.document import (
+    REPORTED,
+    Document,
+    Mapping,
+    Place,
+    Trail,
+    UnsupportedValue,
+    quoted,
+    short,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_VALUES = 1_000_000
-"""Values of one file, with what aliases repeat: 200,000 companies."""
+"""The most values in one file, counting what aliases repeat: enough for 200,000 companies."""
 
 DEEPEST = 50
-"""Levels of nesting: the format needs 5."""
+"""The most levels of nesting; the format needs 5."""
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT = _TAG + "str"
@@ -32,15 +41,15 @@ _WORDS = {
     _TAG + "int": "number",
     _TAG + "timestamp": "date",
 }
-"""What YAML makes of unquoted words. The format has use for small whole numbers, `true` and `false`."""
+"""What YAML makes of unquoted words. The format uses only small whole numbers, `true` and `false`."""
 
 _LONGEST_WORD = 100
-"""Longer than any number or date; to look at megabytes of one takes minutes."""
+"""Longer than any number or date. Resolving the type of a word of megabytes takes minutes."""
 
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 _FORBIDDEN = re.compile(yaml.reader.Reader.NON_PRINTABLE.pattern + "|^%TAG", re.MULTILINE)
-"""What libyaml refuses without a place, and a directive that it handles in quadratic time."""
+"""Characters that libyaml refuses without saying where, and a directive that takes it quadratic time."""
 
 _MERGE: Final = object()
 
@@ -61,22 +70,22 @@ _REMEDIES = (
 
 
 class _Stop(Exception):
-    """The rest of the file can't be read; the reason is reported."""
+    """The rest of the file can't be read; the reason is reported already."""
 
 
 def read_yaml(document: Document, raw: bytes) -> None:
-    """Set the document's data, and report what isn't readable as YAML."""
+    """Parse *raw* and set the document's data; report what isn't readable as YAML."""
     document.start = (1, 1)
     with contextlib.suppress(_Stop):
         text = _decoded(document, raw)
         try:
-            document.data = _Reader(document, text).whole()
+            document.data = _Reader(document, text).read()
         except yaml.MarkedYAMLError as error:
             document.report(_syntax(error, text), _place(error.problem_mark))
 
 
 class _Reader:
-    """Builds the one document of a YAML text from libyaml's events."""
+    """Builds the single document of a YAML text from libyaml's events."""
 
     def __init__(self, document: Document, text: str) -> None:
         self._document = document
@@ -84,10 +93,10 @@ class _Reader:
         self._next: Callable[[], Any] = self._loader.get_event
         self._count = 0
         self._anchors: dict[str, tuple[Any, int] | None] = {}
-        """The value of each anchor and how many values it holds; None while it is being read."""
+        """Each anchor's value, and the number of values in it; None while it is being read."""
 
-    def whole(self) -> Any:
-        """The document's data; None for an empty one."""
+    def read(self) -> Any:
+        """Return the document's data, None for an empty text."""
         self._next()
         if isinstance(self._next(), yaml.StreamEndEvent):
             return None
@@ -99,7 +108,7 @@ class _Reader:
         return data
 
     def _value(self, event: Any, trail: Trail) -> Any:
-        self._take(1, event)
+        self._count_values(1, event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, trail)
         if event.anchor is None:
@@ -118,7 +127,7 @@ class _Reader:
         if isinstance(event, yaml.SequenceStartEvent):
             known = self._known_tag(event, trail, "seq")
             items = self._sequence(trail)
-            return Odd("a list", items=items) if known else REPORTED
+            return UnsupportedValue("a list", items=items) if known else REPORTED
         known = self._known_tag(event, trail, "map")
         mapping = self._mapping(event, trail)
         return mapping if known else REPORTED
@@ -137,7 +146,7 @@ class _Reader:
             value_event = self._next()
             value = self._value(value_event, (*trail, key if isinstance(key, str) else "<<"))
             if isinstance(key, str):
-                self._put(mapping, key, value, (place, _place(value_event.start_mark)), trail)
+                self._add_pair(mapping, key, value, (place, _place(value_event.start_mark)), trail)
             elif key is None:
                 mapping.incomplete = True
             elif merged is None:
@@ -145,10 +154,12 @@ class _Reader:
             else:
                 self._report("a second <<; write one with a list: <<: [*first, *second]", event, trail)
         for source in merged or ():
-            _fill(mapping, source)
+            _copy_missing(mapping, source)
         return mapping
 
-    def _put(self, mapping: Mapping, key: str, value: Any, places: tuple[Place, Place], trail: Trail) -> None:
+    def _add_pair(
+        self, mapping: Mapping, key: str, value: Any, places: tuple[Place, Place], trail: Trail
+    ) -> None:
         if key not in mapping:
             mapping[key] = value
             mapping.places[key] = places
@@ -158,7 +169,7 @@ class _Reader:
         self._document.report(text, places[0], trail)
 
     def _key(self, event: Any, trail: Trail) -> str | object | None:
-        """The key as text, `_MERGE`, or None and a problem."""
+        """Return the key as text, or `_MERGE`; report a problem and return None for any other key."""
         if not isinstance(event, yaml.ScalarEvent):
             key = self._value(event, (*trail, "?"))
             if isinstance(key, str):
@@ -173,7 +184,7 @@ class _Reader:
         return event.value if self._known_tag(event, trail, "str") else None
 
     def _mergeable(self, mapping: Mapping, value: Any, place: Place, trail: Trail) -> list[Mapping]:
-        sources = value.items if isinstance(value, Odd) and value.items is not None else [value]
+        sources = value.items if isinstance(value, UnsupportedValue) and value.items is not None else [value]
         if all(isinstance(source, Mapping) for source in sources):
             return sources
         mapping.incomplete = True
@@ -185,7 +196,7 @@ class _Reader:
         anchor = self._anchors.get(event.anchor)
         if anchor is not None:
             value, size = anchor
-            self._take(size, event)
+            self._count_values(size, event)
             return value
         name = short(event.anchor)
         if event.anchor in self._anchors:
@@ -201,7 +212,7 @@ class _Reader:
         tag = self._loader.resolve(yaml.ScalarNode, event.value, (True, False)) if plain else _TEXT
         if event.tag not in (None, tag):
             return self._unknown_tag(event, trail)
-        return _word(tag, event.value)
+        return _unquoted_value(tag, event.value)
 
     def _known_tag(self, event: Any, trail: Trail, kind: str) -> bool:
         if event.tag in (None, "!", _TAG + kind):
@@ -209,12 +220,12 @@ class _Reader:
         self._unknown_tag(event, trail)
         return False
 
-    def _unknown_tag(self, event: Any, trail: Trail) -> Odd:
+    def _unknown_tag(self, event: Any, trail: Trail) -> UnsupportedValue:
         tag = event.tag.replace(_TAG, "!!", 1)
         self._report(f"the tag {quoted(tag)} has no meaning here; remove it", event, trail)
         return REPORTED
 
-    def _take(self, values: int, event: Any) -> None:
+    def _count_values(self, values: int, event: Any) -> None:
         self._count += values
         if self._count > MOST_VALUES:
             self._stop(f"more than {MOST_VALUES:,} values, aliases included; split the file", event)
@@ -227,20 +238,24 @@ class _Reader:
         raise _Stop
 
 
-def _word(tag: str, text: str) -> Any:
-    """The value of an unquoted word; what isn't used is kept as written (012 is 10, yes is true)."""
+def _unquoted_value(tag: str, text: str) -> Any:
+    """Return the value of an unquoted word.
+
+    A number, boolean or date that the format has no use for is an `UnsupportedValue` that shows it as
+    written, since YAML would change it: 012 is 10, yes is true.
+    """
     if tag == _TAG + "null":
         return None
     if tag not in _WORDS:
         return text
     if _WHOLE_NUMBER.fullmatch(text):
         return int(text)
-    if text in {"true", "false"}:  # as every reader of YAML takes them; `yes` and `on` are odd
+    if text in {"true", "false"}:  # YAML readers disagree about `yes` and `on`
         return text == "true"
-    return Odd(f"the {_WORDS[tag]} {short(text)}", unquoted=True)
+    return UnsupportedValue(f"the {_WORDS[tag]} {short(text)}", unquoted=True)
 
 
-def _fill(mapping: Mapping, source: Mapping) -> None:
+def _copy_missing(mapping: Mapping, source: Mapping) -> None:
     mapping.incomplete |= source.incomplete
     for key, value in source.items():
         if key not in mapping:
@@ -257,17 +272,17 @@ def _decoded(document: Document, raw: bytes) -> str:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig")
         document.report(
-            f"the byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8", _end(before)
+            f"the byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8", _position_after(before)
         )
         raise _Stop from None
     if match := _FORBIDDEN.search(text):
         what = match[0] if match[0] == "%TAG" else f"the control character U+{ord(match[0]):04X}"
-        document.report(f"{what} has no meaning here; remove it", _end(text[: match.start()]))
+        document.report(f"{what} has no meaning here; remove it", _position_after(text[: match.start()]))
         raise _Stop
     return text
 
 
-def _end(text: str) -> Place:
+def _position_after(text: str) -> Place:
     return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 

@@ -1,6 +1,6 @@
-"""Connections to YAML that the loader reads back equal, as a person would have written it. Pure.
+"""Write connections as YAML that a person might have written and that loads back equal. Pure.
 
-No line names the JSON Schema for editors: there is no place of it that is right on every machine.
+The file has no `yaml-language-server` line: no path to the JSON Schema is right on every machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST_NAME = 100
 _TEXT = "tag:yaml.org,2002:str"
 _RESOLVER: Any = yaml.resolver.Resolver()
 _LIKE_A_NUMBER = re.compile(r"[0-9][0-9a-fox._]*|[0-9._]+e-[0-9]+")
-"""What one reader or another of YAML takes for a number, such as 0o17 and 12e03."""
+"""Words that some YAML reader takes for a number, such as 0o17 and 12e03."""
 
 
 def dump(
@@ -30,15 +30,16 @@ def dump(
     *,
     title: Iterable[str] = (),
 ) -> str:
-    """Write *connections* as a desired-state file, sorted by address; only what isn't the default.
+    """Return *connections* as the text of a desired-state file, sorted by address, without defaults.
 
-    *names* are the companies' real names, by company id, each for a comment; *title* are our own lines for
-    a comment at the top. A company has one half of an address, as the format wants it.
+    *names* are the companies' real names by company id, each written as a comment. *title* holds the lines
+    of a comment at the top. All connections of a company must have the same first half of the address, as
+    the format requires.
     """
     lines = [*(f"# {line}" for line in title), "version: 1"]
     company = None
-    for connection in sorted(connections, key=lambda each: each.address.split("/")):
-        half, _, name = connection.address.partition("/")
+    for connection in sorted(connections, key=lambda each: (each.address.company, each.address.key)):
+        half, name = connection.address.company, connection.address.key
         if company is None:
             lines += ["", "companies:"]
         if half != company:
@@ -72,13 +73,13 @@ def _fields(connection: DesiredConnection) -> str:
 
 @lru_cache(maxsize=1024)
 def _key(name: str) -> str:
-    """Give *name* in quotes where YAML would take it for anything but text: `no`, `null`, `007`."""
+    """Return *name*, in quotes if YAML would take it for anything but text: `no`, `null`, `007`."""
     plain = _RESOLVER.resolve(yaml.ScalarNode, name, (True, False)) == _TEXT
     return name if plain and not _LIKE_A_NUMBER.fullmatch(name) else f'"{name}"'
 
 
 def _comment(text: str) -> str:
-    """Make foreign text fit for the rest of a line: what can't be printed is a gap."""
+    """Return *text* fit for a comment: in one line, cut, unprintable characters replaced by spaces."""
     printable = "".join(letter if letter.isprintable() else " " for letter in safe_text(text))
     short = " ".join(printable.split())
     return short if len(short) <= LONGEST_NAME else f"{short[:LONGEST_NAME]}…"

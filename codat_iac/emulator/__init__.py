@@ -1,15 +1,15 @@
 """A stateful Codat over real HTTP on loopback: strict where Codat is known, adjustable where it isn't.
 
-`run` serves until it is told to stop; `serving` is the same in a thread, for tests. Both bind 127.0.0.1 only.
+`run` serves until it gets a signal; `serving` does the same in a thread, for tests. Both bind 127.0.0.1 only.
 
-A request takes this way:
+A request passes these modules:
 
 ```
-server      HTTP on a socket; resets, cut and slow bodies      aiohttp is here alone
+server      HTTP on a socket; resets, cut and slow bodies; the only module that uses aiohttp
 pipeline    log, fault, key, limits, idempotency, work, commit
 routes      path to function
 connections, companies      Codat's operations
-control, pages              the customer, the Portal, the tests
+control, pages              acts of the customer, the Portal and the tests
 paging, query, views        lists and JSON
 world       tenants, keys, knobs, clock
 tenant, links, seeds, integrations      the state

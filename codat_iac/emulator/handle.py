@@ -1,4 +1,4 @@
-"""How an emulator is run: for a person until a signal, or in a thread for a test."""
+"""Run an emulator: for a person until a signal, or in a thread for a test."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from codat_iac.emulator.pipeline import plain
+from codat_iac.emulator.pipeline import answer_directly
 from codat_iac.emulator.requests.messages import Call
 from codat_iac.emulator.routes import find
 from codat_iac.emulator.server import listening
 from codat_iac.emulator.store import open_store
-from codat_iac.emulator.world import Beginning, World, authorization
+from codat_iac.emulator.world import InitialState, World, authorization
 
 DEFAULT_API_KEY: Final = "emulator-api-key"
 
@@ -29,16 +29,19 @@ def run(
     state: str | Path | None = None,
     on_ready: Callable[[str], object] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. `companies` are those of a new state; one that is there is taken up.
+    """Serve on *port* (0: a free one) until SIGINT or SIGTERM.
 
-    Raises ConfigError where the port is in use or the state file can't be used.
+    *state* is a SQLite file that keeps the state between runs; without one the state is lost at the end. If
+    the state is new, it starts with *companies* companies. *on_ready* gets the URL once it is served.
+
+    Raises `ConfigError` if the port is in use or the state file can't be used.
     """
     with closing(open_store(state)) as store:
-        world = World(Beginning(api_key, companies), store)
-        asyncio.run(_until_signalled(world, port, on_ready))
+        world = World(InitialState(api_key, companies), store)
+        asyncio.run(_serve_until_signalled(world, port, on_ready))
 
 
-async def _until_signalled(world: World, port: int, on_ready: Callable[[str], object] | None) -> None:
+async def _serve_until_signalled(world: World, port: int, on_ready: Callable[[str], object] | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -49,7 +52,10 @@ async def _until_signalled(world: World, port: int, on_ready: Callable[[str], ob
 
 
 class Emulator:
-    """A running emulator. The methods are the control routes, without the way over HTTP."""
+    """A running emulator. Its methods do what the control routes do, without HTTP.
+
+    A method raises `ValueError` with the emulator's reason if it can't be done.
+    """
 
     def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
         self.url = world.url
@@ -59,83 +65,83 @@ class Emulator:
         self._loop = loop
 
     def add_company(self, name: str, tenant: str = "main") -> dict[str, Any]:
-        """A company; its name is taken as it is."""
-        return self._act("POST", "companies", {"name": name, "tenant": tenant})
+        """Add a company, with exactly this name, and return it as Codat's JSON."""
+        return self._control("POST", "companies", {"name": name, "tenant": tenant})
 
     def delete_company(self, company_id: str) -> None:
-        """The company and its connections go."""
-        self._act("DELETE", f"companies/{company_id}")
+        """Delete a company and its connections."""
+        self._control("DELETE", f"companies/{company_id}")
 
     def connect(self, company_id: str, platform_key: str, status: str = "Linked") -> dict[str, Any]:
-        """The customer, or somebody in the Portal, makes a connection. Any status goes."""
+        """Make a connection, as the customer or somebody in the Portal; any status is accepted."""
         body = {"platformKey": platform_key, "status": status}
-        return self._act("POST", f"companies/{company_id}/connections", body)
+        return self._control("POST", f"companies/{company_id}/connections", body)
 
     def connections(self, company_id: str) -> list[dict[str, Any]]:
-        """What the company really has: `id`, `platformKey` and `status` of each."""
-        held = self._act("GET", f"companies/{company_id}/connections")["connections"]
+        """Return `id`, `platformKey` and `status` of the company's connections, unaffected by read lag."""
+        held = self._control("GET", f"companies/{company_id}/connections")["connections"]
         return cast("list[dict[str, Any]]", held)
 
     def authorise(self, connection_id: str) -> dict[str, Any]:
-        """The customer authorises."""
-        return self._act("POST", f"connections/{connection_id}/authorise")
+        """Authorise a connection, as the customer."""
+        return self._control("POST", f"connections/{connection_id}/authorise")
 
     def revoke(self, connection_id: str) -> dict[str, Any]:
-        """The customer revokes access at the platform: Linked becomes Deauthorized."""
-        return self._act("POST", f"connections/{connection_id}/revoke")
+        """Revoke access at the platform, as the customer: Linked becomes Deauthorized."""
+        return self._control("POST", f"connections/{connection_id}/revoke")
 
     def fail(self, connection_id: str) -> dict[str, Any]:
-        """The customer's attempt fails: an error is added, the status stays."""
-        return self._act("POST", f"connections/{connection_id}/fail")
+        """Let the customer's attempt to authorise fail: an error is added, the status stays."""
+        return self._control("POST", f"connections/{connection_id}/fail")
 
     def unlink(self, connection_id: str) -> dict[str, Any]:
-        """The customer disconnects."""
-        return self._act("POST", f"connections/{connection_id}/unlink")
+        """Disconnect a connection, as the customer: it becomes Unlinked."""
+        return self._control("POST", f"connections/{connection_id}/unlink")
 
     def delete_connection(self, connection_id: str) -> None:
-        """Somebody deletes the connection in the Portal."""
-        self._act("DELETE", f"connections/{connection_id}")
+        """Delete a connection, as somebody in the Portal."""
+        self._control("DELETE", f"connections/{connection_id}")
 
     def add_key(self, api_key: str, tenant: str = "main", *, outdated: bool = False) -> None:
-        """Another API key, of this tenant or of another; an outdated one gets 403."""
-        self._act("POST", "keys", {"apiKey": api_key, "tenant": tenant, "outdated": outdated})
+        """Add another API key, of this tenant or of another; an outdated one gets 403."""
+        self._control("POST", "keys", {"apiKey": api_key, "tenant": tenant, "outdated": outdated})
 
     def faults(self, faults: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
-        """Put these faults in place of those in force; without any, only tell."""
+        """Replace the active faults by *faults*, unless that is None; return the active faults."""
         given = None if faults is None else list(faults)
-        answer = self._act("GET", "faults") if given is None else self._act("POST", "faults", given)
+        answer = self._control("GET", "faults") if given is None else self._control("POST", "faults", given)
         return cast("list[dict[str, Any]]", answer["faults"])
 
     def knobs(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Set knobs; answers the value of each."""
-        answer = self._act("POST", "knobs", dict(changes)) if changes else self._act("GET", "knobs")
+        """Set knobs, if *changes* are given; return the value of each knob by name."""
+        answer = self._control("POST", "knobs", dict(changes)) if changes else self._control("GET", "knobs")
         return {knob["name"]: knob["value"] for knob in answer["knobs"]}
 
     def requests(self, last: int | None = None) -> dict[str, Any]:
-        """The log: total, counts for each operation, peaks, and all requests or so many of the latest."""
-        return self._act("GET", "requests", query={} if last is None else {"last": str(last)})
+        """Return the log: total, counts by operation, peaks, and all requests or the *last* ones."""
+        return self._control("GET", "requests", query={} if last is None else {"last": str(last)})
 
     def counts(self) -> dict[str, int]:
-        """How often each operation was asked for."""
+        """Return the number of requests by operation."""
         return cast("dict[str, int]", self.requests(last=0)["counts"])
 
     def clear_requests(self) -> None:
-        """Start the log and the peaks anew."""
-        self._act("DELETE", "requests")
+        """Clear the log and the peaks."""
+        self._control("DELETE", "requests")
 
     def reset(self) -> None:
-        """Back to how it started."""
-        self._act("POST", "reset")
+        """Restore the state that the emulator started with."""
+        self._control("POST", "reset")
 
-    def _act(
+    def _control(
         self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Do it on the emulator's own thread; ValueError with its words where it can't be done."""
+        """Call a control route on the emulator's own thread. Raises `ValueError` with its error text."""
         done: Future[dict[str, Any]] = Future()
 
         def act() -> None:
             try:
-                done.set_result(_control(self._world, method, path, body, query or {}))
+                done.set_result(_answer_control(self._world, method, path, body, query or {}))
             except Exception as error:  # noqa: BLE001 - raised again where it was asked
                 done.set_exception(error)
 
@@ -143,9 +149,13 @@ class Emulator:
         return done.result()
 
 
-def _control(world: World, method: str, path: str, body: object, query: Mapping[str, str]) -> dict[str, Any]:
+def _answer_control(
+    world: World, method: str, path: str, body: object, query: Mapping[str, str]
+) -> dict[str, Any]:
     route, args = find(method, f"/_emulator/{path}")
-    reply = plain(world, Call(method, path, query, body=json.dumps(body).encode(), args=args), route).reply
+    reply = answer_directly(
+        world, Call(method, path, query, body=json.dumps(body).encode(), args=args), route
+    ).reply
     data = cast("dict[str, Any]", json.loads(reply.body))
     if reply.status != 200:
         raise ValueError(data["error"])
@@ -162,16 +172,17 @@ def serving(
     state: str | Path | None = None,
     port: int = 0,
 ) -> Iterator[Emulator]:
-    """An emulator in a thread. `linked`: each of the `companies` has one Linked Xero connection.
+    """Serve an emulator in a thread, as `run` does, and stop it in the end.
 
-    Raises ConfigError where the port is in use or the state file can't be used.
+    If *linked*, each of the *companies* has one Linked Xero connection; *seed* determines their ids. Raises
+    `ConfigError` if the port is in use or the state file can't be used.
     """
     started: Future[Emulator] = Future()
     stop: Future[asyncio.Event] = Future()
 
     async def serve() -> None:
         with closing(open_store(state)) as store:
-            world = World(Beginning(api_key, companies, linked, seed), store)
+            world = World(InitialState(api_key, companies, linked, seed), store)
             event = asyncio.Event()
             async with listening(world, port):
                 stop.set_result(event)

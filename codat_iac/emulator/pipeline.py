@@ -1,6 +1,6 @@
-"""What happens to a request of Codat's API, in order: log, fault, key, limits, idempotency, the work itself.
+"""Process a request of Codat's API, in this order: log, fault, key, limits, idempotency, the work itself.
 
-Between the work and its commit nothing is awaited, so no other request can see half of it.
+Nothing is awaited between the work and its commit, so no other request can see half of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from codat_iac.emulator.people.control import Misused
+from codat_iac.emulator.people.control import BadControlRequest
 from codat_iac.emulator.requests import idempotency
 from codat_iac.emulator.requests.faults import Fault
 from codat_iac.emulator.requests.limits import retry_after
@@ -26,25 +26,25 @@ _NOTHING: Final = Reply(204)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A reply, and what becomes of it: `reset`, `truncate`, `slow-body`, or, with any other word, nothing."""
+    """A reply and how it is sent: `reset`, `truncate`, `slow-body`, or normally for any other *manner*."""
 
     reply: Reply
     manner: str = ""
     seconds: float = 0.0
 
 
-def plain(world: World, call: Call, route: Route) -> Delivery:
-    """A control route or a page: no key, no limits, no faults."""
+def answer_directly(world: World, call: Call, route: Route) -> Delivery:
+    """Answer a control route or a page: it needs no key, and has no limits and no faults."""
     try:
         reply = route.handler(world, call)
-    except (Misused, Refusal) as refused:
+    except (BadControlRequest, Refusal) as refused:
         reply = refused.reply
     world.store.commit()
     return Delivery(reply)
 
 
 async def deliver(world: World, call: Call, route: Route, query: str) -> Delivery:
-    """Codat's answer, and how it goes wrong."""
+    """Answer a request of Codat's API, with the fault that hits it, if any."""
     company, limits = call.args.get("companyId"), world.limits
     entry = world.log.begin(
         time=world.now(),
@@ -59,7 +59,7 @@ async def deliver(world: World, call: Call, route: Route, query: str) -> Deliver
     entry.fault = fault.do if fault else None
     limits.begin(company, world.now())
     try:
-        delivery = await _faulty(world, call, route, entry, fault)
+        delivery = await _with_wire_faults(world, call, route, entry, fault)
         await asyncio.sleep(world.knobs["latencySeconds"])
     finally:
         limits.end(company)
@@ -67,36 +67,38 @@ async def deliver(world: World, call: Call, route: Route, query: str) -> Deliver
     return delivery
 
 
-async def _faulty(world: World, call: Call, route: Route, entry: Entry, fault: Fault | None) -> Delivery:
-    """The faults on the wire, around Codat's own part."""
+async def _with_wire_faults(
+    world: World, call: Call, route: Route, entry: Entry, fault: Fault | None
+) -> Delivery:
+    """Apply faults of the network around Codat's own processing."""
     if fault and fault.do in {"reset-before", "html"}:
-        return _lost(fault)
-    reply = await _limited(world, call, route, entry, fault)
+        return _replaced_answer(fault)
+    reply = await _with_limits(world, call, route, entry, fault)
     if fault is None:
         return Delivery(reply)
     if fault.do == "delay-after-commit":
         await asyncio.sleep(fault.seconds)
     if fault.do in {"reset-after-commit", "html-after-commit"}:
-        return _lost(fault)
+        return _replaced_answer(fault)
     return Delivery(reply, fault.do, fault.seconds)
 
 
-def _lost(fault: Fault) -> Delivery:
-    """Something else reaches the client than Codat's answer: a reset, or a proxy's page."""
+def _replaced_answer(fault: Fault) -> Delivery:
+    """Return what the client gets instead of Codat's answer: a reset, or a proxy's page."""
     if fault.do.startswith("reset"):
         return Delivery(_NOTHING, "reset")
-    return Delivery(_altered(html_reply(_PROXY_PAGE, fault.status), fault))
+    return Delivery(_with_fault_headers(html_reply(_PROXY_PAGE, fault.status), fault))
 
 
-async def _limited(world: World, call: Call, route: Route, entry: Entry, fault: Fault | None) -> Reply:
-    """Key and limits; the rate headers stand on every answer to a known key."""
+async def _with_limits(world: World, call: Call, route: Route, entry: Entry, fault: Fault | None) -> Reply:
+    """Check key and limits, and add the rate limit headers to every answer to a known key."""
     try:
         call = replace(call, tenant=world.authenticate(call))
     except Refusal as refused:
         return refused.reply
     try:
         world.limits.check(world.knobs, call.tenant, call.args.get("companyId"), world.now())
-        reply = await _once(world, call, route, entry, fault)
+        reply = await _with_idempotency(world, call, route, entry, fault)
     except Refusal as refused:
         reply = refused.reply
     active = world.tenant(call.tenant).active_companies
@@ -104,10 +106,12 @@ async def _limited(world: World, call: Call, route: Route, entry: Entry, fault: 
     return replace(reply, headers={**rates, **reply.headers})
 
 
-async def _once(world: World, call: Call, route: Route, entry: Entry, fault: Fault | None) -> Reply:
-    """The answer that was kept for this idempotency key, or a new one that is kept."""
+async def _with_idempotency(
+    world: World, call: Call, route: Route, entry: Entry, fault: Fault | None
+) -> Reply:
+    """Return the answer kept for this idempotency key, or do the work and keep its answer."""
     if not idempotency.applies(call) or world.knobs["idempotency"] == "ignore":
-        reply = await _respond(world, call, route, entry, fault)
+        reply = await _do_work(world, call, route, entry, fault)
         world.store.commit()
         return reply
     keys = world.idempotency
@@ -116,7 +120,7 @@ async def _once(world: World, call: Call, route: Route, entry: Entry, fault: Fau
         entry.replayed = True
         return kept
     try:
-        reply = await _respond(world, call, route, entry, fault)
+        reply = await _do_work(world, call, route, entry, fault)
         keys.keep(call, reply, world.now())
     finally:
         keys.end(call)
@@ -124,8 +128,8 @@ async def _once(world: World, call: Call, route: Route, entry: Entry, fault: Fau
     return reply
 
 
-async def _respond(world: World, call: Call, route: Route, entry: Entry, fault: Fault | None) -> Reply:
-    """The work, and Codat's own faults before and after it."""
+async def _do_work(world: World, call: Call, route: Route, entry: Entry, fault: Fault | None) -> Reply:
+    """Do the work, with faults of Codat itself before and after it."""
     if fault and fault.do == "delay":
         await asyncio.sleep(fault.seconds)
     if fault and fault.do == "status":
@@ -141,7 +145,7 @@ async def _respond(world: World, call: Call, route: Route, entry: Entry, fault: 
 
 
 def _status(world: World, fault: Fault) -> Reply:
-    """An error with Codat's body for its status, or the fault's own; a 429 says when to come back."""
+    """Return an error with the fault's body or else Codat's for its status; a 429 gets a Retry-After."""
     reply = error_reply(fault.status)
     if isinstance(fault.body, str):
         reply = Reply(fault.status, fault.body.encode())
@@ -149,11 +153,11 @@ def _status(world: World, fault: Fault) -> Reply:
         reply = json_reply(fault.body, fault.status)
     if fault.status == 429:
         reply = replace(reply, headers={"Retry-After": retry_after(world.knobs, 1, world.now())})
-    return _altered(reply, fault)
+    return _with_fault_headers(reply, fault)
 
 
-def _altered(reply: Reply, fault: Fault) -> Reply:
-    """The fault's headers in place of the reply's; null takes one away."""
+def _with_fault_headers(reply: Reply, fault: Fault) -> Reply:
+    """Set the fault's headers on the reply; null removes one."""
     headers = {name: text for name, text in reply.headers.items() if name not in fault.headers}
     added = {name: text for name, text in fault.headers.items() if text is not None}
     return replace(reply, headers=headers | added)

@@ -1,4 +1,4 @@
-"""Which path leads to which function."""
+"""The routes: which method and path is handled by which function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from codat_iac.emulator.api import companies, connections
 from codat_iac.emulator.people import control, pages
-from codat_iac.emulator.people.control import Misused
+from codat_iac.emulator.people.control import BadControlRequest
 from codat_iac.emulator.requests.messages import Call, Refusal, Reply
 from codat_iac.emulator.world import World
 
@@ -18,7 +18,7 @@ Handler = Callable[[World, Call], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method and path. The operation is Codat's own name for it; ours have none of Codat's rules."""
+    """One method and path. *operation* is Codat's name for it, "" for the emulator's own routes."""
 
     method: str
     path: re.Pattern[str]
@@ -27,12 +27,12 @@ class Route:
 
     @property
     def codat(self) -> bool:
-        """Whether it is Codat's, with key, limits, faults and log."""
+        """Whether it is one of Codat's, which have key, limits, faults and log."""
         return bool(self.operation)
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
-    """The route, and what its path names. Where there is none, the route that says so."""
+    """Return the route, and the path's parameters; if there is none, a route that answers with the error."""
     if path.startswith("/_emulator"):
         handler, operation = _unknown_control, ""
     else:
@@ -47,12 +47,12 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
 
 
 def _unknown(world: World, call: Call) -> Reply:  # noqa: ARG001 - every route takes both
-    """No such endpoint, in the words that Codat has for removed ones."""
+    """Refuse an unknown endpoint with the text that Codat has for removed ones."""
     raise Refusal(404, "NotFound")
 
 
 def _unknown_control(world: World, call: Call) -> Reply:  # noqa: ARG001 - every route takes both
-    raise Misused("there is no such route; GET /_emulator/ lists them", 404)
+    raise BadControlRequest("there is no such route; GET /_emulator/ lists them", 404)
 
 
 def _wrong_method(world: World, call: Call) -> Reply:  # noqa: ARG001 - every route takes both

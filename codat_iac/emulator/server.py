@@ -1,4 +1,4 @@
-"""The emulator on a socket: aiohttp's plain server, and the ways in which an answer gets lost on it."""
+"""Serve the emulator on a socket with aiohttp, including the ways in which an answer can get lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from codat_iac.emulator.pipeline import Delivery, deliver, plain
+from codat_iac.emulator.pipeline import Delivery, answer_directly, deliver
 from codat_iac.emulator.requests.messages import Call, Reply
 from codat_iac.emulator.routes import find
 from codat_iac.model.errors import ConfigError
@@ -30,13 +30,16 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 @asynccontextmanager
 async def listening(world: World, port: int) -> AsyncIterator[None]:
-    """Serve the world on loopback, on a free port for 0; it then knows its URL. In the end all is dropped."""
+    """Serve *world* on loopback, on a free port for 0, and set its `url`. At the end all sockets are closed.
+
+    Raises `ConfigError` if it can't listen on the port.
+    """
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         delivery = await _answer(world, request)
         try:
             return await _send(request, delivery)
-        except ConnectionError:  # the client has left; what was asked is done
+        except ConnectionError:  # the client has left; its request is done
             return web.Response()
 
     runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
@@ -72,7 +75,7 @@ async def _answer(world: World, request: web.BaseRequest) -> Delivery:
     )
     if route.codat:
         return await deliver(world, call, route, request.query_string)
-    return plain(world, call, route)
+    return answer_directly(world, call, route)
 
 
 async def _send(request: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:
@@ -94,7 +97,7 @@ def _headers(reply: Reply) -> LooseHeaders:
 
 
 def _reset(request: web.BaseRequest) -> web.Response:
-    """A real RST: closing a socket that may not linger sends one. The client may have left before."""
+    """Send a real RST, by closing a socket that may not linger. The client may have left before."""
     if request.transport:
         request.transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
@@ -104,7 +107,7 @@ def _reset(request: web.BaseRequest) -> web.Response:
 
 
 async def _truncated(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
-    """Half of what the header promises, then the end of the connection."""
+    """Send half of the body that Content-Length promises, then close the connection."""
     response = web.StreamResponse(status=reply.status, headers=_headers(reply))
     response.content_length = len(reply.body) or 64
     response.force_close()

@@ -1,7 +1,7 @@
-"""What survives a kill: companies, connections, spent links, idempotent answers, keys and knobs.
+"""Store the state that survives a kill: companies, connections, used links, kept answers, keys and knobs.
 
-SQLite in WAL mode. A request's changes are one transaction, ended before its answer is sent; so a killed
-emulator has done a request wholly or not at all. Without a file nothing is kept.
+SQLite in WAL mode. A request's changes are one transaction, which is committed before the answer is sent. So
+a killed emulator has done a request wholly or not at all. Without a file nothing is stored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TABLES: Final = ("companies", "deleted", "kept", "settings")
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What an earlier run recorded. `companies` holds those of each tenant in the order they were made."""
+    """The state of an earlier run. `companies` holds each tenant's, in the order they were made."""
 
     settings: dict[str, Any]
     companies: dict[str, list[Company]]
@@ -39,7 +39,7 @@ class Saved:
 
 
 class Store:
-    """Where changes go; nothing counts until `commit`. This one keeps nothing."""
+    """A store that keeps nothing, and the interface of all stores. Changes take effect at `commit`."""
 
     def put_company(self, tenant: str, company: Company) -> None:
         """Record a company as it is now."""
@@ -57,28 +57,28 @@ class Store:
         """Record a setting."""
 
     def commit(self) -> None:
-        """Make what was recorded count."""
+        """Commit the changes so far."""
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
 
     def load(self) -> Saved | None:
-        """What an earlier run recorded, if one did."""
+        """Return the state of an earlier run, None if there is none."""
         return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
 class FileStore(Store):
-    """One SQLite file, held by one emulator."""
+    """A store in one SQLite file, which is locked for one emulator."""
 
     def __init__(self, path: Path) -> None:
         self._database = _open(path)
 
     def put_company(self, tenant: str, company: Company) -> None:
         """Record a company as it is now."""
-        # An update keeps the row's number, and with it the company's place in the order.
+        # An update keeps the rowid, and with it the company's place in the order.
         self._database.execute(
             "INSERT INTO companies VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
             (company.id, tenant, json.dumps(_company_json(company))),
@@ -112,7 +112,7 @@ class FileStore(Store):
         self._database.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
     def commit(self) -> None:
-        """End the transaction."""
+        """Commit the transaction."""
         self._database.commit()
 
     def clear(self) -> None:
@@ -121,7 +121,7 @@ class FileStore(Store):
             self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
 
     def load(self) -> Saved | None:
-        """Read the whole file; one that is new holds no settings."""
+        """Read the whole file; return None for a new one, which has no settings."""
         read = self._database.execute
         settings = {name: json.loads(body) for name, body in read("SELECT name, body FROM settings")}
         if not settings:
@@ -137,17 +137,17 @@ class FileStore(Store):
         )
 
     def close(self) -> None:
-        """Close the file, which frees it for another."""
+        """Close the file, so that another emulator may use it."""
         self._database.close()
 
 
 def open_store(path: str | Path | None) -> Store:
-    """The store for a state file, or none."""
+    """Return the store for a state file, or a store that keeps nothing. Raises `ConfigError`."""
     return Store() if path is None else FileStore(Path(path))
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """The file, locked for us alone until we are gone; WAL's normal mode survives a kill -9."""
+    """Open the file, locked for this process alone; in WAL mode, NORMAL mode survives a kill -9."""
     try:
         database = sqlite3.connect(path, timeout=0)
     except sqlite3.Error as error:
@@ -164,7 +164,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _make_tables(database: sqlite3.Connection) -> None:
-    """The tables in a new file; a file of another program, or another version, is left alone."""
+    """Create the tables in a new file; refuse a file of another program or another version."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
     tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version != _FORMAT and (version or tables):

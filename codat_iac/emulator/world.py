@@ -1,4 +1,4 @@
-"""Everything that one emulator knows, and how it starts, starts over and starts again."""
+"""The whole state of one emulator, and how it starts, resets and resumes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MAIN: Final = "main"
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
-    """What an emulator starts with."""
+class InitialState:
+    """The key, and the companies, that an emulator starts with."""
 
     api_key: str
     companies: int = 0
@@ -36,21 +36,21 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """Whose key it is, and whether it was replaced by a newer one."""
+    """The tenant of a key, and whether the key was replaced by a newer one."""
 
     tenant: str
     outdated: bool = False
 
 
 def authorization(api_key: str) -> str:
-    """The header for a key: Basic, and the bare key encoded, without user or colon."""
+    """Return the Authorization header for a key: Basic, and the key alone encoded, without user or colon."""
     return f"Basic {base64.b64encode(api_key.encode()).decode()}"
 
 
 class World:
-    """The tenants, and what stands between them and a request. `url` is where it is served."""
+    """The tenants, keys, knobs, faults, limits and log of one emulator. `url` is where it is served."""
 
-    def __init__(self, beginning: Beginning, store: Store) -> None:
+    def __init__(self, beginning: InitialState, store: Store) -> None:
         self.beginning = beginning
         self.store = store
         self.url = ""
@@ -63,23 +63,23 @@ class World:
             self._seed()
 
     def now(self) -> float:
-        """The emulator's clock."""
+        """Return the time of the emulator's clock, in seconds since 1970."""
         ahead: float = self.knobs["clockAheadSeconds"]
         return time.time() + ahead
 
-    def read_moment(self) -> float:
-        """Which moment lists show."""
+    def list_time(self) -> float:
+        """Return the time whose state lists show: in the past if there is a read lag."""
         lag: float = self.knobs["readLagSeconds"]
         return self.now() - lag if lag else math.inf
 
-    def shifted(self) -> int:
-        """By how many rows lists are rotated now; a list request moves it on."""
+    def next_row_shift(self) -> int:
+        """Return by how many rows a list is rotated; it grows with each list request."""
         shift = self._shifts * int(self.knobs["rowShift"])
         self._shifts += 1
         return shift
 
     def authenticate(self, call: Call) -> str:
-        """The tenant that the request's key belongs to."""
+        """Return the tenant of the request's key. Raises `Refusal`."""
         key = self.keys.get(call.headers.get("Authorization", ""))
         if key is None:
             raise Refusal(401)
@@ -88,31 +88,31 @@ class World:
         return key.tenant
 
     def tenant_of_company(self, company_id: str) -> Tenant | None:
-        """Whose company this is."""
+        """Return the tenant that has this company, None if there is none."""
         return next((each for each in self.tenants.values() if company_id in each.companies), None)
 
     def tenant_of_connection(self, connection_id: str) -> Tenant | None:
-        """Whose connection this is."""
-        return next((each for each in self.tenants.values() if connection_id in each.homes), None)
+        """Return the tenant that has this connection, None if there is none."""
+        return next((each for each in self.tenants.values() if connection_id in each.company_ids), None)
 
     def tenant(self, name: str) -> Tenant:
-        """The tenant of that name, new if there is none."""
+        """Return the tenant of that name, a new one if there is none."""
         return self.tenants.setdefault(name, Tenant(name, self.store))
 
     def add_key(self, api_key: str, key: ApiKey) -> None:
-        """Let an API key in, or change what it may."""
+        """Add an API key, or change what it may do."""
         self.tenant(key.tenant)
         self.keys[authorization(api_key)] = key
         self._added[api_key] = [key.tenant, key.outdated]
         self.store.put_setting("keys", self._added)
 
-    def turn(self, changes: dict[str, Any]) -> None:
-        """Set knobs; the caller has checked them."""
+    def set_knobs(self, changes: dict[str, Any]) -> None:
+        """Set knobs; the caller must have checked their values."""
         self.knobs.update(changes)
         self.store.put_setting("knobs", self.knobs)
 
     def reset(self) -> None:
-        """Back to how it started: companies, keys, knobs, faults, log."""
+        """Restore companies, keys, knobs, faults and log as they were at the start."""
         self.store.clear()
         self._start_over()
         self._seed()

@@ -1,1 +1,1 @@
-"""The words that all rooms use: connections, errors, settings, and what Pulumi has recorded. Pure."""
+"""The types and errors that all packages use, and the readers of Pulumi's recorded state. Pure."""

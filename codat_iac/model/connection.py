@@ -1,7 +1,9 @@
-"""The words: desired, recorded, live, and Codat's own terms for the rest.
+"""The types for desired, recorded and live connections, and for Codat's companies and integrations.
 
-Standard library only. An address (`acme/ledger`) is our name for a connection; everything
-else bears Codat's name for it, see https://docs.codat.io/core-concepts/connections.
+Standard library only. An address (`acme/ledger`) is our name for a connection. Everything else has Codat's
+name for it; see https://docs.codat.io/core-concepts/connections.
+
+Ids are UUIDs in lower-case text. Times are ISO 8601 text in UTC, as Codat sends them.
 """
 
 from __future__ import annotations
@@ -12,25 +14,56 @@ from enum import StrEnum
 from typing import NamedTuple
 
 ADDRESS_HALF = re.compile(r"[a-z0-9][a-z0-9._-]*")
-"""What either half of an address matches: Pulumi's `--target` takes wildcards, so none of those."""
+"""Pattern of either half of an address, without the wildcards that Pulumi's `--target` would expand."""
 
 ADDRESS = re.compile(rf"{ADDRESS_HALF.pattern}/{ADDRESS_HALF.pattern}")
 
+
+class Address(str):
+    """Our name for a connection, also the name of its Pulumi resource: `acme/ledger`.
+
+    A declared address matches `ADDRESS`. A recorded one may have any name that Pulumi allows.
+    """
+
+    __slots__ = ()
+
+    @property
+    def company(self) -> str:
+        """The company's key in the desired state: `acme`."""
+        return self.partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """The connection's own key within its company: `ledger`; empty if there is no slash."""
+        return self.partition("/")[2]
+
+
 PLATFORM_KEY = re.compile(r"[a-z]{4}")
-"""Codat's pattern for a platform key, anchored by `fullmatch`."""
+"""Codat's pattern of a platform key; use it with `fullmatch`."""
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+def normalised(id_: str) -> str:
+    """Return an id of Codat's in lower case, in which all ids are compared.
+
+    Call it wherever an id comes in: from a file, a program, the state, an option, or one of Codat's answers.
+    """
+    return id_.lower()
+
+
 RESOURCE_TYPE = "pulumi-python:dynamic/codat:Connection"
-"""What `codat_iac.Connection` is called in Pulumi's state."""
+"""The type of `codat_iac.Connection` in Pulumi's state."""
 
 ABSENT = "absent"
-"""Stands for the status of a connection whose company answered and whose own GET was a 404."""
+"""The status of a connection that doesn't exist: its company answered, and its own GET was a 404."""
 
 
 class Status(StrEnum):
-    """The statuses that Codat documents. A live status is a `str`: there may be others one day."""
+    """The statuses that Codat documents.
+
+    A live status is a plain `str`, since Codat may add others.
+    """
 
     PENDING_AUTH = "PendingAuth"
     LINKED = "Linked"
@@ -47,7 +80,7 @@ class OnRemoval(StrEnum):
 
 
 class OnExisting(StrEnum):
-    """What happens where somebody's authorised connection stands already."""
+    """What happens if the company already has a connection to the platform that somebody authorised."""
 
     REFUSE = "refuse"
     ADOPT = "adopt"
@@ -55,7 +88,7 @@ class OnExisting(StrEnum):
 
 
 class Slot(NamedTuple):
-    """One company on one platform: where connections can be mistaken for each other."""
+    """One company on one platform. Only connections of the same slot can be mistaken for each other."""
 
     company_id: str
     platform_key: str
@@ -63,9 +96,9 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DesiredConnection:
-    """What the file, or a program, says of one connection."""
+    """What the desired-state file, or a program, declares about one connection."""
 
-    address: str
+    address: Address
     company_id: str
     platform_key: str
     status: Status = Status.LINKED
@@ -73,7 +106,7 @@ class DesiredConnection:
     on_existing: OnExisting = OnExisting.REFUSE
     connection_id: str | None = None
     protect: bool = False
-    """Pulumi neither removes nor replaces it, as with `protect` of any resource."""
+    """Whether Pulumi refuses to remove or replace it, as with `protect` on any resource."""
 
     @property
     def slot(self) -> Slot:
@@ -82,13 +115,13 @@ class DesiredConnection:
 
     @property
     def place(self) -> str:
-        """Where the stock program registers it: the end of its URN, without stack and project."""
+        """The end of its URN in the stock program, without stack and project: type and name."""
         return f"{RESOURCE_TYPE}::{self.address}"
 
 
 @dataclass(frozen=True, slots=True)
 class DataConnectionError:
-    """One entry of a connection's `dataConnectionErrors`: why it broke, where Codat knows."""
+    """One entry of a connection's `dataConnectionErrors`: why it broke, if Codat knows."""
 
     status_text: str | None = None
     error_message: str | None = None
@@ -100,9 +133,9 @@ class DataConnectionError:
 class LiveConnection:
     """One connection as Codat reports it.
 
-    `platform_key` is None where Codat sends no `integrationKey`
-    (optional since 2026-04-15); `integration_id` leads to it through `GET /integrations`.
-    `link_url` is a secret: with one-time links it lets its holder authorise.
+    `platform_key` is None if Codat sends no `integrationKey` (optional since 2026-04-15); the key can then be
+    found by `integration_id` in `GET /integrations`. `link_url` is a secret: whoever has a one-time link can
+    authorise.
     """
 
     id: str
@@ -120,7 +153,7 @@ class LiveConnection:
 
 @dataclass(frozen=True, slots=True)
 class PriorConnection:
-    """What Pulumi's state recorded of one connection: the desired of then, and its id."""
+    """One connection as Pulumi's state recorded it: its id, and what was desired then."""
 
     id: str
     desired: DesiredConnection
@@ -128,28 +161,31 @@ class PriorConnection:
     """The live status when it was recorded."""
 
     unlink_refused: bool = False
-    """Codat refused to unlink it as it stands, so it isn't asked to again: apply, then plan, is empty."""
+    """Codat refused to unlink it in its present status.
+
+    It isn't asked again, so that a plan after an apply is empty.
+    """
 
     protected: bool = False
-    """Pulumi neither removes nor replaces it: `protect`, `pulumi state protect`, or an import by hand."""
+    """Pulumi refuses to remove or replace it: `protect`, `pulumi state protect`, or an import by hand."""
 
     tainted: bool = False
-    """Pulumi replaces it at the next run: `pulumi state taint`."""
+    """The next run replaces it: `pulumi state taint`."""
 
     pending_removal: bool = False
-    """It was replaced, and the run broke off before its removal: the old half of a replacement."""
+    """The old half of a replacement: it was replaced, but the run ended before it was removed."""
 
     urn: str = ""
-    """Its URN; empty means the one that the stock program gives it."""
+    """Its URN; empty stands for the URN that the stock program gives it."""
 
     @property
-    def address(self) -> str:
-        """Where it is recorded: the name in its URN, which `pulumi state rename` may have changed."""
-        return self.urn.rpartition("::")[2] if self.urn else self.desired.address
+    def address(self) -> Address:
+        """The name in its URN, which `pulumi state rename` may have changed."""
+        return Address(self.urn.rpartition("::")[2]) if self.urn else self.desired.address
 
     @property
     def place(self) -> str:
-        """The end of its URN: the types of its parents and its own, and its name."""
+        """The end of its URN, without stack and project: its parents' types, its own, and its name."""
         return self.urn.split("::", 2)[2] if self.urn else f"{RESOURCE_TYPE}::{self.address}"
 
     @property
@@ -160,7 +196,7 @@ class PriorConnection:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """One company; `connections` is None where Codat sent none inline."""
+    """One company. `connections` is None if Codat sent none inline."""
 
     id: str
     name: str
@@ -172,7 +208,10 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One platform that this tenant could connect to. Source: `GET /integrations`."""
+    """One platform that this tenant could connect to.
+
+    Source: `GET /integrations`.
+    """
 
     key: str
     name: str
@@ -183,9 +222,9 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is left of the tenant's requests of today, and when that starts anew, as Codat writes it.
+    """How many of the tenant's daily requests are left, and when the quota is reset, as Codat writes it.
 
-    None where Codat hasn't said yet. Source: https://docs.codat.io/using-the-api/rate-limits.
+    Each is None if Codat hasn't said yet. Source: https://docs.codat.io/using-the-api/rate-limits.
     """
 
     remaining: int | None = None

@@ -1,10 +1,10 @@
-"""Every error that codat-iac raises, by what its reader does next.
+"""Every error that codat-iac raises, sorted by what its reader should do next.
 
 ```
 CodatIacError                 catch this to catch them all
 ├── ConfigError               the desired state or a setting is wrong; carries every problem
-├── EngineError               no usable Pulumi engine; says the ways out
-├── Refused                   we won't: not ours, not certain, or it would lose something
+├── EngineError               no usable Pulumi engine; lists the ways out
+├── Refused                   not done: not ours, not certain, or it would lose something
 │   ├── UnsafePlan            over a safety limit; says what, how much, and the flag
 │   └── Orphaned              the engine is gone, so nothing more is written
 └── ApiError                  Codat didn't do it: `status`, `doing`, and Codat's own words
@@ -18,7 +18,7 @@ CodatIacError                 catch this to catch them all
     └── CodatBroken           5xx: try later, quote the correlation id
 ```
 
-A message is one line that stands alone: where, what, what to do next. It never holds a key or a link.
+A message is one line: where, what, and what to do next. It never holds a key or a link.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CodatIacError(Exception):
 class Problem:
     """One thing that is wrong in a file, and what to do about it.
 
-    `line` and `column` count from 1; 0 means that the problem has no place in the file.
+    `line` and `column` count from 1. A `line` of 0 means that the problem has no place in the file.
     """
 
     path: str
@@ -52,7 +52,7 @@ class Problem:
 
 
 class ConfigError(CodatIacError):
-    """The desired state or a setting is wrong. `problems` holds all of them, sorted by place."""
+    """The desired state or a setting is wrong. `problems` holds all problems, sorted by path and line."""
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         self.problems: tuple[Problem, ...] = () if isinstance(problems, str) else tuple(sorted(problems))
@@ -64,11 +64,11 @@ class EngineError(CodatIacError):
 
 
 class Refused(CodatIacError):
-    """We could, but won't: it isn't ours, it isn't certain, or the rules forbid it."""
+    """We could do it, but don't: it isn't ours, it isn't certain, or the rules forbid it."""
 
 
 class UnsafePlan(Refused):
-    """More would be lost than the limit allows; nothing of it was done."""
+    """More would be lost than the limit allows. Nothing that counts towards the limit was done."""
 
 
 class Orphaned(Refused):
@@ -77,10 +77,10 @@ class Orphaned(Refused):
 
 @dataclass(frozen=True, slots=True)
 class ErrorMessage:
-    """Codat's own error body, every field as Codat sent it but for keys and links; None where it sent none.
+    """Codat's error body, with keys and links redacted; a field is None if Codat didn't send it.
 
-    Codat's `statusCode` isn't always the HTTP status, so trust `ApiError.status`.
-    Source: components/schemas/ErrorMessage of https://github.com/codatio/oas.
+    Codat's `statusCode` isn't always the HTTP status, so use `ApiError.status`. Source:
+    components/schemas/ErrorMessage of https://github.com/codatio/oas.
     """
 
     status_code: int | None = None
@@ -95,9 +95,9 @@ class ErrorMessage:
 class ApiError(CodatIacError):
     """Codat didn't do what was asked.
 
-    `status` is the HTTP status (None where no answer came), `doing` the method and path,
-    `body` Codat's ErrorMessage (empty fields where the answer held none). `in_doubt`: an earlier try of
-    the same call got no certain answer, so it may have done what this one was refused.
+    `status` is the HTTP status (None if no answer came), `doing` the method and path of the call, `body`
+    Codat's ErrorMessage (empty fields if the answer had none). `in_doubt` means that an earlier try of the
+    same call got no certain answer, so that try may have done what the last one was refused.
     """
 
     in_doubt: bool = False
@@ -105,21 +105,21 @@ class ApiError(CodatIacError):
     def __init__(
         self, message: str, *, doing: str = "", status: int | None = None, body: ErrorMessage | None = None
     ) -> None:
-        # The default is for `pickle`, which gives the message alone and the rest after.
+        # The defaults are for `pickle`, which passes the message alone and sets the rest afterwards.
         super().__init__(message)
         self.status = status
         self.doing = doing
         self.body = body or ErrorMessage()
 
     def name(self, address: str) -> None:
-        """Put the address that this is about before the text, once."""
+        """Put the address that the error is about before its text, once."""
         text = str(self)
         if not text.startswith(f"{address}: "):
             self.args = (f"{address}: {text}",)
 
 
 class TransportError(ApiError):
-    """No whole answer came: what was asked may or may not have been done."""
+    """No complete answer came, so the call may or may not have been carried out."""
 
 
 class NotCodat(ApiError):
@@ -143,18 +143,21 @@ class Rejected(ApiError):
 
 
 class RateLimited(ApiError):
-    """429: `retry_after` says in how many seconds to come back, None where Codat didn't say."""
+    """429: too many requests.
+
+    `retry_after` is the number of seconds to wait, None if Codat didn't say.
+    """
 
     retry_after: float | None = None
 
 
 class CodatBroken(ApiError):
-    """5xx: Codat's side."""
+    """5xx: the failure is on Codat's side."""
 
 
 @contextmanager
 def naming(address: str) -> Iterator[None]:
-    """Let whatever Codat doesn't do inside name *address*."""
+    """Add *address* to the text of any `ApiError` that is raised in the block."""
     try:
         yield
     except ApiError as error:

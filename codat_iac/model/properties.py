@@ -1,7 +1,7 @@
-"""Pulumi's property bags into our words and back. Pure.
+"""Convert between Pulumi's property bags and the types of `connection.py`. Pure.
 
-Inputs are what a program says; outputs are what is recorded, and all that `read` and `delete` are given.
-An output `status` is Codat's, so the desired one is recorded as `desiredStatus`.
+Inputs are what a program declares. Outputs are what Pulumi records, and all that `read` and `delete` receive.
+The output `status` is Codat's, so the desired status is recorded as `desiredStatus`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from codat_iac.model.connection import (
     ADDRESS,
     PLATFORM_KEY,
     UUID,
+    Address,
     DesiredConnection,
     LiveConnection,
     OnExisting,
     OnRemoval,
     PriorConnection,
     Status,
+    normalised,
 )
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
-DESIRABLE = (Status.LINKED, Status.UNLINKED)
-"""The statuses that can be declared. `PendingAuth` and `Deauthorized` are not ours to bring about."""
+DECLARABLE = (Status.LINKED, Status.UNLINKED)
+"""The statuses that can be declared. We can't bring about `PendingAuth` or `Deauthorized`."""
 
 
 REPLACING = ("companyId", "platformKey", "connectionId")
@@ -34,7 +36,7 @@ REPLACING = ("companyId", "platformKey", "connectionId")
 
 
 def inputs(desired: DesiredConnection) -> dict[str, Any]:
-    """Give the inputs of a resource."""
+    """Return the inputs of a resource."""
     bag: dict[str, Any] = {
         "address": desired.address,
         "companyId": desired.company_id,
@@ -51,10 +53,10 @@ def inputs(desired: DesiredConnection) -> dict[str, Any]:
 
 
 def failures(bag: Mapping[str, Any]) -> dict[str, str]:
-    """Say what is wrong with the inputs, by property; a value that isn't known yet is None here."""
+    """Return what is wrong with the inputs, by property; a value that isn't known yet is None here."""
     found: dict[str, str] = {}
 
-    def want(name: str, right: bool, wanted: str) -> None:
+    def require(name: str, right: bool, wanted: str) -> None:
         if not right:
             found[name] = f"{bag.get(name)!r} is not {wanted}"
 
@@ -66,24 +68,24 @@ def failures(bag: Mapping[str, Any]) -> dict[str, str]:
     ):
         value = bag.get(name)
         unknown = value is None and (name in bag or name == "connectionId")
-        want(name, unknown or (isinstance(value, str) and pattern.fullmatch(value) is not None), wanted)
-    for name, choices in (("status", DESIRABLE), ("onRemoval", OnRemoval), ("onExisting", OnExisting)):
-        want(name, bag.get(name) in (None, *choices), " or ".join(choices))
-    want("protect", isinstance(bag.get("protect"), bool | None), "true or false")
+        require(name, unknown or (isinstance(value, str) and pattern.fullmatch(value) is not None), wanted)
+    for name, choices in (("status", DECLARABLE), ("onRemoval", OnRemoval), ("onExisting", OnExisting)):
+        require(name, bag.get(name) in (None, *choices), " or ".join(choices))
+    require("protect", isinstance(bag.get("protect"), bool | None), "true or false")
     return found
 
 
 def desired(bag: Mapping[str, Any]) -> DesiredConnection:
-    """Read inputs that `failures` has nothing against."""
+    """Return what the inputs declare. They must have passed `failures`."""
     connection_id = bag.get("connectionId")
     return DesiredConnection(
-        address=bag["address"],
-        company_id=bag["companyId"].lower(),
+        address=Address(bag["address"]),
+        company_id=normalised(bag["companyId"]),
         platform_key=bag["platformKey"],
         status=Status(bag.get("status") or Status.LINKED),
         on_removal=OnRemoval(bag.get("onRemoval") or OnRemoval.UNLINK),
         on_existing=OnExisting(bag.get("onExisting") or OnExisting.REFUSE),
-        connection_id=connection_id.lower() if connection_id else None,
+        connection_id=normalised(connection_id) if connection_id else None,
         protect=bag.get("protect") is True,
     )
 
@@ -95,9 +97,9 @@ def outputs(
     *,
     unlink_refused: bool = False,
 ) -> dict[str, Any]:
-    """Return what is recorded. Never a link: whoever has it can authorise.
+    """Return what Pulumi records, without the link, since whoever has that can authorise.
 
-    The id is among it, since a program that reads its own stack's record is given no ids.
+    It includes the id, since a program that reads the record of its own stack isn't told any ids.
     """
     bag = inputs(desired)
     bag["connectionId"] = connection_id
@@ -111,10 +113,13 @@ def outputs(
 
 
 def prior(connection_id: str, bag: Mapping[str, Any], **rest: Any) -> PriorConnection:
-    """Read what was recorded, by this version or an older one; *rest* is what the state says besides."""
+    """Read what this version, or an older one, recorded.
+
+    *rest* are the fields of `PriorConnection` that the state holds outside of the outputs.
+    """
     recorded = {**bag, "status": bag.get("desiredStatus"), "connectionId": None}
     return PriorConnection(
-        id=connection_id.lower(),
+        id=normalised(connection_id),
         desired=desired(recorded),
         status=bag.get("status", ""),
         unlink_refused=bag.get("unlinkRefused") is True,
@@ -123,7 +128,7 @@ def prior(connection_id: str, bag: Mapping[str, Any], **rest: Any) -> PriorConne
 
 
 def recorded(prior: PriorConnection) -> dict[str, Any]:
-    """Return what `prior` reads, without what it doesn't need."""
+    """Return the outputs from which `prior` makes *prior* again, without those that it doesn't need."""
     bag = inputs(prior.desired)
     bag |= {"connectionId": prior.id, "desiredStatus": bag["status"], "status": prior.status}
     return bag | ({"unlinkRefused": True} if prior.unlink_refused else {})

@@ -1,4 +1,4 @@
-"""What Pulumi has recorded: the one reader of an exported state, and of what a program is told. Pure."""
+"""Read what Pulumi has recorded, from an exported state or from what the engine tells a program. Pure."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from codat_iac.model.connection import RESOURCE_TYPE, PriorConnection
 from codat_iac.model.errors import ConfigError
 
 _SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
-"""The key, and its value, by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
+"""The key and the value by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
 
 _OPTIONS = {"retainOnDelete": "retain_on_delete", "ignoreChanges": "ignore_changes"}
-"""What a state holds of options that only a program of one's own can declare, and their names there."""
+"""The options that only a program of the user's own can declare: their names in a state and in a program."""
 
 
 def resources(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all resources that an exported state holds."""
+    """Return all resources of an exported state."""
     return (state.get("deployment") or {}).get("resources") or []
 
 
 def connections(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the resources that are our connections, wherever they stand."""
+    """Return the resources that are our connections, whatever their parents."""
     return [each for each in resources(state) if _is_ours(each["type"]) and each.get("id")]
 
 
 def recorded(state: Mapping[str, Any]) -> list[PriorConnection]:
-    """Read the connections that an exported state holds, old halves of replacements included.
+    """Read the connections of an exported state, including the old halves of replacements.
 
-    Raises `ConfigError` for a value that is a secret and wasn't exported as text.
+    Raises `ConfigError` for a secret value that wasn't exported as text.
     """
     return [
         properties.prior(
@@ -45,11 +45,11 @@ def recorded(state: Mapping[str, Any]) -> list[PriorConnection]:
     ]
 
 
-def told(outputs: Mapping[str, Any]) -> list[PriorConnection]:
-    """Read what the engine tells a program of its own stack: by URN, type and outputs.
+def from_outputs(outputs: Mapping[str, Any]) -> list[PriorConnection]:
+    """Read what the engine tells a program about its own stack: type and outputs, by URN.
 
-    It names no ids but those among the outputs; one that an older version recorded is empty. Old halves,
-    `protect` and `taint` are not told.
+    The engine doesn't tell ids, so they come from the outputs; the id of a connection that an older version
+    recorded is empty. Old halves, `protect` and `taint` are missing.
     """
     return [
         properties.prior(bag.get("connectionId", ""), bag, urn=urn)
@@ -60,12 +60,12 @@ def told(outputs: Mapping[str, Any]) -> list[PriorConnection]:
 
 
 def has_secrets(state: Mapping[str, Any]) -> bool:
-    """Say whether a value of a connection is a secret, which is only read if it is exported as text."""
+    """Return whether a value of a connection is a secret, which must be exported as text to be read."""
     return any(is_secret(value) for each in connections(state) for value in each["outputs"].values())
 
 
 def options(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name the options that only a program of one's own can declare, each with the URN that has it."""
+    """Return the options that only a program of the user's own can declare, each with its resource's URN."""
     for resource in connections(state):
         for name, option in _OPTIONS.items():
             if resource.get(name):
@@ -73,7 +73,7 @@ def options(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def dependents(state: Mapping[str, Any], urns: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Name the resources that depend on one of *urns*, or have it as their parent, each with that one."""
+    """Return the resources that depend on one of *urns*, or have it as their parent, each with that URN."""
     for resource in resources(state):
         for needed in (*(resource.get("dependencies") or ()), resource.get("parent")):
             if needed in urns and resource["urn"] not in urns:
@@ -81,7 +81,7 @@ def dependents(state: Mapping[str, Any], urns: Collection[str]) -> Iterator[tupl
 
 
 def plain(value: Any) -> Any:
-    """Return a value out of a state without the mark of a secret. Raises `ConfigError` if it isn't text."""
+    """Return a value of a state without the mark of a secret. Raises `ConfigError` if it isn't text."""
     if not is_secret(value):
         return value
     if "plaintext" in value:
@@ -92,7 +92,7 @@ def plain(value: Any) -> Any:
 
 
 def is_secret(value: Any) -> bool:
-    """Say whether a value out of a state is marked as a secret."""
+    """Return whether a value of a state is marked as a secret."""
     key, secret = _SECRET
     return isinstance(value, dict) and value.get(key) == secret
 

@@ -1,8 +1,8 @@
-"""The settings: the environment first, then, for those that may outlive a run, the stack's config. Pure.
+"""Read the settings: from the environment, or else, if they may outlive a run, from the stack's config. Pure.
 
-The engine copies a stack's config into its state, and refresh and destroy use that copy, so an old key
-lives on there: that is why the environment wins. What lifts a safety limit is meant for one run, so it is
-read from the environment alone.
+The engine copies a stack's config into its state, and refresh and destroy use that copy. An old key would
+live on there, so the environment comes first. What lifts a safety limit is meant for one run, so it is read
+from the environment alone.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ BASE_URL = "https://api.codat.io"
 """Codat has one host for all regions: https://docs.codat.io/using-the-api/overview."""
 
 NAMESPACE = "codat"
-"""Of the stack's config: `pulumi config set codat:desired ...`."""
+"""The namespace in the stack's config: `pulumi config set codat:desired ...`."""
 
-OPEN_KEY = (
+PLAINTEXT_KEY_REFUSAL = (
     "codat:apiKey is not a secret; remove it and use CODAT_API_KEY, or"
     " `pulumi config set --secret codat:apiKey`, and make a new key: this one is in your history"
 )
-"""What is said of a key that stands in the config in the open: the engine would copy it to the state."""
+"""The message for an API key that isn't a secret in the config: the engine would copy it to the state."""
 
-OF_ONE_RUN = {"maxLosses": "CODAT_MAX_LOSSES", "acceptMissing": "CODAT_ACCEPT_MISSING"}
-"""What was once read from the config, by its key there, and the variable that says it now."""
+SINGLE_RUN_VARIABLES = {"maxLosses": "CODAT_MAX_LOSSES", "acceptMissing": "CODAT_ACCEPT_MISSING"}
+"""The settings that older versions read from the config, by key, and the variables that replace them."""
 
 REQUESTS_PER_MINUTE = 1000
 """Codat's limit for each IP address: https://docs.codat.io/using-the-api/rate-limits."""
@@ -41,11 +41,12 @@ _NO = frozenset({"", "0", "false", "no"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user set.
+    """The user's settings.
 
-    `max_losses`: how many authorisations one run may throw away, None for the default.
-    `accept_missing`: a company that answers 404 really is gone, and so is whatever else is missing.
-    `requests_per_minute`: of all processes of this machine together; 0 is no limit, as on loopback.
+    `max_losses` is how many authorisations one run may end, None for the default. `accept_missing` means that
+    a company that answers 404 really is gone, and so is everything else that is missing.
+    `requests_per_minute` is the limit for all processes of this machine together; 0, the default on loopback,
+    is no limit.
     """
 
     api_key: str = field(repr=False)
@@ -56,9 +57,9 @@ class Settings:
 
 
 def read(environment: Mapping[str, str], config: Callable[[str], str | None]) -> Settings:
-    """Read the settings. *config* looks a key of the stack's config up, such as `apiKey`.
+    """Read the settings. *config* looks up a key of the stack's config, such as `apiKey`.
 
-    Raises `ConfigError` for a missing key and for values that make no sense.
+    Raises `ConfigError` if there is no API key or a value is invalid.
     """
 
     def value(variable: str, key: str) -> str:
@@ -72,28 +73,28 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
         )
 
     base_url = check_base_url(value("CODAT_BASE_URL", "baseUrl") or BASE_URL)
-    pace = _count(
+    per_minute = _count(
         value("CODAT_REQUESTS_PER_MINUTE", "requestsPerMinute"),
         f"CODAT_REQUESTS_PER_MINUTE (or {NAMESPACE}:requestsPerMinute)",
     )
-    if pace is None:
-        pace = 0 if urlsplit(base_url).hostname in LOOPBACK else REQUESTS_PER_MINUTE
+    if per_minute is None:
+        per_minute = 0 if urlsplit(base_url).hostname in LOOPBACK else REQUESTS_PER_MINUTE
     return Settings(
         api_key=api_key,
         base_url=base_url,
         max_losses=_count(environment.get("CODAT_MAX_LOSSES", "").strip(), "CODAT_MAX_LOSSES"),
         accept_missing=_flag(environment.get("CODAT_ACCEPT_MISSING", "").strip(), "CODAT_ACCEPT_MISSING"),
-        requests_per_minute=pace,
+        requests_per_minute=per_minute,
     )
 
 
 def check_config(has: Callable[[str], bool]) -> None:
-    """Refuse in a stack's config what may only be set for one run; *has* looks a key up, such as `maxLosses`.
+    """Refuse settings in a stack's config that may only be set for one run.
 
-    The engine would go on with a copy of it in `destroy`, whatever the config says by then. Raises
-    `ConfigError`.
+    *has* returns whether the config has a key, such as `maxLosses`. The engine would use a copy of the value
+    in `destroy`, whatever the config says by then. Raises `ConfigError`.
     """
-    for key, variable in OF_ONE_RUN.items():
+    for key, variable in SINGLE_RUN_VARIABLES.items():
         if has(key):
             raise ConfigError(
                 f"{NAMESPACE}:{key} is no longer read from the stack's config, since it would outlive the run"
@@ -114,7 +115,7 @@ def _flag(text: str, place: str) -> bool:
 
 
 def check_base_url(url: str) -> str:
-    """Give *url* without a trailing slash. Raises `ConfigError` where the key would travel in the open."""
+    """Return *url* without a trailing slash. Raises `ConfigError` if it isn't usable or not encrypted."""
     shown = f"the base URL {safe_text(url.rpartition('@')[2])!r}"
     try:
         parts = urlsplit(url.strip())

@@ -1,4 +1,4 @@
-"""Text from elsewhere, and the key: what of them may be shown, and in which form. No I/O, no clock."""
+"""Clean text from elsewhere, such as Codat's, before it is shown. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from collections.abc import Iterable, Sequence
 
 _LINK = re.compile(r"(?i)https?://link[a-z0-9.-]*\.codat\.io[^\s\"'<>]*")
 _OTP = re.compile(r"(?i)(otp(?:=|%3d))[^\s&\"'<>]+")
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
-"""Control characters, line ends, and what turns the direction of writing round on a terminal."""
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
+"""Control characters, line ends, and characters that change the direction of text on a terminal."""
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""Half a character, which JSON can say and UTF-8 can't."""
+"""Half a character, which JSON can express and UTF-8 can't."""
 
-_MOST_WORDS = 300
+_MAX_LENGTH = 300
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Take *secrets*, links and one-time passwords out of foreign text."""
+    """Replace *secrets*, links and one-time passwords in *text* by `***`."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return _OTP.sub(r"\1***", _LINK.sub("***", text))
 
 
 def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """Make foreign text fit for one line of a message: no secrets, no control characters, not long."""
-    text = whole(_UNFIT.sub(" ", redact(text, secrets))).strip()
-    return text if len(text) <= _MOST_WORDS else f"{text[:_MOST_WORDS]}..."
+    """Return *text* fit for one line of a message: no secrets, no control characters, not too long."""
+    text = replace_surrogates(_UNSAFE.sub(" ", redact(text, secrets))).strip()
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
-def whole(text: str) -> str:
-    """Replace what UTF-8 can't say."""
+def replace_surrogates(text: str) -> str:
+    """Replace half characters, which UTF-8 can't encode."""
     return _SURROGATE.sub("\ufffd", text)
 
 
-def shortened(names: Sequence[str], most: int = 5) -> str:
-    """Join names, the first *most* of them."""
+def join_names(names: Sequence[str], most: int = 5) -> str:
+    """Join the first *most* of the names, and say how many more there are."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

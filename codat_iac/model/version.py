@@ -1,3 +1,3 @@
-"""The version: the package's, the command line's, and that of the `User-Agent`."""
+"""The version of the package, the command line and the `User-Agent` header."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""What is decided, from what is declared, recorded and live. Pure: no I/O, no clock, no threads."""
+"""Decide what to do, from what is declared, recorded and live. Pure: no I/O, no clock, no threads."""

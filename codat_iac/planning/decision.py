@@ -1,8 +1,8 @@
-"""One decision has one type: what is done about one address, and all that there is to say of it. Pure.
+"""Decide what to do about one address. Pure.
 
-`continued` decides about what is recorded and declared, `new` about what is declared alone, `removed` about
-what is recorded alone. The provider's hooks ask for one address at a time,
-`stack_decisions.py` for all of them.
+`decide_existing` handles what is recorded and declared, `decide_new` what is only declared, `decide_removal`
+what is only recorded. The provider's hooks ask about one address at a time, `stack_decisions.py` about all of
+them.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from enum import StrEnum
 from codat_iac.model import properties
 from codat_iac.model.connection import (
     ABSENT,
+    Address,
     DesiredConnection,
     LiveConnection,
     OnExisting,
     PriorConnection,
     Status,
 )
-from codat_iac.model.text import safe_text, shortened
+from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning import rule_table
 from codat_iac.planning.moves import managed_already
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
 
 _SHOWN = ("companyId", "connectionId", "onRemoval", "platformKey", "protect", "status")
-"""The inputs whose differences are told; a change of the rest is none."""
+"""The inputs whose differences are shown."""
 
 
 class Cause(StrEnum):
-    """Who brought the change about."""
+    """Who caused the change."""
 
     YOU = "you changed it"
     THEY = "they changed it"
@@ -41,7 +42,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field that differs, in Codat's spelling; None where there is no value."""
+    """One field that differs, in Codat's spelling. A value is None if there is none."""
 
     name: str
     before: str | None
@@ -50,18 +51,22 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is done about one address.
+    """What to do about one address.
 
-    `connection_id` is the connection that it starts from (None for a new one) and `status` its live status,
-    `absent` if there is none; `becomes` is the one that the address ends with, None for one that is still to
-    be made, and for none. `moved_from`: the address, or if that is the same the place, at which what it
-    continues is recorded. `later`: only the next run can do it. `removal` is what becomes of the old
-    connection (`unlink`, `delete`, `forget`), for a replacement and a removal; `loses`: a customer's
-    authorisation ends. `notice` is what there is to say if nothing can be done, `problem` why it is refused,
-    without the address; `live` is the connection that it is said of.
+    `connection_id` is the present connection (None for a new address) and `status` its live status, `absent`
+    if it doesn't exist. `becomes` is the connection that the address will have; None if that is still to be
+    created, or if the address is removed.
+
+    `moved_from` is the recorded address of the connection that it continues, or, if the address is the same,
+    its recorded place. `removal` is what happens to the old connection of a replacement or removal (`unlink`,
+    `delete`, `forget`). `loses` means that a customer's authorisation ends. `later` means that only the next
+    run can do it.
+
+    `notice` is what to say if there is nothing to do. `problem` is why the action is refused, without the
+    address. Both are about the connection `live`.
     """
 
-    address: str
+    address: Address
     action: Action
     cause: Cause
     company_id: str
@@ -74,29 +79,29 @@ class Decision:
     loses: bool = False
     later: bool = False
     old_half: str | None = None
-    """An old half of an earlier replacement that is removed along, and loses its authorisation, too."""
+    """The old half of an earlier replacement that is removed too and also loses its authorisation."""
     becomes: str | None = field(default=None, compare=False)
     replaces: tuple[str, ...] = field(default=(), compare=False)
     notice: Notice | None = field(default=None, compare=False)
     problem: str | None = field(default=None, compare=False)
     live: LiveConnection | None = field(default=None, compare=False, repr=False)
     urn: str = field(default="", compare=False)
-    """Of what is removed; what is declared has the URN that the program gives it."""
+    """The URN of what is removed. What is declared has the URN that the program gives it."""
 
     @property
     def reads(self) -> int:
-        """The reads that it costs: a listing before a POST or adoption, a GET before what can't be undone."""
+        """The number of read calls: a listing before a POST or adoption, a GET before a lasting change."""
         creates = self.action in {Action.CREATE, Action.ADOPT, Action.REPLACE} and not self.later
         return creates + self.ends
 
     @property
     def writes(self) -> int:
-        """The writes that it costs."""
+        """The number of write calls."""
         return self.posts + self.ends
 
     @property
     def posts(self) -> bool:
-        """Whether it makes a connection."""
+        """Whether it creates a connection."""
         return self.action in {Action.CREATE, Action.REPLACE} and self.becomes is None and not self.later
 
     @property
@@ -107,14 +112,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What stands beside an address that gets a connection, in its company and on its platform.
+class SlotView:
+    """The company and platform of an address that gets a connection, as that address sees them.
 
-    `recorded` are the ids that the state holds, and `named` those that other addresses name; `claimed` maps
-    the ids that addresses got in this run to these. `rank` is the address's place among the `comers`, the
-    addresses that get a connection, so that each free `PendingAuth` one has one taker whoever is asked first.
-    `complete`: the state holds no other id here. `old_half`: what this very address had before a replacement
-    that broke off; `old_halves` are those of all addresses here, which one may name by its id.
+    `recorded` are the ids in the state. `named` are the ids that other addresses name by `connectionId`.
+    `claimed` maps the ids that other addresses got in this run to those addresses.
+
+    `comers` counts the addresses here that get a connection without naming it, and `rank` is this address's
+    place among them. By rank, each free `PendingAuth` connection goes to one address, whichever address is
+    asked first.
+
+    `complete` means that the state holds no other id here. `old_half` is the connection that this address had
+    before a replacement that was broken off. `old_halves` are those of all addresses here; an address may
+    name one by its id.
     """
 
     recorded: AbstractSet[str] = frozenset()
@@ -127,24 +137,26 @@ class Beside:
     old_halves: AbstractSet[str] = frozenset()
 
 
-def continued(prior: PriorConnection, desired: DesiredConnection, live: LiveConnection | None) -> Decision:
-    """Decide about a connection that is recorded and declared; *live* None is a confirmed absence.
+def decide_existing(
+    prior: PriorConnection, desired: DesiredConnection, live: LiveConnection | None
+) -> Decision:
+    """Decide about a connection that is recorded and declared. *live* None means that it is certainly absent.
 
-    Only the platform, the company and another `connectionId` force a replacement, and so does an absence or
-    `pulumi state taint`. What is merely recorded otherwise (a policy, another URN) is no call, since
-    `delete` is given what was recorded.
+    Only another platform, another company, another `connectionId`, an absence or `pulumi state taint` forces
+    a replacement. Other changes (a policy, another URN) are recorded without a call, since `delete` receives
+    what was recorded.
     """
-    replaces = rule_table.replaced_by(prior, desired)
-    cell = rule_table.declared_again(prior, desired.status, live)
+    replaces = rule_table.replacing_inputs(prior, desired)
+    cell = rule_table.still_declared(prior, desired.status, live)
     moved = prior.place != desired.place
-    differs = moved or rule_table.record(prior.desired) != rule_table.record(desired)
+    differs = moved or rule_table.recorded_fields(prior.desired) != rule_table.recorded_fields(desired)
     problem, removal, notice = None, None, cell.notice
     if replaces or prior.tainted or cell.action is Action.CREATE:
         action, going = Action.REPLACE, rule_table.removed(prior.desired.on_removal, live)
         replaces = replaces or ("status",)
         removal = going.action
         notice = Notice.GONE if live is None else None
-        # What the file doesn't protect, the engine replaces, whatever `pulumi state protect` had said.
+        # If the file doesn't protect it, the engine replaces it, whatever `pulumi state protect` said.
         protected = prior.protected and desired.protect
         problem = _UNREPLACEABLE if going.problem else _PROTECTED if protected else None
     else:
@@ -155,8 +167,8 @@ def continued(prior: PriorConnection, desired: DesiredConnection, live: LiveConn
         desired.address,
         action,
         _cause(
-            you=differs or bool(rule_table.replaced_by(prior, desired)) or prior.tainted,
-            they=_moved(prior, live),
+            you=differs or bool(rule_table.replacing_inputs(prior, desired)) or prior.tainted,
+            they=_changed_by_others(prior, live),
         ),
         desired.company_id,
         desired.platform_key,
@@ -174,13 +186,16 @@ def continued(prior: PriorConnection, desired: DesiredConnection, live: LiveConn
     )
 
 
-def removed(prior: PriorConnection, live: LiveConnection | None, *, held: bool = False) -> Decision:
-    """Decide about a connection that is recorded and not declared; *held*: a declared address has its id."""
+def decide_removal(prior: PriorConnection, live: LiveConnection | None, *, held: bool = False) -> Decision:
+    """Decide about a connection that is recorded and not declared.
+
+    *held* means that a declared address has the same connection, so that it is only forgotten.
+    """
     cell = rule_table.Cell(Action.FORGET) if held else rule_table.removed(prior.desired.on_removal, live)
     return Decision(
         prior.address,
         Action.REMOVE,
-        _cause(you=True, they=_moved(prior, live)),
+        _cause(you=True, they=_changed_by_others(prior, live)),
         prior.desired.company_id,
         prior.desired.platform_key,
         live.status if live else ABSENT,
@@ -203,24 +218,25 @@ _UNREPLACEABLE = (
 )
 
 
-# Creating. Codat's POST never dedupes, so what is already there has to be recognised here.
+# Creating. Codat's POST always makes another connection, so an existing one has to be found here.
 
 
-def new(desired: DesiredConnection, company: Iterable[LiveConnection], beside: Beside) -> Decision:
-    """Decide about an address that gets a connection: adopt one that is there, make one, or refuse.
+def decide_new(desired: DesiredConnection, company: Iterable[LiveConnection], view: SlotView) -> Decision:
+    """Decide about an address that gets a connection: adopt an existing one, create one, or refuse.
 
-    *company* is all that lives in its company. What the state holds is never taken, but for an old half.
+    *company* are the live connections of its company. A recorded connection is never taken, except for an old
+    half.
     """
     there = sorted(company, key=lambda connection: (connection.created, connection.id))
-    found = _exactly(desired, there, beside) if desired.connection_id else _any(desired, there, beside)
+    found = _find_named(desired, there, view) if desired.connection_id else _find_free(desired, there, view)
     if isinstance(found, LiveConnection):
         cell = rule_table.declared(desired.status, found)
-        return _about(desired, Action.ADOPT, live=found, notice=cell.notice)
+        return _new_decision(desired, Action.ADOPT, live=found, notice=cell.notice)
     problem = found or rule_table.declared(desired.status, None).problem
-    return _about(desired, Action.CREATE, problem=problem)
+    return _new_decision(desired, Action.CREATE, problem=problem)
 
 
-def _about(
+def _new_decision(
     desired: DesiredConnection,
     action: Action,
     *,
@@ -243,8 +259,8 @@ def _about(
     )
 
 
-def _exactly(
-    desired: DesiredConnection, there: Sequence[LiveConnection], beside: Beside
+def _find_named(
+    desired: DesiredConnection, there: Sequence[LiveConnection], view: SlotView
 ) -> LiveConnection | str:
     named = next((c for c in there if c.id == desired.connection_id), None)
     if named is None:
@@ -257,10 +273,10 @@ def _exactly(
             f"connection {named.id} is on {safe_text(named.platform_key)}, not on"
             f" {desired.platform_key}; correct `platformKey` or `connectionId`"
         )
-    holder = beside.claimed.get(named.id, desired.address)
+    holder = view.claimed.get(named.id, desired.address)
     if holder != desired.address:
         return managed_already(named.id, holder)
-    if named.id in beside.recorded and named.id not in {beside.old_half, *beside.old_halves}:
+    if named.id in view.recorded and named.id not in {view.old_half, *view.old_halves}:
         return (
             f"connection {named.id} is recorded in this stack already; to let it go on at another address,"
             " pass that resource's URN as `aliases`, or rename it in the desired state alone"
@@ -268,33 +284,36 @@ def _exactly(
     return named
 
 
-def _any(
-    desired: DesiredConnection, there: Sequence[LiveConnection], beside: Beside
+def _find_free(
+    desired: DesiredConnection, there: Sequence[LiveConnection], view: SlotView
 ) -> LiveConnection | str | None:
-    """Find the connection that a nameless address takes over, or say why that isn't certain, or nothing."""
+    """Find the connection that an address without a `connectionId` takes over.
+
+    Returns why that isn't certain if it isn't, and None if there is no such connection.
+    """
     mine = [c for c in there if c.platform_key == desired.platform_key]
-    old_half = next((c for c in mine if c.id == beside.old_half), None)
-    if old_half and old_half.id not in {*beside.named, *beside.claimed}:
-        return old_half  # the file went back to what it said before a replacement that broke off
-    free = [c for c in mine if c.id not in beside.recorded and c.id not in beside.named]
+    old_half = next((c for c in mine if c.id == view.old_half), None)
+    if old_half and old_half.id not in {*view.named, *view.claimed}:
+        return old_half  # the file was changed back after a replacement that was broken off
+    free = [c for c in mine if c.id not in view.recorded and c.id not in view.named]
     waiting = [c for c in free if c.status == Status.PENDING_AUTH]
-    authorised = [c for c in free if c.status != Status.PENDING_AUTH and c.id not in beside.claimed]
-    unclaimed = [c for c in waiting if c.id not in beside.claimed]
-    if (unclaimed or authorised) and not beside.complete:
+    authorised = [c for c in free if c.status != Status.PENDING_AUTH and c.id not in view.claimed]
+    unclaimed = [c for c in waiting if c.id not in view.claimed]
+    if (unclaimed or authorised) and not view.complete:
         return _incomplete(desired, [*unclaimed, *authorised])
-    if beside.rank < len(waiting) and unclaimed:
-        due = waiting[beside.rank]
+    if view.rank < len(waiting) and unclaimed:
+        due = waiting[view.rank]
         return due if due in unclaimed else unclaimed[0]
-    taken = {*beside.recorded, *beside.named, *beside.claimed}
-    nameless = [c.id for c in there if c.platform_key is None and c.id not in taken]
-    if nameless:
+    taken = {*view.recorded, *view.named, *view.claimed}
+    keyless = [c.id for c in there if c.platform_key is None and c.id not in taken]
+    if keyless:
         return (
-            f"Codat doesn't say which platform {shortened(nameless)} of this company is, so it may be this"
+            f"Codat doesn't say which platform {join_names(keyless)} of this company is, so it may be this"
             " very connection; see it in the Portal, then name it by `connectionId`, or delete it there"
         )
     if not authorised or desired.on_existing is OnExisting.CREATE:
         return None
-    return _authorised(desired, authorised, beside.comers - len(waiting))
+    return _adopt_authorised(desired, authorised, view.comers - len(waiting))
 
 
 def _incomplete(desired: DesiredConnection, free: Sequence[LiveConnection]) -> str:
@@ -306,10 +325,13 @@ def _incomplete(desired: DesiredConnection, free: Sequence[LiveConnection]) -> s
     )
 
 
-def _authorised(
+def _adopt_authorised(
     desired: DesiredConnection, authorised: Sequence[LiveConnection], comers: int
 ) -> LiveConnection | str:
-    """Somebody authorised what stands there: theirs to keep until the file says otherwise."""
+    """Return the authorised connection to adopt, or why none is adopted.
+
+    Somebody authorised it, so it is theirs until the file says otherwise.
+    """
     shown = _shown(authorised)
     if desired.on_existing is OnExisting.ADOPT:
         if len(authorised) == 1 and comers <= 1:
@@ -328,27 +350,30 @@ def _authorised(
 
 
 def _shown(connections: Sequence[LiveConnection]) -> str:
-    return shortened([f"{c.id} ({safe_text(c.status)})" for c in connections])
+    return join_names([f"{c.id} ({safe_text(c.status)})" for c in connections])
 
 
-# What differs, and since when.
+# What differs, and who changed it.
 
 
 def _cause(*, you: bool, they: bool) -> Cause:
-    """Name who brought a change about; somebody did, and what isn't yours is theirs."""
+    """Return who caused a change; what isn't yours is theirs."""
     if not you:
         return Cause.THEY
     return Cause.BOTH if they else Cause.YOU
 
 
-def _moved(prior: PriorConnection, live: LiveConnection | None) -> bool:
-    """Say whether somebody moved it since it was recorded, or before, where a refresh has recorded that."""
-    asks = rule_table.declared_again(prior, prior.desired.status, live).action is not Action.NONE
+def _changed_by_others(prior: PriorConnection, live: LiveConnection | None) -> bool:
+    """Return whether somebody else changed it since it was recorded.
+
+    If a refresh has recorded the change since, only the table still shows it.
+    """
+    asks = rule_table.still_declared(prior, prior.desired.status, live).action is not Action.NONE
     return asks or rule_table.is_drift(prior.status, live.status if live else ABSENT)
 
 
 def _moved_from(prior: PriorConnection, desired: DesiredConnection) -> str | None:
-    """Name where it was: the address, or if that is the same the types of its parents, too."""
+    """Return its recorded address, or its recorded place if only the types of its parents differ."""
     if prior.place == desired.place:
         return None
     return prior.address if prior.address != desired.address else prior.place
@@ -361,12 +386,12 @@ def _differences(
     action: Action,
     replaces: Sequence[str],
 ) -> tuple[Field, ...]:
-    """Name the recorded inputs that are declared otherwise, and the live status where that is why."""
+    """Return the inputs that differ from the recorded ones, and the live status if that is the reason."""
     before, after = _inputs(prior.desired), _inputs(desired)
     if action in {Action.UNLINK, Action.REPLACE}:
         before["status"] = live.status if live else ABSENT
     if action is Action.REPLACE and live:
-        del before["status"], after["status"]  # those of two connections
+        del before["status"], after["status"]  # the statuses of two connections
     for bag in (before, after):
         bag.pop("connectionId", None)
     if "connectionId" in replaces and desired.connection_id:

@@ -1,33 +1,33 @@
-"""The safety limits of one run: how many losses it may make, and how much may be missing at once. Pure."""
+"""The safety limits of a run: how many losses it may cause, and how much may be missing at once. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from codat_iac.model.text import shortened
+from codat_iac.model.text import join_names
 
-MOST_LOSSES = 10
-MOST_OF_A_STACK = 0.3
-"""The share of a stack of `FEWEST` connections or more that one run may lose, or miss."""
+MAX_LOSSES = 10
+MAX_SHARE = 0.3
+"""The share of a stack of at least `MIN_STACK_SIZE` connections that one run may lose or miss."""
 
-FEWEST = 10
+MIN_STACK_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class LossLimit:
-    """How many losses one run may make. `explicit` is what the user set for it, None if nothing is set."""
+    """How many losses one run may cause. `explicit` is the user's limit, None if there is none."""
 
     explicit: int | None = None
 
     def refusal(
         self, losing: Collection[str], recorded: int, *, declares: bool = True, certainty: str = ""
     ) -> str | None:
-        """Return why a run that loses the connections at the addresses *losing* is refused, or None.
+        """Return why a run is refused that loses the connections at the addresses *losing*, or None.
 
-        *recorded* counts the connections of the stack. *declares*: the run declares some connection; one
-        that declares none (`destroy`, an emptied file) may lose nothing unless that was allowed explicitly.
-        *certainty* is "at least " if there may be more.
+        *recorded* is the number of connections of the stack. *declares* is whether the run declares any
+        connection; one that declares none (`destroy`, an emptied file) may lose nothing without an explicit
+        limit. *certainty* is "at least " if there may be more losses.
         """
         count = len(losing)
         if self.explicit is not None:
@@ -35,20 +35,20 @@ class LossLimit:
         elif not declares:
             refused = count > 0
         else:
-            refused = count > MOST_LOSSES or (recorded >= FEWEST and count > MOST_OF_A_STACK * recorded)
+            refused = count > MAX_LOSSES or (recorded >= MIN_STACK_SIZE and count > MAX_SHARE * recorded)
         if not refused:
             return None
         question = "" if declares else "nothing is declared: is it the right file, and the right stack? It "
         return (
             f"{question}would end {certainty}{count} {'authorisation' if count == 1 else 'authorisations'} of"
-            f" {recorded} recorded connections ({shortened(sorted(losing))}), whose customers would have to"
+            f" {recorded} recorded connections ({join_names(sorted(losing))}), whose customers would have to"
             f" authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES={count} for this run"
         )
 
 
 def missing_refusal(missing: int, recorded: int) -> str | None:
-    """Return why it isn't believed that *missing* of *recorded* connections are gone at once, or None."""
-    if missing < FEWEST or missing <= MOST_OF_A_STACK * recorded:
+    """Return why it isn't believed that *missing* of *recorded* connections are gone, or None if it is."""
+    if missing < MIN_STACK_SIZE or missing <= MAX_SHARE * recorded:
         return None
     return (
         f"{missing} of {recorded or 'all'} recorded connections are gone at once; is it the right API key? If"
@@ -56,8 +56,8 @@ def missing_refusal(missing: int, recorded: int) -> str | None:
     )
 
 
-def unseen(company_id: str, *, accepted: bool) -> str:
-    """Say that a company can't be seen; *accepted*: what can't be seen counts as gone."""
+def unseen_company(company_id: str, *, accepted: bool) -> str:
+    """Return the message that a company can't be seen; *accepted*: what can't be seen counts as gone."""
     rest = (
         "it can have no connection; correct its id, or take it out of the file"
         if accepted

@@ -1,4 +1,4 @@
-"""What belongs together: declared and live connections without a state, a company and its names. Pure."""
+"""Match declared and live connections without a state, and find the addresses of one company. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection, Slot
+from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Slot
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """What is declared, matched with what lives, as if that were recorded.
+    """Declared connections, matched with live ones as if those were recorded.
 
-    `recorded` holds the matches by address; `certain` is what is declared and either matched or surely new;
-    `notes` say what isn't certain, and `candidates` are the ids that it may be.
+    `recorded` holds the matches by address. `certain` is what is declared and either matched or certainly
+    new. `notes` name the addresses that are uncertain, and `candidates` are the ids that those may have.
     """
 
     recorded: Mapping[str, PriorConnection]
@@ -26,9 +26,9 @@ class Matching:
 def match(
     declared: Iterable[DesiredConnection], company: Callable[[str], Iterable[LiveConnection]]
 ) -> Matching:
-    """Match by id, or else by company and platform where only one is declared and only one lives.
+    """Match by id, or by company and platform if only one is declared there and only one is live.
 
-    *company* gives what lives in a company.
+    *company* returns the live connections of a company.
     """
     slots: dict[Slot, list[DesiredConnection]] = defaultdict(list)
     for each in declared:
@@ -57,8 +57,8 @@ def match(
 
 def _match_slot(
     declared: Sequence[DesiredConnection], live: Mapping[str, LiveConnection]
-) -> tuple[dict[str, LiveConnection], set[str], set[str]]:
-    """Give what is matched, by address; the addresses that can't be, for sure; and the ids they may have."""
+) -> tuple[dict[Address, LiveConnection], set[Address], set[str]]:
+    """Return the matches by address, the addresses that can't be matched, and the ids that those may have."""
     matched = {each.address: live[i] for each in declared if (i := each.connection_id or "") in live}
     nameless = {each.address for each in declared if not each.connection_id}
     free = set(live) - {connection.id for connection in matched.values()}
@@ -70,10 +70,10 @@ def _match_slot(
 def scope(
     company: str, declared: Iterable[DesiredConnection], recorded: Iterable[PriorConnection]
 ) -> frozenset[str]:
-    """Name the addresses of *company*, the first half of some, with all that share a Codat company with them.
+    """Return the addresses of *company*, and all other addresses that share a Codat company with them.
 
-    So a company that goes by another name now is still one: its new addresses take over what the old ones
-    had. Looked at by itself, an old one would only go.
+    *company* is the first half of an address. So a renamed company is looked at as a whole: its new addresses
+    continue the connections of the old ones, which by themselves would only be removed.
     """
     company_ids: dict[str, set[str]] = defaultdict(set)
     for each in (*declared, *(prior.desired for prior in recorded)):
@@ -88,5 +88,5 @@ def scope(
 
 
 def belongs(address: str, company: str) -> bool:
-    """Say whether *company* is the first half of *address*."""
+    """Return whether *company* is the first half of *address*."""
     return address.partition("/")[0] == company

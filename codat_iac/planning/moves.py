@@ -1,15 +1,17 @@
-"""Which recorded connection each declared address continues. Pure, and it sees the whole picture.
+"""Find the recorded connection that each declared address continues. Pure.
 
-Pulumi's identity is the URN and Codat's the id. Where a declared address has no recorded connection at its
-own URN, something may have been renamed; it is continued on positive evidence only, in this order:
+Pulumi identifies a resource by its URN, Codat a connection by its id. If nothing is recorded at a declared
+address's own URN, the address may be the new name of a recorded connection. It continues one only on positive
+evidence, in this order:
 
 1. the same `connectionId`
 2. the same address at another URN (a component came or went, `pulumi state rename`)
-3. the same second half in the same company and platform (the company's key was renamed)
-4. the only one that leaves and the only one that comes in that company and platform
+3. the same second half of the address in the same company and platform (the company's key was renamed)
+4. the only new address and the only recorded connection without an address, in one company and platform
 
-Whatever else leaves and comes in one company and platform is refused, and then nothing of it is removed or
-replaced: status, policy and the order in which connections were made are no evidence.
+Any other new address of a company and platform in which a recorded connection has lost its address is
+refused, and then nothing of that company and platform is removed or replaced. Status, policy and the order in
+which connections were made are no evidence.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection
-from codat_iac.model.text import shortened
+from codat_iac.model.text import join_names
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -28,14 +30,21 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What continues what, by declared address.
+    """Which recorded connection each declared address continues.
 
-    `origins`: the recorded connection at another URN that an address continues; the engine is told by an
-    alias. `later`: addresses that have to wait for the next run, since what is recorded at their URN has to
-    leave it first; with what they continue then (None: they are made then). `staying`: what is recorded and
-    stays as it is in this run, for one that waits. `problems`: why an address is refused, without the
-    address; it is in neither of the other two then. `surplus`: second entries of an id that a declared
-    address has; they are only forgotten.
+    `origins`: by address, the recorded connection at another URN that it continues. The engine gets that URN
+    as an alias.
+
+    `later`: the addresses that have to wait for the next run, because another connection has to leave their
+    URN first; each with the recorded connection that it will continue (None: it will get a connection then).
+
+    `staying`: the recorded connections that a waiting address will continue. They stay as they are in this
+    run.
+
+    `problems`: by address, why it is refused, without the address. A refused address is in neither `origins`
+    nor `later`.
+
+    `surplus`: further records of an id that a declared address already has. They are only forgotten.
     """
 
     origins: Mapping[str, PriorConnection] = field(default_factory=dict)
@@ -46,9 +55,10 @@ class Moves:
 
 
 def moves(declared: Iterable[DesiredConnection], recorded: Iterable[PriorConnection]) -> Moves:
-    """Pair what is *declared* with what is *recorded*, which are all connections of the stack.
+    """Find which of the *recorded* connections each *declared* address continues.
 
-    Old halves of a replacement are none of them. The result doesn't depend on the order of either.
+    *recorded* are all connections of the stack, without the old halves of replacements. The result doesn't
+    depend on the order of either argument.
     """
     return _Pairing(
         sorted(declared, key=lambda each: each.address), sorted(recorded, key=lambda each: each.place)
@@ -56,13 +66,16 @@ def moves(declared: Iterable[DesiredConnection], recorded: Iterable[PriorConnect
 
 
 def in_this_run(declared: Iterable[DesiredConnection], moved: Moves) -> list[DesiredConnection]:
-    """Return what a program declares now: not what has to wait, and as recorded what it waits for."""
+    """Return what a program declares in this run.
+
+    Addresses that have to wait are left out, and what they wait for is declared as it is recorded.
+    """
     staying = [replace(prior.desired, address=prior.address) for prior in moved.staying]
     return [*staying, *(each for each in declared if each.address not in moved.later)]
 
 
 class _Pairing:
-    """What is known while pairing: the declared connections that come, the recorded ones that leave."""
+    """The state while pairing: the new addresses (`coming`) and the connections without one (`leaving`)."""
 
     def __init__(self, declared: Sequence[DesiredConnection], recorded: Sequence[PriorConnection]) -> None:
         self.recorded = recorded
@@ -74,25 +87,25 @@ class _Pairing:
         }
         self.problems: dict[str, str] = {}
         self.origins: dict[str, PriorConnection] = {}
-        self.surplus = self._surplus()
+        self.surplus = self._find_surplus()
         settled = {prior.place for prior in (*self.kept.values(), *self.surplus)}
         self.leaving = [prior for prior in recorded if prior.place not in settled]
         self.coming = [each for each in declared if each.address not in self.kept]
 
     def result(self) -> Moves:
-        """Pair, and see what can't be done, or not at once."""
+        """Pair, and find what is impossible or has to wait."""
         self._check_ids()
         for evidence in (_same_id, _same_address, _same_recorded_address, _same_second_half):
             self._pair(evidence)
         self._pair_the_only_ones()
         self._refuse_the_rest()
-        later, staying = self._waiting()
+        later, staying = self._find_waiting()
         settled = {*later, *self.problems}
         origins = {address: each for address, each in self.origins.items() if address not in settled}
         return Moves(origins, later, tuple(staying), self.problems, tuple(self.surplus))
 
-    def _surplus(self) -> list[PriorConnection]:
-        """Find the ids that are recorded more than once: if one entry is kept, the others are surplus."""
+    def _find_surplus(self) -> list[PriorConnection]:
+        """Return the surplus records of an id that is recorded more than once, if one of them is kept."""
         surplus: list[PriorConnection] = []
         for connection_id, entries in grouped(self.recorded, lambda prior: prior.id).items():
             if not connection_id or len(entries) == 1:
@@ -105,7 +118,7 @@ class _Pairing:
         return surplus
 
     def _check_ids(self) -> None:
-        """Refuse a `connectionId` that can't be what the address goes on with."""
+        """Refuse a `connectionId` that the address can't continue."""
         holders = {prior.id: address for address, prior in self.kept.items()}
         named = [each for each in self.coming if each.connection_id]
         wanted = Counter(each.connection_id for each in named)
@@ -128,21 +141,21 @@ class _Pairing:
             elif not there and each.slot in unread:
                 self.problems[each.address] = _unread(connection_id, unread[each.slot])
 
-    def _open(self) -> list[DesiredConnection]:
-        """Return what comes, and of which it isn't known yet what it continues."""
+    def _undecided(self) -> list[DesiredConnection]:
+        """Return the new addresses that are neither paired nor refused yet."""
         return [e for e in self.coming if e.address not in self.origins and e.address not in self.problems]
 
     def _free(self) -> list[PriorConnection]:
-        """Return what leaves, and of which it isn't known yet what continues it."""
+        """Return the leaving connections that aren't paired yet."""
         taken = {prior.place for prior in self.origins.values()}
         return [prior for prior in self.leaving if prior.place not in taken]
 
     def _pair(self, evidence: Callable[[DesiredConnection, PriorConnection], bool]) -> None:
-        """Pair by one kind of evidence, if it leads from one to one."""
+        """Pair by one kind of evidence, if it leads from one address to one connection and back."""
         free = grouped(self._free(), lambda prior: prior.slot)
         found = {
             each.address: [prior for prior in free.get(each.slot, ()) if evidence(each, prior)]
-            for each in self._open()
+            for each in self._undecided()
         }
         times = Counter(prior.place for candidates in found.values() for prior in candidates)
         for address, candidates in found.items():
@@ -150,65 +163,71 @@ class _Pairing:
                 self.origins[address] = candidates[0]
 
     def _unpaired(self) -> Iterator[tuple[list[DesiredConnection], list[PriorConnection]]]:
-        """Give the slots in which something comes and something leaves. Who names an id is neither."""
+        """Yield the new addresses and the leaving connections of each slot that still has both.
+
+        Addresses with a `connectionId` are left out.
+        """
         free = grouped(self._free(), lambda prior: prior.slot)
-        nameless = [each for each in self._open() if not each.connection_id]
-        for slot, comers in grouped(nameless, lambda each: each.slot).items():
+        nameless = [each for each in self._undecided() if not each.connection_id]
+        for slot, coming in grouped(nameless, lambda each: each.slot).items():
             if slot in free:
-                yield comers, free[slot]
+                yield coming, free[slot]
 
     def _pair_the_only_ones(self) -> None:
-        for comers, leavers in list(self._unpaired()):
-            if len(comers) == len(leavers) == 1:
-                self.origins[comers[0].address] = leavers[0]
+        for coming, leaving in list(self._unpaired()):
+            if len(coming) == len(leaving) == 1:
+                self.origins[coming[0].address] = leaving[0]
 
     def _refuse_the_rest(self) -> None:
         entries = grouped(self.leaving, lambda prior: prior.id)
         twice = {i: mine for i, mine in entries.items() if i and len(mine) > 1}
-        for comers, leavers in list(self._unpaired()):
-            doubted = next((prior.id for prior in leavers if prior.id in twice), None)
-            said = _recorded_twice(doubted, twice[doubted]) if doubted else _which(comers, leavers)
-            places = {prior.place for prior in leavers}
-            replacing = [each for each in self._open() if each.place in places]
-            self.problems |= dict.fromkeys((each.address for each in (*comers, *replacing)), said)
+        for coming, leaving in list(self._unpaired()):
+            doubted = next((prior.id for prior in leaving if prior.id in twice), None)
+            said = _recorded_twice(doubted, twice[doubted]) if doubted else _ambiguous(coming, leaving)
+            places = {prior.place for prior in leaving}
+            replacing = [each for each in self._undecided() if each.place in places]
+            self.problems |= dict.fromkeys((each.address for each in (*coming, *replacing)), said)
         for address, prior in self.origins.items():
             if prior.id in twice:
                 self.problems[address] = _recorded_twice(prior.id, twice[prior.id])
 
-    def _waiting(self) -> tuple[dict[str, PriorConnection | None], list[PriorConnection]]:
-        """Find what has to wait a run: what is recorded at its URN has to move away first."""
-        takers = {prior.place: address for address, prior in self.origins.items()}
-        places = {each.address: each.place for each in self.coming}
+    def _find_waiting(self) -> tuple[dict[str, PriorConnection | None], list[PriorConnection]]:
+        """Find the addresses that have to wait a run, since what is recorded at their URN has to move first.
+
+        Returns `Moves.later` and `Moves.staying`.
+        """
+        new_owners = {prior.place: address for address, prior in self.origins.items()}
+        places: dict[str, str] = {each.address: each.place for each in self.coming}
         later: dict[str, PriorConnection | None] = {}
         staying = []
         for each in self.coming:
             there, origin = self.at.get(each.place), self.origins.get(each.address)
             if there is None or each.address in self.problems:
                 continue
-            taker = takers.get(there.place)
-            if taker is None and origin is None:
+            new_owner = new_owners.get(there.place)
+            if new_owner is None and origin is None:
                 continue  # what is recorded there is replaced in place
-            if origin and (taker is None or not _can_stay(origin)):
+            if origin and (new_owner is None or not _can_stay(origin)):
                 self.problems[each.address] = _occupied(each, there, origin)
-            elif origin and taker and self._is_circle(each.address, takers, places):
-                self.problems[each.address] = _circle(each, taker, origin)
+            elif origin and new_owner and self._is_circle(each.address, new_owners, places):
+                self.problems[each.address] = _circle(each, new_owner, origin)
             else:
                 later[each.address] = origin
                 staying += [origin] if origin else []
         return later, staying
 
-    def _is_circle(self, start: str, takers: Mapping[str, str], places: Mapping[str, str]) -> bool:
-        """Say whether whoever takes what is recorded at an address waits for that address in turn."""
+    def _is_circle(self, start: str, new_owners: Mapping[str, str], places: Mapping[str, str]) -> bool:
+        """Return whether the new owners of the connections in the way lead back to the address *start*."""
         seen: set[str] = set()
         address: str | None = start
         while address is not None and address not in seen:
             seen.add(address)
-            address = takers.get(places[address])
+            address = new_owners.get(places[address])
         return address is not None
 
 
 def stays(desired: DesiredConnection, prior: PriorConnection) -> bool:
-    """Say whether *desired* goes on with what is recorded at its own URN."""
+    """Return whether *desired* continues what is recorded at its own URN."""
     same = not desired.connection_id or not prior.id or desired.connection_id == prior.id
     return desired.slot == prior.slot and same
 
@@ -222,45 +241,42 @@ def _same_address(desired: DesiredConnection, prior: PriorConnection) -> bool:
 
 
 def _same_recorded_address(desired: DesiredConnection, prior: PriorConnection) -> bool:
-    """`pulumi state rename` changes the URN and leaves what was declared as it was."""
+    """Compare with the inputs, which `pulumi state rename` leaves as they were when it changes the URN."""
     return desired.connection_id is None and desired.address == prior.desired.address
 
 
 def _same_second_half(desired: DesiredConnection, prior: PriorConnection) -> bool:
-    return desired.connection_id is None and _second_half(desired.address) == _second_half(prior.address)
-
-
-def _second_half(address: str) -> str:
-    return address.partition("/")[2]
+    return desired.connection_id is None and desired.address.key == prior.address.key
 
 
 def _can_stay(prior: PriorConnection) -> bool:
-    """Say whether it can be declared once more as it is recorded: at the top, and not renamed in the state.
+    """Return whether it can be declared as it is recorded: without a parent, and not renamed in the state.
 
-    Declaring it under the other name would take away the evidence of whose it is.
+    If it was renamed there, declaring it under that name would remove the evidence of which address continues
+    it.
     """
     return prior.place == prior.desired.place
 
 
 def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Group items by what *key* gives of each, in the order in which they come."""
+    """Group items by the result of *key*, and keep their order."""
     groups: dict[K, list[T]] = defaultdict(list)
     for each in items:
         groups[key(each)].append(each)
     return dict(groups)
 
 
-# What is said of a refusal, without the address.
+# The texts of refusals, without the address.
 
 
 def managed_already(connection_id: str, address: str) -> str:
-    """Say that another declared address has a connection."""
+    """Return the message that another declared address has the connection."""
     return f"connection {connection_id} is managed as {address.rpartition('::')[2]} already; declare it once"
 
 
-def _which(comers: Sequence[DesiredConnection], leavers: Sequence[PriorConnection]) -> str:
-    new = shortened([each.address for each in comers])
-    old = shortened([f"{each.address} ({each.id})" if each.id else each.address for each in leavers])
+def _ambiguous(coming: Sequence[DesiredConnection], leaving: Sequence[PriorConnection]) -> str:
+    new = join_names([each.address for each in coming])
+    old = join_names([f"{each.address} ({each.id})" if each.id else each.address for each in leaving])
     return (
         f"which of the new {new} goes on with what is recorded as {old}, of the same company and platform,"
         " isn't known; give that one its `connectionId` (nothing is then called), or take out what is to go"
@@ -276,17 +292,17 @@ def _recorded_twice(connection_id: str, entries: Sequence[PriorConnection]) -> s
     )
 
 
-def _unread(connection_id: str, leavers: Sequence[PriorConnection]) -> str:
-    old = shortened([prior.address for prior in leavers])
+def _unread(connection_id: str, leaving: Sequence[PriorConnection]) -> str:
+    old = join_names([prior.address for prior in leaving])
     return (
         f"whether {connection_id} is what is recorded as {old} isn't known, since an older version recorded"
         " that without its id; run `pulumi refresh`, which changes nothing in Codat, then this again"
     )
 
 
-def _circle(desired: DesiredConnection, taker: str, origin: PriorConnection) -> str:
+def _circle(desired: DesiredConnection, new_owner: str, origin: PriorConnection) -> str:
     return (
-        f"it and {taker} would swap what is recorded for them, which Pulumi can't do in one step;"
+        f"it and {new_owner} would swap what is recorded for them, which Pulumi can't do in one step;"
         f" {_two_steps(desired, origin)}"
     )
 
@@ -300,7 +316,7 @@ def _occupied(desired: DesiredConnection, there: PriorConnection, origin: PriorC
 
 
 def _two_steps(desired: DesiredConnection, origin: PriorConnection) -> str:
-    """Say how to get there under another name; the id is the one evidence that doesn't hang on names."""
+    """Return how to do it in two steps, with the id as evidence, since the name changes in between."""
     named = f" with `connectionId: {origin.id}`" if origin.id else ""
     return (
         f"name it {desired.address}-2{named}, apply until nothing is left, then name it {desired.address}"

@@ -1,4 +1,4 @@
-"""What there is to say about a connection where nothing is ours to do, and the sentence for each. Pure."""
+"""What to say about a connection when there is nothing for us to do, and the sentence for it. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from codat_iac.model.text import safe_text
 
 
 class Notice(StrEnum):
-    """What we have to say where there is nothing for us to do."""
+    """The kinds of notices: something to say, and nothing for us to do."""
 
     WAITING = "waits for its customer"
     DEAUTHORIZED = "lost its customer's authorisation"
@@ -23,8 +23,8 @@ class Notice(StrEnum):
     LOSES = "loses its customer's authorisation"
 
 
-def say(notice: Notice, address: str, live: LiveConnection | None = None) -> str:
-    """Put a notice in one line: where, what, and who does what next."""
+def message(notice: Notice, address: str, live: LiveConnection | None = None) -> str:
+    """Return the line for a notice: where, what, and who does what next."""
     shown = safe_text(live.status) if live else ABSENT
     text = {
         Notice.WAITING: "PendingAuth, it waits for its customer to follow the link",

@@ -1,4 +1,4 @@
-"""A plan is data: what an apply will do, what waits for a customer, what nobody here manages. Pure.
+"""A plan is data: what an apply will do, who waits for a customer, and what is unmanaged. Pure.
 
 `reconcile/planner.py` computes it, `cli/render/` shows it, `stack/apply.py` carries it out.
 """
@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from codat_iac.model.comparison import differing_paths
+from codat_iac.model.connection import Address
 from codat_iac.model.errors import UnsafePlan
-from codat_iac.model.text import safe_text, shortened
+from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.rule_table import Action
 
 FORMAT_VERSION = 2
-"""Of the JSON form; see `schemas/plan.schema.json`."""
+"""The version of the JSON form; see `schemas/plan.schema.json`."""
 
 
 STEPS = (
@@ -27,11 +30,11 @@ STEPS = (
     Action.REPLACE,
     Action.REMOVE,
 )
-"""What an apply does about one address, in the order in which it is counted."""
+"""The actions that an apply takes, in the order in which a summary counts them."""
 
 
 class ExitCode:
-    """What `--detailed-exitcode` makes of a plan; without it, changes and waiting are 0."""
+    """The exit codes with `--detailed-exitcode`; without it, changes and waiting are 0."""
 
     IN_SYNC = 0
     ERROR = 1
@@ -44,10 +47,11 @@ class ExitCode:
 class Waiting:
     """One connection that only its customer can bring to the desired status.
 
-    `since` is when, as Codat writes it: when it was made, or when it broke; empty where Codat doesn't say.
+    `since` is when it was created or broke, as Codat writes it; empty if Codat doesn't say. `text` is one
+    line.
     """
 
-    address: str
+    address: Address
     company_id: str
     connection_id: str
     platform_key: str
@@ -58,9 +62,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Unmanaged:
-    """One live connection, in a company that is named here, which nobody here manages.
+    """One live connection of a declared company that is neither declared nor recorded here.
 
-    `company` is that name, the first half of its addresses; empty where it has none.
+    `company` is the first half of the company's addresses, empty if it has none.
     """
 
     company_id: str
@@ -72,7 +76,7 @@ class Unmanaged:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One address about which the rules or Codat forbid what is asked; `text` is one line."""
+    """One address for which the rules or Codat forbid what is declared. `text` is one line."""
 
     address: str
     text: str
@@ -80,7 +84,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """How many calls an apply will make, and what is left of today's quota (None: Codat didn't say)."""
+    """The number of calls that an apply will make, and the rest of today's quota (None: Codat didn't say)."""
 
     reads: int = 0
     writes: int = 0
@@ -90,10 +94,11 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an apply will do, in the order of the addresses.
+    """What an apply will do, sorted by address.
 
-    `recorded` is how many connections the state holds; `refusal` the safety limit that the plan breaks;
-    `stateless`: no state was read, so nothing is ever removed; else `stack` names whose state it was.
+    `recorded` is the number of connections in the state, `refusal` the safety limit that the plan exceeds.
+    `stateless` means that no state was read, so that nothing is ever removed; otherwise `stack` names the
+    stack.
     """
 
     changes: tuple[Decision, ...] = ()
@@ -110,18 +115,18 @@ class Plan:
 
     @property
     def losses(self) -> int:
-        """How many customers' authorisations an apply would throw away; one id may stand at two addresses."""
+        """The number of authorisations that an apply would end; an id may be recorded at two addresses."""
         losing = {change.connection_id for change in self.changes if change.loses}
         return len(losing | {change.old_half for change in self.changes if change.old_half})
 
     @property
     def counts(self) -> Counter[Action]:
-        """How many changes there are of each kind."""
+        """The number of changes by action."""
         return Counter(change.action for change in self.changes)
 
     @property
     def exit_code(self) -> int:
-        """The detailed exit code: the gravest of what there is."""
+        """The detailed exit code: the most serious one that applies."""
         if self.problems:
             return ExitCode.ERROR
         if self.refusal:
@@ -133,9 +138,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """One connection that somebody else moved: recorded against live, whatever the file says."""
+    """One connection whose status somebody else changed: recorded against live, whatever is desired."""
 
-    address: str
+    address: Address
     company_id: str
     connection_id: str
     platform_key: str
@@ -147,7 +152,7 @@ class Drifted:
 class Link:
     """One connection that waits for its customer, with a fresh link. `url` is a secret."""
 
-    address: str
+    address: Address
     company: str
     platform: str
     status: str
@@ -156,22 +161,21 @@ class Link:
 
 
 def still_holds(saved: Plan, now: Plan) -> None:
-    """Refuse a saved plan whose changes are no longer what an apply would do; the rest may have moved.
+    """Raise `UnsafePlan` if an apply would no longer make the changes of a *saved* plan.
 
-    Who brought a change about may be another by now. Raises `UnsafePlan`, naming what moved.
+    The rest of the plan may differ, and so may who caused a change. The message names what differs.
     """
     if saved.stack != now.stack:
         raise UnsafePlan(
             f"the saved plan is of {_of_stack(saved)} and not of {_of_stack(now)}; make one of this stack"
         )
-    before = {change.address: change for change in saved.changes}
-    after = {change.address: change for change in now.changes}
-    moved = [
-        _moved(address, before.get(address), after.get(address)) for address in sorted({*before, *after})
-    ]
-    said = [text for text in moved if text]
-    if said:
-        raise UnsafePlan(f"the saved plan no longer holds: {shortened(said)}; make a new one")
+    before, after = ({each.address: _identity(each) for each in plan.changes} for plan in (saved, now))
+    moved: dict[Address, set[str]] = {}
+    for address, *path in differing_paths(before, after):
+        moved.setdefault(address, set()).update(path[:1])
+    if moved:
+        said = [_moved(each, names, before.get(each), after.get(each)) for each, names in moved.items()]
+        raise UnsafePlan(f"the saved plan no longer holds: {join_names(said)}; make a new one")
 
 
 def _of_stack(plan: Plan) -> str:
@@ -191,19 +195,23 @@ _IDENTITY: Mapping[str, str] = {
     "old_half": "what an earlier run left to be removed",
     "later": "whether it has to wait for a second run",
 }
-"""What must still hold of a change, in words; what says most comes first."""
+"""The fields of a change that must stay the same, in words; the most telling first."""
 
 
-def _moved(address: str, before: Decision | None, after: Decision | None) -> str:
+def _identity(change: Decision) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in _IDENTITY}
+
+
+def _moved(
+    address: str, names: Collection[str], before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> str:
+    """Return the most telling difference at one address."""
     if before is None:
         return f"{address} is new in it"
     if after is None:
         return f"{address} needs nothing any more"
-    for name, words in _IDENTITY.items():
-        was, now = getattr(before, name), getattr(after, name)
-        if was != now:
-            return f"{address}: {words} was {_shown(was)} and is {_shown(now)}"
-    return ""
+    name = next(name for name in _IDENTITY if name in names)
+    return f"{address}: {_IDENTITY[name]} was {_shown(before[name])} and is {_shown(after[name])}"
 
 
 def _shown(value: str | bool | tuple[Field, ...] | None) -> str:
@@ -219,7 +227,7 @@ def _shown(value: str | bool | tuple[Field, ...] | None) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Say the plan in one line, Terraform's way: what to do, or that there is nothing."""
+    """Return the plan in one line, like Terraform's: the changes by action, or that there are none."""
     counted = plan.counts
     named = [f"{counted[step]:,} to {step}" for step in STEPS if counted[step]]
     if named:

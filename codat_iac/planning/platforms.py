@@ -1,4 +1,4 @@
-"""Whether a connection to a platform can be made at all: only where the tenant has enabled it. Pure."""
+"""Check that the tenant has enabled a platform, so that a connection to it can be made. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from codat_iac.model.text import safe_text
 
 
 def platform_problem(key: str, platforms: Mapping[str, Integration]) -> str | None:
-    """Say why a connection to platform *key* can't be made; *platforms* are the tenant's, by key.
+    """Return why no connection to platform *key* can be made, or None if it can.
 
-    Codat doesn't say how it answers a POST for a platform that the tenant hasn't enabled.
+    *platforms* are the tenant's, by key. Codat doesn't document its answer to a POST for a platform that
+    isn't enabled.
     """
     known = platforms.get(key)
     if known and known.enabled:

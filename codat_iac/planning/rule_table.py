@@ -1,4 +1,4 @@
-r"""The rule table: what a connection's desired and live state ask for. Pure; both doors ask it.
+r"""The rule table: what to do about a connection, by its desired and its live state. Pure.
 
 ```
 desired \ live        absent   PendingAuth   Linked   Deauthorized   Unlinked   any other
@@ -11,8 +11,8 @@ removed, `delete`     forget   delete        DELETE   delete         delete     
 removed, `retain`     forget   forget        forget   forget         forget     forget
 ```
 
-In capitals: it throws a customer's authorisation away, a *loss*. Nothing makes a connection `Linked`:
-only its customer can (https://docs.codat.io/core-concepts/connections).
+Capitals mark a *loss*: the action ends a customer's authorisation. We can't make a connection `Linked`: only
+its customer can (https://docs.codat.io/core-concepts/connections).
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ _OTHER = "other"
 
 
 class Action(StrEnum):
-    """What we do about one connection. The value is the word that the user sees."""
+    """What is done about one connection. The value is the word that the user sees."""
 
     NONE = "none"
     CREATE = "create"
     ADOPT = "adopt"
-    """Take over a connection that is there; no call."""
+    """Take over an existing connection; no call."""
     MOVE = "move"
-    """Another URN for a recorded connection; no call."""
+    """Give a recorded connection another URN; no call."""
     UPDATE = "update"
-    """Record it anew; no call."""
+    """Record changed inputs; no call."""
     UNLINK = "unlink"
     REPLACE = "replace"
     REMOVE = "remove"
-    """No longer declared: what becomes of the connection is `DELETE`, `UNLINK` or `FORGET`."""
+    """No longer declared: the connection is deleted, unlinked or forgotten."""
     DELETE = "delete"
     FORGET = "forget"
-    """Record it no longer; no call."""
+    """Remove it from the state; no call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of the table: what to do, what to say, or why neither is possible.
+    """One cell of the table: what to do, what to say, or why nothing can be done.
 
-    `tolerant`: Codat may refuse the call, which is then a notice and no error.
+    `tolerant` means that Codat may refuse the call, which then is a notice and not an error.
     """
 
     action: Action = Action.NONE
@@ -124,12 +124,12 @@ _REMOVED: Mapping[OnRemoval, Mapping[str, Cell]] = {
 
 
 def declared(status: Status, live: LiveConnection | None) -> Cell:
-    """Look up what a declared connection asks for; *live* None is a confirmed absence."""
+    """Return what to do about a declared connection; *live* None means that it is certainly absent."""
     return _cell(_DECLARED[status], live)
 
 
 def removed(policy: OnRemoval, live: LiveConnection | None) -> Cell:
-    """Look up what a connection that is no longer declared asks for."""
+    """Return what to do about a connection that is no longer declared."""
     return _cell(_REMOVED[policy], live)
 
 
@@ -137,27 +137,27 @@ def _cell(row: Mapping[str, Cell], live: LiveConnection | None) -> Cell:
     return row[ABSENT] if live is None else row.get(live.status, row[_OTHER])
 
 
-def declared_again(prior: PriorConnection, status: Status, live: LiveConnection | None) -> Cell:
-    """Look up what a recorded connection asks for that is still declared, with *status* desired.
+def still_declared(prior: PriorConnection, status: Status, live: LiveConnection | None) -> Cell:
+    """Return what to do about a recorded connection that is still declared, with the desired *status*.
 
-    An unlink that Codat refused is not asked for at each run: it is what it is, and said.
+    An unlink that Codat refused isn't tried again at each run: its notice is repeated instead.
     """
     cell = declared(status, live)
     return _REFUSED if cell.tolerant and prior.unlink_refused else cell
 
 
 def refused_unlink(status: Status, live: LiveConnection | None) -> bool:
-    """Return whether Codat has refused an unlink, if our own write left a connection *live* such."""
+    """Return whether Codat must have refused an unlink, if *live* is what our call left."""
     return declared(status, live).tolerant
 
 
 def loses(action: Action, live: LiveConnection | None) -> bool:
-    """Say whether *action* throws a customer's authorisation away."""
+    """Return whether *action* ends a customer's authorisation."""
     return action in {Action.UNLINK, Action.DELETE} and live is not None and live.status == Status.LINKED
 
 
-def replaced_by(prior: PriorConnection, desired: DesiredConnection) -> tuple[str, ...]:
-    """Name the inputs that can't be changed in place, in Codat's spelling."""
+def replacing_inputs(prior: PriorConnection, desired: DesiredConnection) -> tuple[str, ...]:
+    """Return the changed inputs that can't be changed in place, in Codat's spelling."""
     return tuple(
         name
         for name, differs in (
@@ -169,23 +169,23 @@ def replaced_by(prior: PriorConnection, desired: DesiredConnection) -> tuple[str
     )
 
 
-def record(desired: DesiredConnection) -> tuple[str, ...]:
-    """Give what of a desired connection must stand in the state; a change of the rest is none."""
+def recorded_fields(desired: DesiredConnection) -> tuple[str, ...]:
+    """Return the fields that an update must record; other changes need no update."""
     return desired.address, desired.status, desired.on_removal, str(desired.protect)
 
 
-def drifted(prior: PriorConnection, live: LiveConnection) -> bool:
-    """Say whether the table will ask for a call: only then does a refresh change the recorded inputs."""
-    return declared_again(prior, prior.desired.status, live).action is Action.UNLINK
+def needs_unlink(prior: PriorConnection, live: LiveConnection) -> bool:
+    """Return whether the table asks for an unlink; only then does a refresh change the recorded inputs."""
+    return still_declared(prior, prior.desired.status, live).action is Action.UNLINK
 
 
 def waits(notice: Notice | None) -> bool:
-    """Say whether a notice means: only the customer can bring it to the desired status."""
+    """Return whether a notice means that only the customer can bring about the desired status."""
     return notice in _WAITS
 
 
-def waits_as(desired: Status, live: str) -> bool:
-    """Say whether a connection of the *desired* status that is *live* such waits for its customer."""
+def is_waiting(desired: Status, live: str) -> bool:
+    """Return whether a connection with these statuses, *desired* and *live*, waits for its customer."""
     row = _DECLARED[desired]
     return waits(row.get(live, row[_OTHER]).notice)
 
@@ -194,5 +194,5 @@ _WAITS = frozenset({Notice.WAITING, Notice.DEAUTHORIZED, Notice.UNLINKED})
 
 
 def is_drift(was: str, now: str) -> bool:
-    """Say whether somebody else moved it; that a customer authorises for the first time is progress."""
+    """Return whether somebody else changed the status; a customer's first authorisation is progress."""
     return was != now and (was, now) != (Status.PENDING_AUTH, Status.LINKED)

@@ -1,9 +1,10 @@
-"""What a program tells the provider of what stands beside a connection, on its company's platform. Pure.
+"""What a program tells the provider about the company and platform of a connection. Pure.
 
-A hook sees one resource, and creating must not take what another one has. The program knows the whole
-record, so it describes the rest with each resource: in a few letters for what is recorded, and by ids for
-what gets a connection, so that nothing grows with the square of their number. `check` takes the description
-out of the inputs, so no state holds it.
+A hook sees one resource, and creating must not take a connection that belongs to another one. The program
+knows the whole record, so with each resource it describes the rest of that company and platform: recorded
+connections by a short digest, and by their ids only for an address that gets a connection. So the size of all
+descriptions doesn't grow with the square of the number of connections. `check` removes the description from
+the inputs, so that no state holds it.
 """
 
 from __future__ import annotations
@@ -18,25 +19,29 @@ from typing import Any
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection, Slot
 from codat_iac.model.errors import ConfigError
-from codat_iac.planning.decision import Beside
+from codat_iac.planning.decision import SlotView
 from codat_iac.planning.moves import Moves, stays
 
 INPUT = "beside"
-"""The name of the input, which no state holds."""
+"""The name of the input."""
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
-    """What stands beside one address.
+class SlotDescription:
+    """The company and platform of one address (its slot), as its program describes them.
 
-    `comers` counts the nameless addresses of its slot that get a connection, and `rank` is its place among
-    them, None if it isn't one. `named` are the ids that other addresses name. `ids` are those that the state
-    holds in the slot, and `unread` the places whose ids the record doesn't hold; both are None for an
-    address that is recorded itself, which has `digest` instead, of the places that the slot has.
+    `comers` counts the addresses of the slot that get a connection without naming it by `connectionId`, and
+    `rank` is this address's place among them, None if it isn't one of them. `named` are the ids that other
+    addresses name.
 
-    What only a program that knows its whole desired state says: `stays`, that nothing is done about the
-    address in this run; `kept`, ids that a declared address has and that are recorded a second time; and
-    `counted`, of how many recorded connections the losses were totalled before anything was declared.
+    For an address that gets a connection, `ids` are the ids that the state holds in the slot, and `unread`
+    are the places whose ids the record lacks. Both are None or empty for a recorded address, which has
+    `digest` instead: a digest of the recorded places of the slot.
+
+    Three fields come only from a program that knows its whole desired state. `stays` means that nothing is
+    done about the address in this run. `kept` are ids that a declared address has and that are recorded a
+    second time. `counted` is the number of recorded connections of which the losses were totalled before
+    anything was declared.
     """
 
     comers: int = 0
@@ -50,13 +55,13 @@ class Description:
     counted: int = 0
 
     def is_complete(self, read: Collection[str]) -> bool:
-        """Say whether all ids of the slot are known, if those at the places *read* are."""
+        """Return whether all ids of the slot are known, if those at the places *read* are."""
         if self.ids is not None:
             return set(self.unread) <= set(read)
         return self.digest == digest(read)
 
-    def written(self) -> str:
-        """Write it as the value of an input."""
+    def to_json(self) -> str:
+        """Return the value of the input, JSON text."""
         bag = {
             each.name: getattr(self, each.name)
             for each in fields(self)
@@ -65,20 +70,20 @@ class Description:
         return json.dumps(bag)
 
 
-def parse(text: Any) -> Description:
-    """Read what `written` wrote. Raises `ConfigError`."""
+def parse(text: Any) -> SlotDescription:
+    """Parse the result of `to_json`. Raises `ConfigError` if it is anything else."""
     try:
         bag = json.loads(text)
         lists = {
             name: tuple(bag[name]) for name in ("named", "ids", "unread", "kept") if bag.get(name) is not None
         }
-        return Description(**{**bag, **lists})
+        return SlotDescription(**{**bag, **lists})
     except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{INPUT}: is written by codat-iac itself; leave it out") from error
 
 
 def digest(places: Iterable[str]) -> str:
-    """Return a few letters that stand for a set of places."""
+    """Return a short hash of a set of places, whatever their order."""
     return hashlib.sha256("\n".join(sorted(places)).encode()).hexdigest()[:16]
 
 
@@ -87,11 +92,11 @@ def describe(
     recorded: Iterable[PriorConnection],
     moved: Moves,
     waiting: Iterable[DesiredConnection] = (),
-) -> Mapping[str, Description]:
-    """Describe for each declared address what stands beside it, by address.
+) -> Mapping[str, SlotDescription]:
+    """Return the description of each declared address's slot, by address.
 
-    *waiting* are those that are only declared in the next run, if *declared* doesn't have them: what they
-    name isn't free, and of what is free they get what the others leave.
+    *waiting* are addresses that are declared in the next run only, unless *declared* has them. The ids that
+    they name aren't free, and they rank behind the others.
     """
     there: dict[Slot, list[PriorConnection]] = defaultdict(list)
     at = {}
@@ -104,7 +109,7 @@ def describe(
     for each in (*declared, *waiting):
         if each.connection_id and each.connection_id not in held:
             named[each.slot].add(each.connection_id)
-        if not each.connection_id and not _goes_on(each, at.get(each.place), moved):
+        if not each.connection_id and not _continues(each, at.get(each.place), moved):
             comers[each.slot].append(each.address)
     ranks = {
         address: rank
@@ -118,17 +123,20 @@ def describe(
             tuple(sorted(named[each.slot] - {each.connection_id or ""})),
             counts[each.slot],
             ranks.get(each.address),
-            None if _goes_on(each, at.get(each.place), moved) else there[each.slot],
+            None if _continues(each, at.get(each.place), moved) else there[each.slot],
             digests.get(each.slot, ""),
         )
         for each in declared
     }
 
 
-def totalled(
-    descriptions: Mapping[str, Description], recorded: Collection[PriorConnection], moved: Moves
-) -> Mapping[str, Description]:
-    """Add what only a program knows that declares all there is, and that has totalled its losses."""
+def with_totals(
+    descriptions: Mapping[str, SlotDescription], recorded: Collection[PriorConnection], moved: Moves
+) -> Mapping[str, SlotDescription]:
+    """Add what only a program knows that declares the whole desired state and has totalled its losses.
+
+    *recorded* are the connections of which the losses were totalled.
+    """
     staying = {prior.address for prior in moved.staying}
     kept = tuple(sorted({prior.id for prior in moved.surplus}))
     return {
@@ -137,8 +145,8 @@ def totalled(
     }
 
 
-def _goes_on(desired: DesiredConnection, prior: PriorConnection | None, moved: Moves) -> bool:
-    """Say whether an address goes on with a recorded connection."""
+def _continues(desired: DesiredConnection, prior: PriorConnection | None, moved: Moves) -> bool:
+    """Return whether an address continues a recorded connection."""
     origin = moved.origins.get(desired.address) or moved.later.get(desired.address)
     return origin is not None or (prior is not None and stays(desired, prior))
 
@@ -149,10 +157,10 @@ def _description(
     rank: int | None,
     recorded: Collection[PriorConnection] | None,
     slot_digest: str,
-) -> Description:
+) -> SlotDescription:
     if recorded is None:
-        return Description(comers, named=named, digest=slot_digest)
-    return Description(
+        return SlotDescription(comers, named=named, digest=slot_digest)
+    return SlotDescription(
         comers,
         rank,
         named,
@@ -161,8 +169,8 @@ def _description(
     )
 
 
-def combined(
-    description: Description,
+def slot_view(
+    description: SlotDescription,
     address: str,
     *,
     ids: AbstractSet[str],
@@ -171,16 +179,16 @@ def combined(
     claimed: Mapping[str, str] | None = None,
     old_half: str | None = None,
     old_halves: AbstractSet[str] = frozenset(),
-) -> Beside:
-    """Put together what a program describes and what is known of live.
+) -> SlotView:
+    """Return an address's view of its slot, from what its program describes and what is known of live.
 
-    *address* is where it is recorded, if it is. *ids* are those that the state holds, *absent* the recorded
-    addresses of the slot whose connection is gone: they get one after the program's own comers, in the order
-    of their names.
+    *address* is the recorded address if there is one. *ids* are the ids in the state. *absent* are the
+    recorded addresses of the slot whose connections are gone: they rank behind the program's own addresses,
+    by name.
     """
     names = sorted(absent)
     index = names.index(address) if address in names else 0
-    return Beside(
+    return SlotView(
         recorded=ids | set(description.ids or ()),
         named=frozenset(description.named),
         claimed=claimed or {},

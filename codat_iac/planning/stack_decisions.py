@@ -1,7 +1,7 @@
-"""Decide about all addresses at once: the decisions that the hooks make, with the whole picture. Pure.
+"""Decide about all addresses of a stack at once. Pure.
 
-The hooks ask `decision.py` about one resource after the other, and so does this: `pulumi preview` and
-`codat-iac plan` agree.
+It asks `decision.py` about one address after the other, as the hooks do, so `pulumi preview` and `codat-iac
+plan` agree.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ from dataclasses import dataclass, field
 
 from codat_iac.model.connection import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Slot
 from codat_iac.planning import rule_table
-from codat_iac.planning.decision import Cause, Decision, continued, new, removed
-from codat_iac.planning.limits import missing_refusal, unseen
+from codat_iac.planning.decision import Cause, Decision, decide_existing, decide_new, decide_removal
+from codat_iac.planning.limits import missing_refusal, unseen_company
 from codat_iac.planning.moves import Moves, moves
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
-from codat_iac.planning.slot_description import Description, combined, describe
+from codat_iac.planning.slot_description import SlotDescription, describe, slot_view
 
 Live = Mapping[str, Mapping[str, LiveConnection] | None]
-"""What lives: by company id the connections by id, None for a company that can't be seen."""
+"""Live connections by company id and connection id; None for a company that can't be seen."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What was decided: for each address one decision, and one more for an old half of a replacement.
+class StackDecisions:
+    """One decision for each address, and one more for each old half of a replacement.
 
-    `moved` is what continues what, and `beside` what stands beside each declared address.
+    `moved` are the recorded connections that addresses continue, `descriptions` the slots of the declared
+    addresses.
     """
 
     decisions: tuple[Decision, ...]
     moved: Moves
-    beside: Mapping[str, Description] = field(default_factory=dict)
+    descriptions: Mapping[str, SlotDescription] = field(default_factory=dict)
 
 
 def decide(
@@ -43,11 +44,12 @@ def decide(
     *,
     accepts_missing: bool = False,
     chosen: Collection[str] | None = None,
-) -> Decided:
-    """Decide about all that is *declared* and *recorded*, old halves of replacements included.
+) -> StackDecisions:
+    """Decide about everything that is *declared* and *recorded*, including old halves of replacements.
 
-    *live* has the companies of the *chosen* addresses, None for all; the others only count.
-    *accepts_missing*: what can't be seen is gone.
+    *live* must have the companies of the *chosen* addresses (None: all addresses). There are no decisions
+    about the other addresses, but they count as siblings. *accepts_missing* means that a company that can't
+    be seen is gone.
     """
     return _Deciding(declared, recorded, live, accepts_missing, chosen).result()
 
@@ -67,11 +69,11 @@ class _Deciding:
         self._live = live
         self._accepts_missing = accepts_missing
         self._chosen = chosen
-        self._at = {prior.place: prior for prior in standing}
+        self._recorded_at = {prior.place: prior for prior in standing}
         self._standing = standing
         self._pending = [prior for prior in recorded if prior.pending_removal]
         self._moved = moves(declared, standing)
-        self._beside = describe(declared, standing, self._moved)
+        self._descriptions = describe(declared, standing, self._moved)
         self._ids = Counter(prior.id for prior in recorded)
         self._absent = self._find_absent()
         gone = {prior.id for mine in self._absent.values() for prior in mine}
@@ -84,28 +86,30 @@ class _Deciding:
                 absent[prior.slot].append(prior)
         return absent
 
-    def result(self) -> Decided:
-        """Decide about what is declared, and then about what is left."""
+    def result(self) -> StackDecisions:
+        """Decide about the declared addresses, and then about those that are no longer declared."""
         chosen = [each for each in self._declared if self._is_chosen(each.address)]
         decisions: list[Decision] = []
-        # No hook is told what is tainted, so it gets what the others leave.
+        # No hook knows which are tainted, so those choose last among the free connections.
         for each in sorted(chosen, key=self._is_tainted):
             decisions.append(self._declare(each, decisions))
         held = {each.becomes for each in decisions if each.becomes and not each.problem}
         decisions += [
-            self._let_go(prior, held) for prior in self._leaving() if self._is_chosen(prior.address)
+            self._remove(prior, held) for prior in self._leaving() if self._is_chosen(prior.address)
         ]
-        return Decided(tuple(_kept(each, held) for each in decisions), self._moved, self._beside)
+        return StackDecisions(
+            tuple(_forget_if_held(each, held) for each in decisions), self._moved, self._descriptions
+        )
 
     def _is_tainted(self, desired: DesiredConnection) -> bool:
         prior = self._prior(desired)
         return prior is not None and prior.tainted
 
     def _prior(self, desired: DesiredConnection) -> PriorConnection | None:
-        """Return what *desired* goes on with, or replaces."""
+        """Return the recorded connection that *desired* continues or replaces."""
         if desired.address in self._moved.later:
             return self._moved.later[desired.address]
-        return self._moved.origins.get(desired.address) or self._at.get(desired.place)
+        return self._moved.origins.get(desired.address) or self._recorded_at.get(desired.place)
 
     def _is_chosen(self, address: str) -> bool:
         return self._chosen is None or address in self._chosen
@@ -117,7 +121,10 @@ class _Deciding:
         return (self._live.get(prior.desired.company_id) or {}).get(prior.id)
 
     def _leaving(self) -> list[PriorConnection]:
-        """Return what nothing that is declared continues; of a slot that is refused nothing leaves."""
+        """Return the recorded connections that no declared address continues.
+
+        Nothing leaves a slot in which an address is refused.
+        """
         continues = {prior.place for prior in self._moved.origins.values()}
         continues |= {prior.place for prior in self._moved.staying}
         continues |= {each.place for each in self._declared}
@@ -131,7 +138,7 @@ class _Deciding:
             return _refused(desired, problem)
         decision = self._decide(desired, before)
         if desired.address in self._moved.later:
-            # What a second run can't do is said by that one, as by `pulumi preview`.
+            # A problem of the second run is reported by that run, as `pulumi preview` does.
             return dataclasses.replace(decision, later=True, problem=None)
         return decision
 
@@ -139,10 +146,10 @@ class _Deciding:
         prior = self._prior(desired)
         for each in (prior.desired if prior else desired, desired):
             if not self._can_be_read(each):
-                return _refused(desired, unseen(each.company_id, accepted=False))
+                return _refused(desired, unseen_company(each.company_id, accepted=False))
         if prior is None:
             return self._new(desired)
-        decision = continued(prior, desired, self._find(prior))
+        decision = decide_existing(prior, desired, self._find(prior))
         if not self._find(prior) and self._missing:
             return dataclasses.replace(decision, problem=self._missing)
         if decision.action is Action.REPLACE and not decision.problem:
@@ -157,14 +164,14 @@ class _Deciding:
     ) -> Decision:
         company = self._live.get(desired.company_id)
         if company is None:
-            return _refused(desired, unseen(desired.company_id, accepted=True))
+            return _refused(desired, unseen_company(desired.company_id, accepted=True))
         old = [
             prior.id
             for prior in self._pending
             if prior.place == desired.place and prior.slot == desired.slot and self._ids[prior.id] == 1
         ]
-        beside = combined(
-            self._beside[desired.address],
+        view = slot_view(
+            self._descriptions[desired.address],
             was or desired.address,
             ids=self._ids.keys(),
             absent={prior.address for prior in self._absent.get(desired.slot, ())},
@@ -173,25 +180,27 @@ class _Deciding:
             old_half=min(old, default=None),
             old_halves={p.id for p in self._pending if p.slot == desired.slot and self._ids[p.id] == 1},
         )
-        decision = new(desired, company.values(), beside)
+        decision = decide_new(desired, company.values(), view)
         if decision.live and rule_table.declared(desired.status, decision.live).action is Action.UNLINK:
             return dataclasses.replace(decision, notice=Notice.ADOPTED_FIRST)
         return decision
 
-    def _let_go(self, prior: PriorConnection, held: Collection[str]) -> Decision:
+    def _remove(self, prior: PriorConnection, held: Collection[str]) -> Decision:
         live = self._find(prior)
-        decision = removed(prior, live, held=prior.id in held)
+        decision = decide_removal(prior, live, held=prior.id in held)
         if not self._can_be_read(prior.desired):
-            return dataclasses.replace(decision, problem=unseen(prior.desired.company_id, accepted=False))
+            return dataclasses.replace(
+                decision, problem=unseen_company(prior.desired.company_id, accepted=False)
+            )
         if live is None and self._accepts_missing:
-            return dataclasses.replace(decision, problem=None)  # a refresh forgets it, protected or not
+            return dataclasses.replace(decision, problem=None)  # a refresh forgets it even if it is protected
         if live is None and self._missing and prior.id not in held:
             return dataclasses.replace(decision, problem=self._missing)
         return decision
 
 
-def _kept(decision: Decision, held: Collection[str]) -> Decision:
-    """Tell of a removal whose connection a declared address has: it is only forgotten."""
+def _forget_if_held(decision: Decision, held: Collection[str]) -> Decision:
+    """Return *decision*, only forgetting its connection if a declared address has that."""
     if decision.removal is None or decision.connection_id not in held:
         return decision
     return dataclasses.replace(decision, removal=Action.FORGET, loses=False)

@@ -1,4 +1,4 @@
-"""The stock Pulumi program: it declares what the desired-state file says.
+"""The stock Pulumi program: it declares the connections of the desired-state file.
 
 A project's own `__main__.py` needs two lines: `from codat_iac.program import main` and `main()`. (With
 `main: codat_iac/program` instead, the engine looks for a relative `virtualenv` below that folder.)
@@ -23,30 +23,39 @@ from codat_iac.model.errors import CodatIacError, ConfigError, UnsafePlan
 from codat_iac.planning import rule_table
 from codat_iac.planning.limits import LossLimit
 from codat_iac.planning.moves import Moves, in_this_run, moves
-from codat_iac.planning.slot_description import describe, totalled
+from codat_iac.planning.slot_description import describe, with_totals
 from codat_iac.provider.connection import Connection
-from codat_iac.provider.declared import only_the_stock_program
-from codat_iac.provider.running_program import check_config, own_record, tenant, warn, warn_of
-from codat_iac.reconcile.losses_ahead import candidates, coming_losses
+from codat_iac.provider.declared import claim_for_stock_program
+from codat_iac.provider.running_program import (
+    check_config,
+    own_record,
+    tenant_reader,
+    warn,
+    warn_of_each_loss,
+)
+from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
 
 ALREADY_EXPLAINED = 32
-"""The exit status by which a program tells Pulumi's language host that the user knows why."""
+"""The exit status that tells Pulumi's language host that the error has been shown to the user."""
 
 MOST_NAMED = 50
-"""How many waiting connections the stack's output names."""
+"""The most waiting connections that the stack's output names."""
 
 
 def main() -> None:
-    """Declare the connections of the file that the config `codat:desired` names."""
-    leave_quietly_when_interrupted()
+    """Declare the connections of the desired state that the config `codat:desired` names.
+
+    An error is logged, one line for each problem, and ends the process with `ALREADY_EXPLAINED`.
+    """
+    exit_quietly_on_interrupt()
     try:
-        only_the_stock_program()
+        claim_for_stock_program()
         check_config()
         path = desired_path()
         declared = desired.load(path)
         recorded = own_record()
         moved = moves(declared, recorded)
-        refuse(moved)
+        refuse_unclear_moves(moved)
         warn_of_losses(declared, recorded, moved, path)
     except (CodatIacError, pulumi.RunError) as error:
         for line in str(error).splitlines():
@@ -57,9 +66,9 @@ def main() -> None:
 
 
 def desired_path() -> Path:
-    """Return the path of the desired state, relative to Pulumi.yaml.
+    """Return the path of the desired state, relative to the current folder.
 
-    Raises `ConfigError` if there is none.
+    The config `codat:desired` is relative to Pulumi.yaml. Raises `ConfigError` if it isn't set.
     """
     configured = pulumi.Config(settings.NAMESPACE).get("desired")
     if not configured:
@@ -68,8 +77,8 @@ def desired_path() -> Path:
     return Path(os.path.relpath(path))
 
 
-def refuse(moved: Moves) -> None:
-    """Raise `ConfigError` with a line for each address of which it isn't known what it continues."""
+def refuse_unclear_moves(moved: Moves) -> None:
+    """Raise `ConfigError` with a line for each address if it is unclear what it continues."""
     if moved.problems:
         raise ConfigError("\n".join(f"{address}: {said}" for address, said in sorted(moved.problems.items())))
 
@@ -79,18 +88,19 @@ def warn_of_losses(
 ) -> None:
     """Warn of each removal that ends an authorisation, and of all losses in sum.
 
-    Raises `UnsafePlan` over the limit, before anything is declared, and `ApiError` if live can't be read.
+    *path* is the desired state, for the message. Raises `UnsafePlan` if the losses are over the limit, before
+    anything is declared, and `ApiError` if Codat can't be read.
     """
-    asked = candidates(declared, recorded, moved)
+    asked = addresses_at_risk(declared, recorded, moved)
     if not asked:
         return
-    chosen, reader = tenant()
-    losing = coming_losses(declared, recorded, asked, reader, chosen)
+    chosen, reader = tenant_reader()
+    losing = expected_losses(declared, recorded, asked, reader, chosen)
     limit = LossLimit(chosen.max_losses)
     refusal = limit.refusal([each.address for each in losing], len(recorded), declares=bool(declared))
     if refusal:
         raise UnsafePlan(f"{path} on stack {pulumi.get_stack()}: {refusal}")
-    warn_of(losing)
+    warn_of_each_loss(losing)
 
 
 def declare(
@@ -99,9 +109,9 @@ def declare(
     moved: Moves,
     desired: Iterable[DesiredConnection],
 ) -> list[Connection]:
-    """Declare connections; *declared* is what is declared in this run, *desired* what the file says."""
+    """Declare the connections in *declared*; *desired* are all of the file, also those of a later run."""
     waiting = [each for each in desired if each.address in moved.later]
-    beside = totalled(describe(declared, recorded, moved, waiting), recorded, moved)
+    beside = with_totals(describe(declared, recorded, moved, waiting), recorded, moved)
     for address, origin in sorted(moved.later.items()):
         what = f"goes on with {origin.address}" if origin else "gets its connection"
         warn(f"{address}: it {what} in the next run, since its name is taken until then: run again", "")
@@ -111,8 +121,8 @@ def declare(
 
 
 def export_summary(declared: Sequence[DesiredConnection], resources: Sequence[Connection]) -> None:
-    """Export how many connections have which status, and which wait for their customers."""
-    # `created` is known only of what exists, so that a preview promises no status.
+    """Export the count of connections by status, and the addresses that wait for their customers."""
+    # Waiting for `created`, which only an existing connection has, keeps a preview from promising a status.
     facts = pulumi.Output.all(*[r.status for r in resources], *[r.created for r in resources])
     statuses = facts.apply(lambda known: known[: len(resources)])
     pulumi.export("connections", statuses.apply(lambda known: dict(sorted(Counter(known).items()))))
@@ -120,23 +130,26 @@ def export_summary(declared: Sequence[DesiredConnection], resources: Sequence[Co
 
 
 def waiting(declared: Sequence[DesiredConnection], statuses: Sequence[str]) -> list[str]:
-    """Name the connections that only their customers can bring to the desired status."""
+    """Return the addresses of connections that only their customers can bring to the desired status.
+
+    *statuses* are those of *declared*, in the same order. After `MOST_NAMED` addresses the rest is counted.
+    """
     named = [
         connection.address
         for connection, status in zip(declared, statuses, strict=True)
-        if rule_table.waits_as(connection.status, status)
+        if rule_table.is_waiting(connection.status, status)
     ]
     rest = len(named) - MOST_NAMED
     return named[:MOST_NAMED] + ([f"and {rest} more"] if rest > 0 else [])
 
 
-def leave_quietly_when_interrupted() -> None:
-    """Leave at the engine's SIGINT, which follows a failed resource: its error has been shown.
+def exit_quietly_on_interrupt() -> None:
+    """Exit at the engine's SIGINT, which follows a failed resource whose error has been shown.
 
-    Else the executor prints some thirty lines of `KeyboardInterrupt` under it.
+    Otherwise the executor prints some thirty lines of `KeyboardInterrupt` below that error.
     """
 
     def leave(*_: Any) -> None:
-        os._exit(ALREADY_EXPLAINED)  # pragma: no cover  nothing measures a process that leaves at once
+        os._exit(ALREADY_EXPLAINED)  # pragma: no cover  coverage can't measure a process that exits at once
 
     signal.signal(signal.SIGINT, leave)

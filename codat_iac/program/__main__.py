@@ -1,4 +1,4 @@
-"""Declares what the file named by the config `codat:desired` says."""
+"""Run the stock program."""
 
 from codat_iac.program import main
 

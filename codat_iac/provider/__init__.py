@@ -1,8 +1,7 @@
-"""The Pulumi dynamic provider: props in, core called, result out.
+"""The Pulumi dynamic provider: it translates Pulumi's hooks into calls of `Operations` and back.
 
-`codat_iac.provider.ConnectionProvider` is a public contract. Pulumi pickles a provider into every
-resource of every state, by reference as long as it has no attributes: it is never moved or renamed, and
-nothing is ever stored on it.
+Pulumi pickles the provider into every resource of every state, by reference as long as it has no attributes.
+So `codat_iac.provider.ConnectionProvider` must never be moved or renamed, and nothing may be stored on it.
 """
 
 from __future__ import annotations
@@ -29,8 +28,9 @@ from pulumi.output import Unknown
 from pulumi.runtime import rpc
 
 from codat_iac.codat.client import Client
-from codat_iac.codat.rate_limit import shared_pace
+from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import properties, settings
+from codat_iac.model.connection import normalised
 from codat_iac.model.errors import ConfigError, naming
 from codat_iac.planning import rule_table, slot_description
 from codat_iac.planning.rule_table import Action
@@ -41,20 +41,20 @@ from codat_iac.reconcile.operations import Operations
 
 
 class Process:
-    """What the hooks of one process share: a process is one preview, update, refresh or destroy."""
+    """State shared by the hooks of one process, which serves one preview, update, refresh or destroy."""
 
     def __init__(self, operations: Operations, notices: Notices) -> None:
         self.operations = operations
         self._notices = notices
         self._lock = threading.Lock()
-        self._looked_ahead = False
+        self._notices_expected = False
 
-    def look_ahead(self) -> None:
-        """Count once what there is to say: by the first check, all that is recorded was read."""
+    def expect_notices(self) -> None:
+        """Announce the expected notices once: by the first `check`, all recorded connections are read."""
         with self._lock:
-            if not self._looked_ahead:
-                self._looked_ahead = True
-                self._notices.expect(self.operations.outlook())
+            if not self._notices_expected:
+                self._notices_expected = True
+                self._notices.expect(self.operations.expected_notices())
 
 
 _process: Process | None = None
@@ -63,69 +63,75 @@ _process: Process | None = None
 def _start(request: ConfigureRequest) -> Process:
     engine = host.Engine(host.engine_address())
     engine.watch()
-    host.speak_plainly(sys.modules["__main__"])
+    host.install_one_line_errors(sys.modules["__main__"])
     chosen = settings.read(os.environ, lambda key: request.config.get(f"{settings.NAMESPACE}:{key}"))
-    throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
-    client = Client(chosen.api_key, chosen.base_url, guard=engine.require, throttle=throttle)
+    throttle = shared_throttle(user_cache_path("codat-iac"), chosen.requests_per_minute)
+    client = Client(chosen.api_key, chosen.base_url, guard=engine.require_alive, throttle=throttle)
     notices = Notices(lambda text: engine.warn(text, host.current_urn()), engine.warn)
     operations = Operations(client, chosen, notices.say)
     handed_over = os.environ.get(handover.VARIABLE)
     if handed_over:
-        handover.take_over(Path(handed_over), operations)
+        handover.load(Path(handed_over), operations)
     return Process(operations, notices)
 
 
-def _here() -> Process:
+def _configured_process() -> Process:
     if _process is None:
         raise ConfigError("the provider was not configured; run it with `pulumi`")
     return _process
 
 
 class ConnectionProvider(ResourceProvider):
-    """Models one Codat connection; see https://www.pulumi.com/docs/iac/concepts/resources/dynamic-providers."""
+    """Pulumi's hooks for one Codat connection.
+
+    *id_* is Codat's connection id. *news*, *olds* and *outs* are property bags with Pulumi's names
+    (`companyId`). Any `CodatIacError` of the operations passes through.
+
+    See https://www.pulumi.com/docs/iac/concepts/resources/dynamic-providers.
+    """
 
     serialize_as_secret_always = False
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Read the settings and share one client; called once for each process, under the host's lock."""
+        """Read the settings and make the shared client. The host calls this once, under a lock."""
         global _process  # noqa: PLW0603  the provider itself must stay without attributes
         _process = _process or _start(req)
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """Validate the inputs; for one that isn't recorded, foresee what its create will do."""
-        told = news.get(slot_description.INPUT)
+        """Validate the inputs; if the connection isn't recorded, preview its create."""
+        description = news.get(slot_description.INPUT)
         news = {name: value for name, value in news.items() if name != slot_description.INPUT}
-        bag = _settled(news)
+        bag = _own_inputs(news)
         wrong = properties.failures(bag)
         if wrong:
             return CheckResult(news, [CheckFailure(name, reason) for name, reason in wrong.items()])
-        process = _here()
-        process.look_ahead()
-        described = slot_description.parse(told) if isinstance(told, str) else None
+        process = _configured_process()
+        process.expect_notices()
+        described = slot_description.parse(description) if isinstance(description, str) else None
         process.operations.state.declare(bag["address"], described)
         if None in bag.values():
             return CheckResult(news, [])
         desired = properties.desired(bag)
         if "address" not in olds:
             with naming(desired.address):
-                process.operations.foresee(desired)
+                process.operations.preview_create(desired)
         return CheckResult(properties.inputs(desired), [])
 
     def diff(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare desired with live; what is recorded decides only if it must be recorded anew.
+        """Compare desired with live. A difference from the recorded properties only causes a new record.
 
-        A refresh asks too, for each resource that it read, to show what moved: *olds* are then the fresh
-        outputs and *news* the recorded inputs.
+        A refresh calls this too, for each resource that it read, to show what changed: *olds* are then the
+        fresh outputs and *news* the recorded inputs.
         """
-        bag = _settled(news)
-        operations = _here().operations
+        bag = _own_inputs(news)
+        operations = _configured_process().operations
         if not operations.state.is_declared(bag["address"]):
-            return DiffResult(changes=operations.state.moved(id_.lower(), olds.get("status")))
+            return DiffResult(changes=operations.state.status_changed(normalised(id_), olds.get("status")))
         if operations.state.stays(bag["address"]):
-            operations.state.hold(id_.lower(), bag["address"])
+            operations.state.hold(normalised(id_), bag["address"])
             return DiffResult(changes=False)
         unknown = [name for name, value in bag.items() if value is None]
-        if unknown:  # a preview can't know what comes of it, so it shows the most that may
+        if unknown:  # a preview can't know the outcome, so it shows the largest possible change
             return DiffResult(
                 changes=True, replaces=[name for name in unknown if name in properties.REPLACING]
             )
@@ -138,44 +144,44 @@ class ConnectionProvider(ResourceProvider):
         )
 
     def create(self, news: dict[str, Any]) -> CreateResult:
-        """Adopt or make the connection."""
+        """Adopt a live connection, or create one."""
         desired = properties.desired(news)
         with naming(desired.address):
-            live = _here().operations.create(desired)
-        # What is adopted wasn't asked to be unlinked yet, so Codat can't have refused that.
+            live = _configured_process().operations.create(desired)
+        # An adopted connection wasn't asked to be unlinked yet, so Codat can't have refused that.
         return CreateResult(live.id, properties.outputs(desired, live.id, live))
 
     def read(self, id_: str, outs: dict[str, Any]) -> ReadResult:
-        """Read what is live; the recorded inputs change only if a call will be asked for."""
+        """Read the live connection. The recorded inputs change only if the next update must make a call."""
         prior = properties.prior(id_, outs, urn=host.current_urn())
-        operations = _here().operations
+        operations = _configured_process().operations
         with naming(prior.address):
             live = operations.read(prior)
         if live is None and operations.forgets_missing:
             return ReadResult("", {})
         refused = prior.unlink_refused and rule_table.refused_unlink(prior.desired.status, live)
         now = properties.outputs(prior.desired, prior.id, live, unlink_refused=refused)
-        if live is not None and rule_table.drifted(prior, live):
+        if live is not None and rule_table.needs_unlink(prior, live):
             return ReadResult(id_, now, {**properties.inputs(prior.desired), "status": live.status})
         return ReadResult(id_, now)
 
     def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Unlink, or record anew."""
+        """Unlink the connection if that is asked, and record the new properties."""
         desired = properties.desired(news)
         with naming(desired.address):
-            live = _here().operations.update(properties.prior(id_, olds), desired)
+            live = _configured_process().operations.update(properties.prior(id_, olds), desired)
         refused = rule_table.refused_unlink(desired.status, live)
         return UpdateResult(properties.outputs(desired, live.id, live, unlink_refused=refused))
 
     def delete(self, id_: str, outs: dict[str, Any]) -> None:
-        """Do what the recorded `onRemoval` asks."""
+        """Unlink, delete or forget the connection, as the recorded `onRemoval` asks."""
         prior = properties.prior(id_, outs, urn=host.current_urn())
         with naming(prior.address):
-            _here().operations.remove(prior)
+            _configured_process().operations.remove(prior)
 
 
-def _settled(bag: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs without Pulumi's own, and None for what a preview doesn't know yet."""
+def _own_inputs(bag: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs without Pulumi's own; a value that a preview doesn't know yet is None."""
     return {
         name: None if isinstance(value, Unknown) or value == rpc.UNKNOWN else value
         for name, value in bag.items()

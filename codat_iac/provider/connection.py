@@ -10,6 +10,7 @@ from pulumi.dynamic import Resource
 
 from codat_iac.model.connection import (
     ADDRESS,
+    Address,
     DesiredConnection,
     OnExisting,
     OnRemoval,
@@ -17,7 +18,7 @@ from codat_iac.model.connection import (
     Status,
 )
 from codat_iac.planning import slot_description
-from codat_iac.planning.slot_description import Description
+from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.provider import ConnectionProvider
 from codat_iac.provider.declared import Declared
 from codat_iac.provider.running_program import check_config
@@ -37,31 +38,33 @@ _PYTHON_NAMES = {pulumi_name: name for name, pulumi_name in _PULUMI_NAMES.items(
 class Connection(Resource, module="codat", name="Connection"):
     """One company on one platform.
 
-    *address* (`acme/ledger`) is the resource's name: keep it stable, and unique in the program. The arguments
-    are those of the desired-state file. A connection that is recorded under the same address with other
-    parents (a component came or went) goes on by itself; for another address pass `aliases`, as with any
-    resource. *siblings* are the addresses of connections of the same company and platform that are declared
-    further down: without them, a new one beside a recorded one that isn't declared yet is refused, since it
-    may be that one under another name.
+    *address* (`acme/ledger`) is the resource's name: keep it stable, and unique in the program. The other
+    arguments are those of the desired-state file. If a connection is recorded under the same address with
+    other parents (a component was added or removed), the resource continues it without further ado. To
+    change the address, pass `aliases`, as with any resource.
 
-    The resource's `id` is Codat's connection id. A link for the customer is never an output: whoever has
+    *siblings* are the addresses of connections of the same company and platform that the program declares
+    later. Without them, a new connection is refused beside a recorded one that isn't declared yet, since it
+    may be that one under a new name.
+
+    The resource's `id` is Codat's connection id. The link for the customer is never an output: whoever has
     it can authorise.
 
-    Raises `pulumi.RunError` for what can't be declared.
+    Raises `pulumi.RunError` if the connection can't be declared.
     """
 
     status: pulumi.Output[str]
-    """As Codat reports it: `PendingAuth`, `Linked`, `Deauthorized` or `Unlinked`."""
+    """The status that Codat reports: `PendingAuth`, `Linked`, `Deauthorized` or `Unlinked`."""
 
     company_id: pulumi.Output[str]
     platform_key: pulumi.Output[str]
     connection_id: pulumi.Output[str]
-    """Codat's id of the connection, as `id`."""
+    """Codat's id of the connection, the same as `id`."""
 
     platform_name: pulumi.Output[str]
     source_type: pulumi.Output[str]
     created: pulumi.Output[str]
-    """When, in UTC, as Codat writes it."""
+    """When it was created: in UTC, in Codat's own format."""
 
     def __init__(
         self,
@@ -85,7 +88,7 @@ class Connection(Resource, module="codat", name="Connection"):
                 " one that exists, or bring it into the stack with `codat-iac import`"
             )
         placed = Declared.of_this_program().place(
-            address, company_id, platform_key, connection_id, siblings, opts
+            Address(address), company_id, platform_key, connection_id, siblings, opts
         )
         self._register(
             address,
@@ -105,12 +108,16 @@ class Connection(Resource, module="codat", name="Connection"):
     def declared(
         cls,
         desired: DesiredConnection,
-        description: Description,
+        description: SlotDescription,
         origin: PriorConnection | None = None,
         *,
         protect: bool = False,
     ) -> Connection:
-        """Declare what a desired-state file says; *origin* is the recorded connection that it continues."""
+        """Declare a connection of a desired-state file.
+
+        *origin* is the recorded connection that it continues, if any. *protect* protects the resource even
+        if the file doesn't.
+        """
         made = cls.__new__(cls)
         cls._register(
             made,
@@ -123,7 +130,7 @@ class Connection(Resource, module="codat", name="Connection"):
                 "on_existing": str(desired.on_existing),
                 "connection_id": desired.connection_id,
                 "protect": desired.protect or None,
-                slot_description.INPUT: description.written(),
+                slot_description.INPUT: description.to_json(),
             },
             pulumi.ResourceOptions(
                 aliases=[origin.urn] if origin else None, protect=desired.protect or protect

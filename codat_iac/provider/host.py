@@ -1,8 +1,8 @@
-"""Pulumi's engine and its host for dynamic providers, as far as a hook has to know them.
+"""Access to Pulumi's engine and to its host process for dynamic providers.
 
 The host (`pulumi.dynamic.__main__`, one process for each operation of the engine) gives a hook neither
-the resource's URN nor a way to warn. Both are there: the request that the hook answers has the URN, and
-the engine, whose address is the process's last argument, has a log.
+the resource's URN nor a way to warn. Both can be had: the URN from the request that the hook answers, and
+warnings from the log of the engine, whose address is the process's last argument.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from codat_iac.model.errors import CodatIacError, Orphaned
 
-WATCH = 5.0
-"""Seconds between two looks whether the engine is still there."""
+WATCH_SECONDS = 5.0
+"""Seconds between two checks that the engine still answers."""
 
 
 class Engine:
@@ -33,14 +33,14 @@ class Engine:
         self._stub: Any = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
     def warn(self, text: str, urn: str = "") -> None:
-        """Show *text* as a warning, on the resource *urn*, or on the stack where that is empty."""
+        """Show *text* as a warning on the resource *urn*, or on the stack if that is empty."""
         self._log(engine_pb2.WARNING, text, urn)
 
-    def require(self) -> None:
-        """Raise `Orphaned`, and leave, if the engine is gone; one that is merely stopped is waited for.
+    def require_alive(self) -> None:
+        """Raise `Orphaned` and end this process if the engine is gone; wait for one that is only stopped.
 
-        This process outlives a killed engine: what it then wrote would be in nobody's state. Ctrl-Z stops
-        the engine alone, since this process is in a group of its own.
+        This process outlives a killed engine, and what it wrote then would be in no state. Ctrl-Z stops only
+        the engine, since this process is in a process group of its own.
         """
         try:
             self._log(engine_pb2.DEBUG, "codat-iac looks whether the engine is there", "")
@@ -49,28 +49,28 @@ class Engine:
             raise Orphaned("the Pulumi engine is gone, so nothing more is written; run again") from error
 
     def watch(self) -> None:
-        """Leave as soon as the engine is gone, also where there is nothing to write: nobody else ends us."""
+        """End this process when the engine is gone, even if it has nothing to write: nobody else ends it."""
 
         def look() -> None:
             with contextlib.suppress(Orphaned):
                 while True:
-                    self.require()
-                    time.sleep(WATCH)
+                    self.require_alive()
+                    time.sleep(WATCH_SECONDS)
 
         threading.Thread(target=look, name="watch", daemon=True).start()
 
     def _log(self, severity: Any, text: str, urn: str) -> None:
         request = engine_pb2.LogRequest(severity=severity, message=text, urn=urn)
-        self._stub.Log(request)  # without a deadline: a connection breaks when the engine dies
+        self._stub.Log(request)  # without a deadline: the connection breaks when the engine dies
 
 
 def engine_address() -> str:
-    """Give the address of the engine: the last argument of a plugin."""
+    """Return the engine's address (host:port): the last argument of a plugin process."""
     return sys.argv[-1]
 
 
 def current_urn() -> str:
-    """Give the URN of the resource whose hook is running in this thread, or nothing where none is."""
+    """Return the URN of the resource whose hook runs in this thread, "" if there is none."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  the host hands the request to no hook
     while frame is not None:
         urn = getattr(frame.f_locals.get("request"), "urn", None)
@@ -80,11 +80,11 @@ def current_urn() -> str:
     return ""
 
 
-def speak_plainly(host: ModuleType) -> None:
-    """Let *host* give the engine an error of ours as its one line.
+def install_one_line_errors(host: ModuleType) -> None:
+    """Make the module *host* report our own errors to the engine as one line.
 
-    Since SDK 3.260 or so the host answers with the whole traceback of a failed hook, which lands on the
-    user's terminal. Only the host's own name `traceback` is replaced, and only errors of ours are short.
+    Since about SDK 3.260 the host answers with the whole traceback of a failed hook, which the user then
+    sees. Only the name `traceback` in that module is replaced, and only a `CodatIacError` is shortened.
     """
     if getattr(host, "traceback", None) is traceback:
         host.traceback = _OneLine  # type: ignore[attr-defined]

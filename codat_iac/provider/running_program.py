@@ -1,4 +1,4 @@
-"""What a running Pulumi program can ask and tell: its stack's record and config, its tenant, warnings."""
+"""Read a running Pulumi program's record, config and tenant, and show warnings."""
 
 from __future__ import annotations
 
@@ -15,31 +15,35 @@ from pulumi.runtime import settings as runtime
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from codat_iac.codat.client import Reader
-from codat_iac.codat.rate_limit import shared_pace
+from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import record, settings
 from codat_iac.model.connection import RESOURCE_TYPE, PriorConnection
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.text import shortened
+from codat_iac.model.text import join_names
 from codat_iac.planning import notices
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
 
 _READ = "pulumi:pulumi:readStackResourceOutputs"
-"""The engine's own function: it answers during a preview, and while an update holds the lock."""
+"""The engine's own function; it also answers during a preview, and while an update holds the stack's lock."""
 
 
 def own_record() -> tuple[PriorConnection, ...]:
-    """Return the connections that this program's stack has recorded; nothing under Pulumi's test mocks.
+    """Return the connections that this program's stack has recorded, sorted by URN.
 
-    It is what the run before left: a refresh of the same command isn't in it. Raises `pulumi.RunError` if it
-    can't be read, since then nobody could tell new from renamed.
+    This is the state that the previous run left, without a refresh of the present command. Under Pulumi's
+    test mocks it is empty.
+
+    Raises `pulumi.RunError` if it can't be read, since a new connection couldn't be told from a renamed one.
     """
-    return tuple(sorted(record.told(_asked(runtime.get_monitor())), key=lambda prior: prior.urn))
+    return tuple(
+        sorted(record.from_outputs(_read_outputs(runtime.get_monitor())), key=lambda prior: prior.urn)
+    )
 
 
-def _asked(monitor: Any) -> dict[str, Any]:
-    """Ask the engine. Its answer holds the outputs of all resources; only what is ours is unpacked."""
+def _read_outputs(monitor: Any) -> dict[str, Any]:
+    """Ask the engine for the outputs of all resources, and return those of connections by URN."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     arguments = Struct()
     arguments.update({"stackName": stack})
@@ -48,7 +52,7 @@ def _asked(monitor: Any) -> dict[str, Any]:
         answer = getattr(monitor.Invoke(request), "return")
     except Exception as error:
         if isinstance(monitor, mocks.MockMonitor):
-            return {}  # a program under test has no stack, and its mocks need not know of this
+            return {}  # a program under test has no stack, and its mocks need not answer this
         if not isinstance(error, grpc.RpcError):
             raise
         reason = " ".join(str(error.details()).split())
@@ -81,44 +85,45 @@ def _plain(value: Value) -> Any:
 
 
 def warn(text: str, urn: str) -> None:
-    """Show a warning on a resource that need not be declared, or on the stack if *urn* is empty."""
+    """Show a warning on the resource *urn*, which need not be declared, or on the stack if it is empty."""
     request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text, urn=urn)
     engine: Any = runtime.get_engine()
     engine.Log(request)
 
 
 MOST_WARNED = 20
-"""Removals that are warned of on their own resources; more are named in sum alone."""
+"""The most removals that get a warning on their own resource; all are named in the sum."""
 
 
 def check_config() -> None:
-    """Refuse what may not stand in the stack's config: the engine copies all of it into the state.
+    """Raise `pulumi.RunError` if the stack's config holds a setting that must not be in the state.
 
-    Raises `pulumi.RunError` for an API key in the open, and for what may only be set for one run.
+    The engine copies all config into the state. So an API key must be a secret there, and settings that are
+    for one run only must not be there at all.
     """
     config = pulumi.Config(settings.NAMESPACE)
     if config.get("apiKey") and not pulumi.runtime.is_config_secret(f"{settings.NAMESPACE}:apiKey"):
-        raise pulumi.RunError(settings.OPEN_KEY)
+        raise pulumi.RunError(settings.PLAINTEXT_KEY_REFUSAL)
     try:
         settings.check_config(lambda key: config.get(key) is not None)
     except ConfigError as error:
         raise pulumi.RunError(str(error)) from error
 
 
-def tenant() -> tuple[settings.Settings, Reader]:
-    """Return the settings of the program that runs, and what reads its tenant. Raises `ConfigError`."""
+def tenant_reader() -> tuple[settings.Settings, Reader]:
+    """Return the running program's settings, and a `Reader` of its tenant. Raises `ConfigError`."""
     chosen = settings.read(os.environ, pulumi.Config(settings.NAMESPACE).get)
-    throttle = shared_pace(user_cache_path("codat-iac"), chosen.requests_per_minute)
+    throttle = shared_throttle(user_cache_path("codat-iac"), chosen.requests_per_minute)
     return chosen, Reader(chosen.api_key, chosen.base_url, throttle=throttle)
 
 
-def warn_of(losing: Sequence[Decision]) -> None:
-    """Warn of each removal that ends an authorisation, on its resource, and of all losses in sum."""
+def warn_of_each_loss(losing: Sequence[Decision]) -> None:
+    """Warn of each removal in *losing* on its own resource, and of all losses in sum on the stack."""
     for each in [each for each in losing if each.action is Action.REMOVE][:MOST_WARNED]:
-        warn(notices.say(Notice.LOSES, each.address), each.urn)
+        warn(notices.message(Notice.LOSES, each.address), each.urn)
     if losing:
         of, whose = ("", "customer") if len(losing) == 1 else ("s", "customers")
-        named = shortened(sorted(each.address for each in losing))
+        named = join_names(sorted(each.address for each in losing))
         warn(
             f"this run ends {len(losing)} authorisation{of}, whose {whose} would have to authorise again:"
             f" {named}",

@@ -1,4 +1,4 @@
-"""Say a thing once, and not five hundred times. How to show it is the caller's part."""
+"""Show each notice once, and many of a kind as one. The caller says how a notice is shown."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from codat_iac.model.text import shortened
+from codat_iac.model.text import join_names
 from codat_iac.planning.notices import Notice
 
 MOST = 20
-"""More notices of a kind become one on the stack: 500 of them print some 2,000 lines."""
+"""More notices of a kind are summed up in one on the stack: 500 would print some 2,000 lines."""
 
 
 class Notices:
-    """The notices of one process. *on_resource* and *on_stack* show one line each."""
+    """The notices of one process. *on_resource* and *on_stack* each show one line."""
 
     def __init__(self, on_resource: Callable[[str], None], on_stack: Callable[[str], None]) -> None:
         self._on_resource = on_resource
@@ -25,14 +25,14 @@ class Notices:
         self._summarised: set[Notice] = set()
 
     def expect(self, coming: Mapping[Notice, Iterable[str]]) -> None:
-        """Prepare for the notices that are *coming*, by kind the addresses: many become one at once."""
+        """Sum up at once each kind in *coming*, kinds to addresses, that has too many addresses."""
         for notice, addresses in coming.items():
             named = sorted(addresses)
             if len(named) > MOST:
-                self._summarise(notice, f"{notice}: {len(named)} connections ({shortened(named)})")
+                self._summarise(notice, f"{notice}: {len(named)} connections ({join_names(named)})")
 
     def say(self, notice: Notice, address: str, text: str) -> None:
-        """Show a notice on its resource, unless it was said or there are too many of its kind."""
+        """Show *text* on the current resource, unless it was shown before or its kind is summed up."""
         with self._lock:
             if notice in self._summarised or (notice, address) in self._said:
                 return

@@ -1,1 +1,1 @@
-"""What reads Codat and what writes to it: the decisions of `planning`, asked for and carried out."""
+"""Read Codat and write to it: ask `planning` for decisions and carry them out."""

@@ -1,4 +1,4 @@
-"""POST exactly once: what to do when nobody knows whether a connection was made."""
+"""Create exactly one connection, although an answer to a POST can get lost."""
 
 from __future__ import annotations
 
@@ -12,33 +12,37 @@ from codat_iac.model.connection import DesiredConnection, LiveConnection
 from codat_iac.model.errors import ApiError, CodatBroken, NotCodat, Rejected, TransportError
 
 SETTLING = 5.0
-"""Seconds to wait after an ambiguous POST before its effect is looked for: a listing may lag behind."""
+"""Seconds to wait after an ambiguous POST before looking for its effect, since a listing may lag behind."""
 
 ATTEMPTS = 4
-"""POSTs that are tried for one connection before we say that we don't know."""
+"""The POSTs that we try for one connection before we report that the outcome is uncertain."""
 
 _TIMEOUT = 408
 _IN_PROGRESS = 409
-"""The first request with this key is still at work, and may yet come to pass."""
+"""The first request with this key is still running and may yet succeed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """How to make one connection. *look* lists what a POST of ours may have made; *sleep* is how to wait."""
+class CreateOnce:
+    """Creates connections, each exactly once.
+
+    *sleep* waits for a number of seconds, *settling* is how many to wait after an ambiguous POST.
+    """
 
     client: Client
     sleep: Callable[[float], None]
     settling: float = SETTLING
 
-    def post(self, desired: DesiredConnection, look: Callable[[], LiveConnection | None]) -> LiveConnection:
-        """POST until it is certain that there is one more, at most `ATTEMPTS` times.
+    def create(self, desired: DesiredConnection, look: Callable[[], LiveConnection | None]) -> LiveConnection:
+        """POST until it is certain that there is one more connection, at most `ATTEMPTS` times.
 
-        Where no answer came, the same idempotency key is used again; after a 5xx it is burnt, since Codat
-        replays its answer for 90 minutes. Either way the new row is looked for first:
-        https://docs.codat.io/using-the-api/write-data/idempotency.
+        If no answer came, the same idempotency key is used again. After a 5xx a new key is needed, since
+        Codat repeats its answer to a key for 90 minutes:
+        https://docs.codat.io/using-the-api/write-data/idempotency. Before each repetition, *look* lists the
+        company and returns the connection that an earlier POST made, if there is one.
 
-        Raises the last `ApiError`, saying what isn't certain: even a plain refusal leaves that open once an
-        earlier try was ambiguous.
+        Raises the last `ApiError`, saying that the outcome is uncertain: after an ambiguous POST, even a
+        plain refusal of the next one doesn't settle it.
         """
         key, doubted = _fresh_key(), False
         for attempt in range(1, ATTEMPTS + 1):
@@ -80,7 +84,7 @@ def _fresh_key() -> str:
 
 
 def _unsure(desired: DesiredConnection, error: ApiError) -> ApiError:
-    """Give *error* again, saying what isn't certain; the rest of it stays, such as when to come back."""
+    """Return a copy of *error* that says what is uncertain. It keeps the rest, such as when to try again."""
     unsure = copy.copy(error)
     words = (
         f"{desired.address}: not certain whether a connection was made ({error}); run again: it adopts what"

@@ -1,8 +1,8 @@
-"""What a process that planned tells the one that acts, so that a targeted run knows the whole stack.
+"""What the process that planned tells the process that acts, so that a targeted run knows the whole stack.
 
-A targeted run sees only its targets, and no reads. With this it decides as a full run would: which ids the
-state holds, which of them stay, and what is live in the companies that change. The file lives as long as
-the run, readable by its owner alone, and holds neither a key nor a link.
+A targeted run sees only its targets and reads nothing. With the handover it decides as a full run would: it
+knows the ids in the state, which of them stay, and what is live in the companies that change. The file exists
+only during the run, is readable by its owner alone, and holds neither a key nor a link.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from codat_iac.model.errors import ConfigError
 from codat_iac.reconcile.operations import Operations
 
 VARIABLE = "CODAT_HANDOVER"
-"""Names the file, in the environment of the process that acts."""
+"""The environment variable that names the file, for the process that acts."""
 
 
-def write(
+def to_json(
     recorded: Iterable[PriorConnection],
     staying: Mapping[str, str],
     companies: Mapping[str, Collection[LiveConnection]],
     *,
     declares: bool = True,
 ) -> str:
-    """Put down what is known.
+    """Return the content of the file.
 
-    *staying* are the ids that stay as they are, by the places that have them; *companies* what is live, by
-    company id, in the companies that change: what is recorded there and isn't live is absent for sure.
-    *declares*: something is declared, though the run that acts may only remove.
+    *staying* are the ids that stay as they are, by their places. *companies* are the live connections by
+    company id, for the companies that change: what is recorded in one of those and isn't live is certainly
+    absent. *declares* is whether the desired state declares anything, since the run that acts may only
+    remove.
     """
     return json.dumps(
         {
@@ -56,8 +57,8 @@ def write(
     )
 
 
-def take_over(path: Path, operations: Operations) -> None:
-    """Let *operations* know what the file holds. Raises `ConfigError` if it isn't one of ours."""
+def load(path: Path, operations: Operations) -> None:
+    """Read the file into *operations*. Raises `ConfigError` if it isn't one of ours."""
     try:
         known: dict[str, Any] = json.loads(path.read_text())
         recorded = [
@@ -82,7 +83,7 @@ def take_over(path: Path, operations: Operations) -> None:
         absent = {p.id for p in recorded if p.desired.company_id == company_id and p.id not in live}
         operations.snapshot.seed(company_id, connections, absent)
         for connection_id in absent:
-            operations.state.miss(connection_id)
+            operations.state.mark_missing(connection_id)
 
 
 def _connection(connection: LiveConnection) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Total what a run would lose, from what is live, before the first of it is done."""
+"""Count what a run loses, by what is live, before the first loss."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Callable, Collection
 
 from codat_iac.model.connection import LiveConnection, PriorConnection
 from codat_iac.model.errors import UnsafePlan
-from codat_iac.planning.decision import removed
+from codat_iac.planning.decision import decide_removal
 from codat_iac.planning.limits import LossLimit
 from codat_iac.reconcile.run_state import RunState
 
 
 class Losses:
-    """The authorisations that this process ends, under one limit.
+    """The authorisations that this process ends, under one limit. Threads may share it.
 
-    A loss is a `Linked` connection that is unlinked, deleted or replaced. *find* reads what is live.
+    A loss is a `Linked` connection that is unlinked, deleted or replaced. *find* returns the live connection,
+    None if it is absent.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class Losses:
         self._refusal: str | None = None
 
     def count(self, connection_id: str, address: str) -> None:
-        """Count one loss more. Raises `UnsafePlan` if that is one too many, and doesn't count it."""
+        """Count one more loss. Raises `UnsafePlan`, and doesn't count it, if that exceeds the limit."""
         self.require_counted(address)
         with self._lock:
             losing = {**self._losing, connection_id: address}
@@ -39,25 +40,25 @@ class Losses:
             self._losing = losing
 
     def require_counted(self, address: str) -> None:
-        """Raise `UnsafePlan` if nobody knows what else this run ends, and no limit was set for it."""
-        if not self._state.recorded and self._limit.explicit is None:
+        """Raise `UnsafePlan` if the run's other losses can't be counted and no limit is set for it."""
+        if not self._state.recorded_count and self._limit.explicit is None:
             raise UnsafePlan(
                 f"{address}: nothing was read before this run, so what else it ends can't be counted; run"
                 " again with `--refresh`, or set CODAT_MAX_LOSSES for this run"
             )
 
     def total(self) -> None:
-        """Count all that is recorded and no longer declared, once, before the first removal.
+        """Count everything that is recorded and no longer declared, once, before the first removal.
 
-        Raises `UnsafePlan` if that is too much, then and at every removal after, and what reading raises if
-        it can't be counted. Reads companies, so never call it while you hold one.
+        Raises `UnsafePlan` if that exceeds the limit, also at every later removal, and any error of reading
+        what is live. It reads companies, so don't call it while you hold the lock of one.
         """
         with self._totalling:
             if not self._totalled:
                 leaving = {
                     connection_id: prior.address
                     for connection_id, prior in self._state.leaving().items()
-                    if removed(prior, self._find(prior)).loses
+                    if decide_removal(prior, self._find(prior)).loses
                 }
                 with self._lock:
                     losing = {**self._losing, **leaving}
@@ -72,6 +73,8 @@ class Losses:
 
     def _check(self, losing: Collection[str], certainty: str) -> None:
         state = self._state
-        refusal = self._limit.refusal(losing, state.recorded, declares=state.declares, certainty=certainty)
+        refusal = self._limit.refusal(
+            losing, state.recorded_count, declares=state.declares, certainty=certainty
+        )
         if refusal:
             raise UnsafePlan(refusal)

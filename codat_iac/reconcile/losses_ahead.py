@@ -1,6 +1,7 @@
-"""What a run would lose, known before its program declares anything.
+"""Find what a run would lose, before its program declares anything.
 
-The record says what goes, and only live says what that loses: so what goes is read, and nothing else.
+The record tells what will be unlinked, replaced or removed; only those connections are read, since what is
+lost depends on their live status.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from codat_iac.planning.stack_decisions import decide
 from codat_iac.reconcile.snapshot import Snapshot
 
 
-def candidates(
+def addresses_at_risk(
     declared: Sequence[DesiredConnection], recorded: Sequence[PriorConnection], moved: Moves
 ) -> frozenset[str]:
-    """Name the addresses at which a connection may be unlinked, replaced or removed, old and new. Pure."""
+    """Return the addresses, old and new, at which a connection may be unlinked, replaced or removed. Pure."""
     at = {prior.place: prior for prior in recorded}
     found = set()
     continued = {prior.place for prior in (*moved.staying, *moved.surplus)}
@@ -31,12 +32,12 @@ def candidates(
         if prior is None or each.address in moved.later:
             continue
         continued.add(prior.place)
-        if each.status is Status.UNLINKED or rule_table.replaced_by(_with_id(prior, each), each):
+        if each.status is Status.UNLINKED or rule_table.replacing_inputs(_with_id(prior, each), each):
             found |= {each.address, prior.address}
     return frozenset(found | {prior.address for prior in recorded if prior.place not in continued})
 
 
-def coming_losses(
+def expected_losses(
     declared: Sequence[DesiredConnection],
     recorded: Sequence[PriorConnection],
     asked: Collection[str],
@@ -45,8 +46,9 @@ def coming_losses(
 ) -> list[Decision]:
     """Decide about the addresses *asked* for, and return the decisions that end an authorisation.
 
-    What an older version recorded without its id counts as it was recorded. Raises `ApiError` if live can't
-    be read; a company that can't be seen loses nothing, since nothing is done about it.
+    A connection that an older version recorded without its id counts with its recorded status. Raises
+    `ApiError` if live can't be read. A company that can't be seen loses nothing, since nothing is done about
+    it.
     """
     named = {each.place: each for each in declared}
     known = [_with_id(prior, named.get(prior.place)) for prior in recorded]
@@ -56,7 +58,7 @@ def coming_losses(
 
 
 def _with_id(prior: PriorConnection, desired: DesiredConnection | None) -> PriorConnection:
-    """Fill in an id that isn't recorded, with one that stands for the connection."""
+    """Return *prior* with an id: its own, the declared one, or a placeholder."""
     if prior.id:
         return prior
     named = desired.connection_id if desired else None

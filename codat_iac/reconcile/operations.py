@@ -1,6 +1,6 @@
-"""What is done to connections, safely: create exactly once, unlink, remove.
+"""Change connections safely: create exactly once, unlink, remove.
 
-Every call that changes something starts here, decided about by `Foresight`; `Posting` makes.
+Every call that changes something starts here. `Preview` decides about it, and `CreateOnce` creates.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from codat_iac.model.connection import DesiredConnection, LiveConnection, OnRemo
 from codat_iac.model.errors import NotFound, Refused, Rejected
 from codat_iac.model.settings import Settings
 from codat_iac.planning import rule_table
-from codat_iac.planning.decision import removed
+from codat_iac.planning.decision import decide_removal
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action, Cell
-from codat_iac.reconcile.create_once import SETTLING, Posting
-from codat_iac.reconcile.preview import Foresight, refused
+from codat_iac.reconcile.create_once import SETTLING, CreateOnce
+from codat_iac.reconcile.preview import Preview, raise_if_refused
 
 
-class Operations(Foresight):
-    """The operations of one process, on one tenant. May be shared by threads.
+class Operations(Preview):
+    """The operations of one process on one tenant. Threads may share it.
 
-    *notify* is told each notice, as (kind, address, text). *sleep* is how to wait, *settling* for how
-    many seconds after a POST of which nobody knows whether it worked.
+    *notify* is called for each notice, with kind, address and text. *sleep* waits for a number of seconds.
+    *settling* is how many seconds to wait after a POST with an uncertain outcome.
     """
 
     def __init__(
@@ -40,29 +40,29 @@ class Operations(Foresight):
     ) -> None:
         super().__init__(client, settings, notify)
         self._client = client
-        self._posting = Posting(client, sleep, settling)
+        self._create_once = CreateOnce(client, sleep, settling)
 
     # Creating.
 
     def create(self, desired: DesiredConnection) -> LiveConnection:
-        """Adopt the connection that is there, or make one: never two where one was asked.
+        """Adopt an existing connection, or create one: never two for one address.
 
-        What is adopted is only recorded: if the file asks to unlink it, the next run does. Raises `Refused`
-        if neither is certain to be right, `ApiError` if Codat didn't do it; after either, nothing of the same
-        company and platform is removed in this process.
+        An adopted connection is only recorded; if the file asks to unlink it, the next run does. Raises
+        `Refused` if it isn't certain what is right, and `ApiError` if Codat didn't do it. After either,
+        nothing of the same company and platform is removed in this process.
         """
-        with self.snapshot.locked(desired.company_id), self._failing(desired):
+        with self.snapshot.locked(desired.company_id), self._remember_failure(desired):
             before = self._relist(desired)
             decision = self._new(desired, before)
             if decision.live:
                 live = decision.live
-                self._say_adopted(desired, live)
+                self._report_adopted(desired, live)
                 if decision.notice and decision.notice is not Notice.WAITING:
-                    self._say(decision.notice, desired.address, live)
+                    self._report(decision.notice, desired.address, live)
             else:
                 known = {connection.id for connection in before}
-                made = self._posting.post(desired, lambda: self._made(desired, known))
-                # Codat may leave the key out, and then it is the one that was asked for.
+                made = self._create_once.create(desired, lambda: self._find_made(desired, known))
+                # If Codat leaves the platform key out, it is the one that was asked for.
                 live = dataclasses.replace(made, platform_key=made.platform_key or desired.platform_key)
                 self.snapshot.put(live)
             self.state.hold(live.id, desired.address, made=decision.posts)
@@ -74,11 +74,11 @@ class Operations(Foresight):
         except NotFound as error:
             raise self._unseen(desired) from error
 
-    def _made(self, desired: DesiredConnection, known: set[str]) -> LiveConnection | None:
-        """Find the row that an ambiguous POST left: new, not authorised by anybody, and nobody's."""
+    def _find_made(self, desired: DesiredConnection, known: set[str]) -> LiveConnection | None:
+        """Find the connection that an ambiguous POST made: new, not authorised yet, and nobody else's."""
         live = self.snapshot.relist(desired.company_id)
-        beside = self.state.beside(desired)
-        taken = {*known, *beside.recorded, *beside.claimed}
+        view = self.state.slot_view(desired)
+        taken = {*known, *view.recorded, *view.claimed}
         return next(
             (
                 c
@@ -93,26 +93,26 @@ class Operations(Foresight):
     # Changing.
 
     def update(self, prior: PriorConnection, desired: DesiredConnection) -> LiveConnection:
-        """Do what the table asks of a declared connection; merely recording it anew is no call.
+        """Do what the rule table asks of a declared connection; changed inputs are recorded without a call.
 
-        Raises `Refused` if it has gone meanwhile.
+        Raises `Refused` if the connection is gone by now.
         """
         with self.snapshot.locked(desired.company_id):
             found = self.find(prior)
-            if rule_table.declared_again(prior, desired.status, found).action is Action.UNLINK:
+            if rule_table.still_declared(prior, desired.status, found).action is Action.UNLINK:
                 found = self.snapshot.fresh(desired.company_id, prior.id)
             if found is None:
                 raise Refused(f"{desired.address}: its connection is gone meanwhile; run again")
             self.state.hold(prior.id, desired.address)
-            cell = rule_table.declared_again(prior, desired.status, found)
+            cell = rule_table.still_declared(prior, desired.status, found)
             return self._unlink(found, desired.address, cell) if cell.action is Action.UNLINK else found
 
     def remove(self, prior: PriorConnection) -> None:
         """Do what the policy asks of a connection that is recorded and no longer declared.
 
-        An id that a declared address holds is only forgotten. Raises `Refused` if a create of the same
-        company and platform failed, and `UnsafePlan` over the limit on losses: then nothing is forgotten
-        either.
+        A connection that a declared address has is only forgotten. Raises `Refused` if a create of the same
+        company and platform failed, and `UnsafePlan` if the limit on losses is exceeded: then nothing is
+        forgotten either.
         """
         if self.state.is_kept(prior.id):
             return
@@ -126,12 +126,12 @@ class Operations(Foresight):
         self._losses.total()
         if prior.desired.on_removal is OnRemoval.RETAIN:
             return
-        if self.foresee_removal(prior).removal is Action.FORGET:
+        if self.preview_removal(prior).removal is Action.FORGET:
             return
         with self.snapshot.locked(prior.desired.company_id):
             fresh = self.snapshot.fresh(prior.desired.company_id, prior.id)
             cell = rule_table.removed(prior.desired.on_removal, fresh)
-            refused(removed(prior, fresh))
+            raise_if_refused(decide_removal(prior, fresh))
             if fresh and cell.action is Action.UNLINK:
                 self._unlink(fresh, prior.address, cell)
             elif fresh and cell.action is Action.DELETE:
@@ -144,14 +144,14 @@ class Operations(Foresight):
         except Rejected:
             if not cell.tolerant:
                 raise
-            self._say(Notice.UNLINK_REFUSED, address, live)
+            self._report(Notice.UNLINK_REFUSED, address, live)
             return live
         self.snapshot.put(unlinked)
-        return self.snapshot.named(unlinked)
+        return self.snapshot.with_platform_key(unlinked)
 
     def _delete(self, live: LiveConnection, address: str) -> None:
         self._count(live, address)
-        with contextlib.suppress(NotFound):  # somebody was faster, or an earlier try of ours was
+        with contextlib.suppress(NotFound):  # somebody else, or an earlier try of ours, deleted it
             self._client.delete(live.company_id, live.id)
         self.snapshot.drop(live.company_id, live.id)
 

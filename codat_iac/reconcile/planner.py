@@ -1,6 +1,6 @@
-"""Compute a plan: read what is live, decide about all addresses at once, and put it together.
+"""Compute a plan: read what is live, decide about all addresses at once, and collect the result.
 
-Nothing here can write: a plan is made with a `Reader`.
+Nothing here can write, since it has a `Reader`.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from codat_iac.model.errors import NotFound, Refused
 from codat_iac.model.settings import Settings
 from codat_iac.planning import notices, rule_table, stack_decisions
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.limits import LossLimit, unseen
+from codat_iac.planning.limits import LossLimit, unseen_company
 from codat_iac.planning.matching import belongs, match, scope
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.plan import Calls, Drifted, Link, Plan, Problem, Unmanaged, Waiting
 from codat_iac.planning.platforms import platform_problem
 from codat_iac.planning.rule_table import Action
-from codat_iac.planning.stack_decisions import Decided
+from codat_iac.planning.stack_decisions import StackDecisions
 from codat_iac.reconcile import handover
-from codat_iac.reconcile.snapshot import AT_A_TIME, Snapshot
+from codat_iac.reconcile.snapshot import CONCURRENT_READS, Snapshot
 
-_SAID = frozenset(
+_NOTED = frozenset(
     {Notice.UNKNOWN_STATUS, Notice.NEVER_AUTHORISED, Notice.UNLINK_REFUSED, Notice.ADOPTED_FIRST}
 )
-"""The notices that a plan tells as notes; the others are what waits, or a change."""
+"""The notices that a plan shows as notes; the others are about what waits, or about a change."""
 
 
 class Planner:
-    """Plans for one tenant, with what one process learns of it.
+    """Makes plans for one tenant.
 
-    *recorded* is all that the state holds, old halves of replacements included; *company*, the first half of
-    its addresses, narrows down what is looked at.
+    *recorded* are all connections of the state, including old halves of replacements. *company*, the first
+    half of addresses, restricts what is looked at.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Planner:
     ) -> None:
         self._reader = reader
         self._settings = settings
-        self._only = company
+        self._only_company = company
         self._recorded = tuple(recorded)
         self._snapshot = Snapshot(reader)
-        self._at: Mapping[str, PriorConnection] = {}
-        self._live_then: Mapping[str, Mapping[str, LiveConnection] | None] = {}
-        self.decided = Decided((), Moves())
+        self._recorded_at: Mapping[str, PriorConnection] = {}
+        self._live_at_plan: Mapping[str, Mapping[str, LiveConnection] | None] = {}
+        self.decided = StackDecisions((), Moves())
         self._declares = False
 
     # Plans.
@@ -61,24 +61,24 @@ class Planner:
     def plan(self, desired: Sequence[DesiredConnection]) -> Plan:
         """Compare all that is *desired* with what is recorded and live.
 
-        Raises `ApiError` if live can't be read. What can't be done is a problem of the plan.
+        Raises `ApiError` if live can't be read. What is impossible is a problem of the plan.
         """
-        chosen = scope(self._only, desired, self._recorded) if self._only else None
+        chosen = scope(self._only_company, desired, self._recorded) if self._only_company else None
         declared = [each for each in desired if chosen is None or each.address in chosen]
         priors = [prior for prior in self._recorded if chosen is None or prior.address in chosen]
-        live = self._live_then = self._live(declared, priors)
-        self._at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
+        live = self._live_at_plan = self._live(declared, priors)
+        self._recorded_at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
         decided = stack_decisions.decide(
             desired, self._recorded, live, accepts_missing=self._settings.accept_missing, chosen=chosen
         )
-        self.decided = dataclasses.replace(decided, decisions=tuple(self._checked(decided.decisions)))
+        self.decided = dataclasses.replace(decided, decisions=tuple(self._check_platforms(decided.decisions)))
         self._declares = bool(desired)
-        return self._whole(desired, declared)
+        return self._assemble(desired, declared)
 
     def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
-        """Compare desired with live alone, matched where that is unambiguous.
+        """Compare *desired* with live alone, matched if that is unambiguous.
 
-        Nothing is ever removed: without a state nobody knows what was ours.
+        Nothing is ever removed: without a state nobody knows which connections were ours.
         """
         chosen = [each for each in desired if self._belongs(each.address)]
         self._snapshot.prefetch({each.company_id for each in chosen})
@@ -99,7 +99,7 @@ class Planner:
     def _live(
         self, declared: Iterable[DesiredConnection], priors: Sequence[PriorConnection]
     ) -> Mapping[str, Mapping[str, LiveConnection] | None]:
-        """Read the companies; what a listing lacks of what is recorded is looked up by its id."""
+        """Read the companies, and look up by its id each recorded connection that a listing lacks."""
         company_ids = {each.company_id for each in (*declared, *(prior.desired for prior in priors))}
         self._snapshot.prefetch(company_ids)
         unseen_ids = set()
@@ -124,10 +124,10 @@ class Planner:
         try:
             return self._snapshot.company(company_id)
         except NotFound:
-            return ()  # a problem of each of its addresses, unless it is accepted as gone
+            return ()  # each of its addresses has a problem, unless the company is accepted as gone
 
-    def _checked(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
-        """Refuse what Codat's platforms don't allow."""
+    def _check_platforms(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
+        """Refuse to create on a platform that doesn't allow it."""
         platforms = None
         for each in decisions:
             if each.problem or not each.posts:
@@ -136,7 +136,7 @@ class Planner:
             platforms = platforms or {one.key: one for one in self._reader.integrations()}
             yield dataclasses.replace(each, problem=platform_problem(each.platform_key, platforms))
 
-    def _whole(self, desired: Sequence[DesiredConnection], declared: Sequence[DesiredConnection]) -> Plan:
+    def _assemble(self, desired: Sequence[DesiredConnection], declared: Sequence[DesiredConnection]) -> Plan:
         decisions = self.decided.decisions
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
@@ -161,15 +161,15 @@ class Planner:
         )
 
     def _unmanaged(self, declared: Sequence[DesiredConnection]) -> Iterator[Unmanaged]:
-        """Find what lives in the declared companies, and which nobody here declares or records."""
+        """Yield the live connections of the declared companies that are neither declared nor recorded."""
         ours = {prior.id for prior in self._recorded} | {each.becomes for each in self.decided.decisions}
-        names = {each.company_id: each.address.partition("/")[0] for each in declared}
+        names = {each.company_id: each.address.company for each in declared}
         for company_id, name in sorted(names.items()):
             for each in self._company(company_id):
                 if each.id not in ours:
                     yield Unmanaged(company_id, each.id, each.platform_key or "", each.status, name)
 
-    # What else there is to ask.
+    # Drift and links.
 
     def drift(self) -> tuple[Drifted, ...]:
         """Compare recorded with live, whatever is desired. Raises `Refused` if one is uncertain."""
@@ -183,12 +183,12 @@ class Planner:
         return tuple(found)
 
     def links(self) -> tuple[Link, ...]:
-        """Return a fresh link for each recorded connection that waits for its customer at this moment."""
+        """Return a fresh link for each recorded connection that waits for its customer now."""
         waiting = [prior for prior, live in self._read() if _waits(prior, live)]
         company_ids = sorted({prior.desired.company_id for prior in waiting})
-        with ThreadPoolExecutor(AT_A_TIME) as threads:
-            names = dict(zip(company_ids, threads.map(self._name, company_ids), strict=True))
-            # Last of all: whatever reads a connection may put a new link in the place of the one before.
+        with ThreadPoolExecutor(CONCURRENT_READS) as threads:
+            names = dict(zip(company_ids, threads.map(self._company_name, company_ids), strict=True))
+            # Last of all, since any read of a connection may replace its link by a new one.
             fresh = list(threads.map(self._fresh, waiting))
         return tuple(
             Link(
@@ -196,7 +196,7 @@ class Planner:
                 names[prior.desired.company_id],
                 live.platform_name or prior.desired.platform_key,
                 live.status,
-                since(live),
+                waiting_since(live),
                 live.link_url,
             )
             for prior, live in zip(waiting, fresh, strict=True)
@@ -204,7 +204,7 @@ class Planner:
         )
 
     def _read(self) -> Iterator[tuple[PriorConnection, LiveConnection | None]]:
-        """Give what is recorded here with what is live of it, None if it is absent."""
+        """Yield each recorded connection with the live one, None if it is absent."""
         standing = [prior for prior in self._recorded if not prior.pending_removal]
         priors = [prior for prior in standing if self._belongs(prior.address)]
         self._snapshot.prefetch({prior.desired.company_id for prior in priors})
@@ -214,43 +214,43 @@ class Planner:
                 yield prior, self._snapshot.find(company_id, prior.id)
             except NotFound as error:
                 if not self._settings.accept_missing:
-                    said = unseen(company_id, accepted=False)
+                    said = unseen_company(company_id, accepted=False)
                     raise Refused(f"{prior.address}: {said}") from error
                 yield prior, None
 
     def _belongs(self, address: str) -> bool:
-        return self._only is None or belongs(address, self._only)
+        return self._only_company is None or belongs(address, self._only_company)
 
     def _fresh(self, prior: PriorConnection) -> LiveConnection | None:
         return self._snapshot.fresh(prior.desired.company_id, prior.id)
 
-    def _name(self, company_id: str) -> str:
+    def _company_name(self, company_id: str) -> str:
         return self._reader.get_company(company_id).name
 
     # For the process that carries the plan out.
 
     def status(self, desired: DesiredConnection) -> str:
-        """Return the status of a declared connection that is recorded, `absent` if there is none.
+        """Return the status of a declared connection, `absent` if none is recorded.
 
-        It is the live one where a plan looked at it.
+        It is the live status if a plan has looked at the company, or else the recorded one.
         """
         moved = self.decided.moved
         prior = (
             moved.origins.get(desired.address)
             or moved.later.get(desired.address)
-            or self._at.get(desired.place)
+            or self._recorded_at.get(desired.place)
         )
         if prior is None:
             return ABSENT
-        if prior.desired.company_id not in self._live_then:
+        if prior.desired.company_id not in self._live_at_plan:
             return prior.status
-        live = (self._live_then[prior.desired.company_id] or {}).get(prior.id)
+        live = (self._live_at_plan[prior.desired.company_id] or {}).get(prior.id)
         return live.status if live else ABSENT
 
     def hand_over(self, plan: Plan) -> str:
-        """Put down what the process that carries out *plan* has to know: see `handover.py`."""
+        """Return what the process that carries out *plan* has to know, as JSON text: see `handover.py`."""
         changing = {change.address for change in plan.changes} | {each.moved_from for each in plan.changes}
-        # At one place there may be an old half besides.
+        # A place may also have an old half.
         staying = {
             f"{prior.place} {prior.id}" if prior.pending_removal else prior.place: prior.id
             for prior in self._recorded
@@ -259,7 +259,7 @@ class Planner:
         company_ids = {change.company_id for change in plan.changes} | {
             prior.desired.company_id for prior in self._recorded if prior.address in changing
         }
-        return handover.write(
+        return handover.to_json(
             self._recorded,
             staying,
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
@@ -268,16 +268,16 @@ class Planner:
 
 
 def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
-    """Return one change for each address, sorted; what is removed there besides goes along with it.
+    """Return one change for each address, sorted; a removal at the same address becomes part of it.
 
-    The engine knows both by one name, so neither is done without the other.
+    The engine has one name for both, so neither is done without the other.
     """
     whole: dict[str, Decision] = {}
     for change in changes:
         first = whole.setdefault(change.address, change)
         if first is not change:
             if first.action is Action.REMOVE and change.loses and not first.loses:
-                first, change = change, first  # noqa: PLW2901  the one that is lost is named
+                first, change = change, first  # noqa: PLW2901  the lost one is the one to name
             removal = change.removal if first.removal in {None, Action.FORGET} else first.removal
             loses = first.loses or change.loses
             old_half = change.connection_id if first.loses and change.loses else first.old_half
@@ -287,8 +287,8 @@ def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
     return tuple(whole[address] for address in sorted(whole))
 
 
-def since(live: LiveConnection) -> str:
-    """Return when a connection began to wait: when it was made, or when it broke; empty if nobody knows."""
+def waiting_since(live: LiveConnection) -> str:
+    """Return when a connection began to wait: when it was created or broke; empty if Codat doesn't say."""
     if live.status == Status.PENDING_AUTH:
         return live.created
     broke = [error.errored_on_utc for error in live.data_connection_errors if error.status != "Resolved"]
@@ -296,7 +296,7 @@ def since(live: LiveConnection) -> str:
 
 
 def _waiting(decisions: Iterable[Decision]) -> Iterator[Waiting]:
-    """Tell of the connections that only their customers can bring to the desired status."""
+    """Yield the connections that only their customers can bring to the desired status."""
     for each in decisions:
         live = each.live
         if live and each.notice and rule_table.waits(each.notice):
@@ -306,23 +306,23 @@ def _waiting(decisions: Iterable[Decision]) -> Iterator[Waiting]:
                 live.id,
                 each.platform_key,
                 live.status,
-                since(live),
-                notices.say(each.notice, each.address, live),
+                waiting_since(live),
+                notices.message(each.notice, each.address, live),
             )
 
 
 def _notes(decisions: Iterable[Decision]) -> Iterator[str]:
     for each in decisions:
-        if each.notice in _SAID:
-            yield notices.say(each.notice, each.address, each.live)
+        if each.notice in _NOTED:
+            yield notices.message(each.notice, each.address, each.live)
 
 
 def _calls(changes: Sequence[Decision], left: int | None, resets: str | None) -> Calls:
-    """Count the calls: one id may be recorded at two addresses, and ends once."""
+    """Count the calls. One id may be recorded at two addresses, but ends once."""
     ends = len({each.connection_id for each in changes if each.ends})
     posts = sum(each.posts for each in changes)
     lists = sum(each.reads - each.ends for each in changes)
-    platforms = posts > 0  # whether they are enabled is asked once
+    platforms = posts > 0  # one call lists the enabled platforms
     return Calls(lists + platforms + ends, posts + ends, left, resets)
 
 

@@ -1,7 +1,7 @@
-"""What the provider's hooks decide without a call that changes something: what `pulumi preview` asks.
+"""The decisions of the provider's hooks, without any call that changes something: what `pulumi preview` does.
 
-`decision.py` decides, `RunState` knows the whole as far as it was told, `Snapshot` knows what is live and
-`Losses` counts. `Operations` is this, and carries it out.
+`decision.py` decides, `RunState` knows what this process was told about the stack, `Snapshot` knows what is
+live, and `Losses` counts. `Operations` extends `Preview` and carries the decisions out.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from codat_iac.model.connection import DesiredConnection, Integration, LiveConne
 from codat_iac.model.errors import NotFound, Refused
 from codat_iac.model.settings import Settings
 from codat_iac.planning import notices, rule_table
-from codat_iac.planning.decision import Decision, continued, new, removed
-from codat_iac.planning.limits import LossLimit, missing_refusal, unseen
+from codat_iac.planning.decision import Decision, decide_existing, decide_new, decide_removal
+from codat_iac.planning.limits import LossLimit, missing_refusal, unseen_company
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.platforms import platform_problem
 from codat_iac.planning.rule_table import Action
@@ -26,10 +26,10 @@ from codat_iac.reconcile.run_state import RunState
 from codat_iac.reconcile.snapshot import Snapshot
 
 
-class Foresight:
-    """The decisions of one process, on one tenant. May be shared by threads.
+class Preview:
+    """The decisions of one process on one tenant. Threads may share it.
 
-    *notify* is told each notice, as (kind, address, text).
+    *notify* is called for each notice, with kind, address and text.
     """
 
     def __init__(
@@ -45,95 +45,97 @@ class Foresight:
     # Reading.
 
     def read(self, prior: PriorConnection) -> LiveConnection | None:
-        """Read a recorded connection: None if it is absent, and an error whenever that isn't certain.
+        """Read a recorded connection; None means that it is certainly absent.
 
-        Raises `Refused` for a company that answers 404, unless that is accepted.
+        Raises `Refused` for a company that answers 404, unless that is accepted, and `ApiError` if live can't
+        be read.
         """
         self.state.record(prior)
         live = self.find(prior)
         if live is None:
-            self._say(Notice.GONE, prior.address)
+            self._report(Notice.GONE, prior.address)
         return live
 
     @property
     def forgets_missing(self) -> bool:
-        """Whether a read may drop what it finds absent: one read doesn't see how much else is."""
+        """Whether a read may drop an absent connection: one read doesn't know how many others are absent."""
         return self._settings.accept_missing
 
     def find(self, prior: PriorConnection) -> LiveConnection | None:
-        """Look a recorded connection up in the snapshot: None if it is absent, see `read`."""
+        """Return the live connection, from the snapshot, of a recorded one. Returns and raises as `read`."""
         live = None
         try:
             live = self.snapshot.find(prior.desired.company_id, prior.id)
         except NotFound as error:
             if not self._settings.accept_missing:
                 raise Refused(
-                    f"{prior.address}: {unseen(prior.desired.company_id, accepted=False)}"
+                    f"{prior.address}: {unseen_company(prior.desired.company_id, accepted=False)}"
                 ) from error
         if live is None:
-            self.state.miss(prior.id)
+            self.state.mark_missing(prior.id)
         return live
 
-    def _believe_absence(self, address: str) -> None:
-        """Refuse to act on an absence while suspiciously much is absent."""
-        refusal = missing_refusal(self.state.gone, self.state.recorded)
+    def _check_absence(self, address: str) -> None:
+        """Refuse to act on an absence if suspiciously many connections are absent."""
+        refusal = missing_refusal(self.state.missing_count, self.state.recorded_count)
         if refusal and not self._settings.accept_missing:
             raise Refused(f"{address}: {refusal}")
 
     # Deciding.
 
-    def outlook(self) -> dict[Notice, list[str]]:
-        """Return the notices that the recorded connections give rise to, by kind the addresses."""
+    def expected_notices(self) -> dict[Notice, list[str]]:
+        """Return the notices about the recorded connections: the addresses by kind."""
         coming: dict[Notice, list[str]] = {}
         for prior in self.state.leaving().values():
-            notice = rule_table.declared_again(prior, prior.desired.status, self.find(prior)).notice
+            notice = rule_table.still_declared(prior, prior.desired.status, self.find(prior)).notice
             if notice:
                 coming.setdefault(notice, []).append(prior.address)
         return coming
 
-    def foresee(self, desired: DesiredConnection) -> Decision:
-        """Decide about an address that gets a connection, so that a preview shows what a create would do.
+    def preview_create(self, desired: DesiredConnection) -> Decision:
+        """Decide about an address that gets a connection, so that a preview shows what its create would do.
 
-        Raises as the create would, and then nothing of the same company and platform is removed either.
+        Raises what the create would raise, and then nothing of the same company and platform is removed
+        either.
         """
-        with self.snapshot.locked(desired.company_id), self._failing(desired):
+        with self.snapshot.locked(desired.company_id), self._remember_failure(desired):
             try:
                 company = self.snapshot.company(desired.company_id)
             except NotFound as error:
                 raise self._unseen(desired) from error
             decision = self._new(desired, company)
         if decision.action is Action.ADOPT and decision.live:
-            self._say_adopted(desired, decision.live)
+            self._report_adopted(desired, decision.live)
         return decision
 
-    def _say_adopted(self, desired: DesiredConnection, live: LiveConnection) -> None:
+    def _report_adopted(self, desired: DesiredConnection, live: LiveConnection) -> None:
         unlinks = rule_table.declared(desired.status, live).action is Action.UNLINK
-        self._say(Notice.ADOPTED_FIRST if unlinks else Notice.ADOPTED, desired.address, live)
+        self._report(Notice.ADOPTED_FIRST if unlinks else Notice.ADOPTED, desired.address, live)
 
     def _unseen(self, desired: DesiredConnection) -> Refused:
         return Refused(
-            f"{desired.address}: {unseen(desired.company_id, accepted=self._settings.accept_missing)}"
+            f"{desired.address}: {unseen_company(desired.company_id, accepted=self._settings.accept_missing)}"
         )
 
     @contextlib.contextmanager
-    def _failing(self, desired: DesiredConnection) -> Iterator[None]:
-        """Remember that *desired* was not created, if that is so."""
+    def _remember_failure(self, desired: DesiredConnection) -> Iterator[None]:
+        """Remember if *desired* wasn't created."""
         try:
             yield
         except Exception:
-            self.state.fail(desired.slot)
+            self.state.mark_failed(desired.slot)
             raise
 
     def compare(self, prior: PriorConnection, desired: DesiredConnection) -> Decision:
-        """Decide about a connection that is recorded and declared. Raises `Refused` if the table does."""
+        """Decide about a connection that is recorded and declared. Raises `Refused` if it is refused."""
         holder = self.state.holder(prior.id)
         live = self.find(prior)
         if live is None:
-            self._believe_absence(prior.address)
-        decision = refused(continued(prior, desired, live))
+            self._check_absence(prior.address)
+        decision = raise_if_refused(decide_existing(prior, desired, live))
         if decision.action is Action.REPLACE:
-            self.state.replace(prior.id, desired.address)
-            self.foresee(desired)
+            self.state.mark_replaced(prior.id, desired.address)
+            self.preview_create(desired)
         elif holder not in {None, desired.address}:
             raise Refused(
                 f"{desired.address}: connection {prior.id} is recorded as {holder} too; take the wrong one"
@@ -144,38 +146,38 @@ class Foresight:
             self.state.hold(prior.id, desired.address)
         if decision.loses and holder is None:
             self._losses.count(prior.id, desired.address)
-            self._say(Notice.LOSES, desired.address, live)
+            self._report(Notice.LOSES, desired.address, live)
         if decision.notice:
-            self._say(decision.notice, desired.address, live)
+            self._report(decision.notice, desired.address, live)
         return decision
 
-    def foresee_removal(self, prior: PriorConnection) -> Decision:
+    def preview_removal(self, prior: PriorConnection) -> Decision:
         """Decide about a connection that is recorded and no longer declared.
 
-        Raises `Refused` if the table does, or if its absence isn't believed.
+        Raises `Refused` if that is refused, or if its absence isn't believed.
         """
         live = self.find(prior)
         if live is None:
-            self._believe_absence(prior.address)
-        return refused(removed(prior, live))
+            self._check_absence(prior.address)
+        return raise_if_refused(decide_removal(prior, live))
 
     def _new(self, desired: DesiredConnection, company: tuple[LiveConnection, ...]) -> Decision:
-        decision = refused(new(desired, company, self.state.beside(desired)))
+        decision = raise_if_refused(decide_new(desired, company, self.state.slot_view(desired)))
         if decision.posts:
             problem = platform_problem(desired.platform_key, self._integrations)
-            refused(dataclasses.replace(decision, problem=problem))
+            raise_if_refused(dataclasses.replace(decision, problem=problem))
         return decision
 
     @cached_property
     def _integrations(self) -> dict[str, Integration]:
         return {integration.key: integration for integration in self._reader.integrations()}
 
-    def _say(self, notice: Notice, address: str, live: LiveConnection | None = None) -> None:
-        self._notify(notice, address, notices.say(notice, address, live))
+    def _report(self, notice: Notice, address: str, live: LiveConnection | None = None) -> None:
+        self._notify(notice, address, notices.message(notice, address, live))
 
 
-def refused(decision: Decision) -> Decision:
-    """Return *decision*. Raises `Refused` if it has a problem instead of an action."""
+def raise_if_refused(decision: Decision) -> Decision:
+    """Return *decision*. Raises `Refused` if it has a problem."""
     if decision.problem:
         raise Refused(f"{decision.address}: {decision.problem}")
     return decision

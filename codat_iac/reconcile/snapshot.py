@@ -1,8 +1,8 @@
-"""The live state, read once for each process and shared by all that ask.
+"""The live state, read once for each process and shared by all its hooks.
 
-Companies are read one by one until that has cost as many calls as reading the whole tenant would, and
-then the tenant is read: never more than twice the cheaper way. What a listing lacks is looked up by its
-id before it is called absent, since rows move between pages (offset paging without a cursor,
+Companies are read one by one until that has cost as many calls as reading the whole tenant would; then the
+tenant is read. So it never costs more than twice the cheaper way. A connection that a listing lacks is looked
+up by its id before it counts as absent, since rows move between pages (offset paging without a cursor,
 https://docs.codat.io/using-the-api/paging).
 """
 
@@ -21,27 +21,27 @@ from codat_iac.model.connection import Company, LiveConnection
 from codat_iac.model.errors import ApiError, CodatBroken, NotFound, TransportError
 
 READS_BEFORE_PROBE = 2
-"""So many companies are read before one page of the tenant is, which tells what all pages would cost."""
+"""How many companies are read before one page of the tenant, which tells the cost of all pages."""
 
-AT_A_TIME = 8
-"""Companies that are read at once; Codat allows ten requests at once for each of them."""
+CONCURRENT_READS = 8
+"""Companies that are read at once; Codat allows ten concurrent requests for each of them."""
 
-LISTINGS_UNTIL_STILL = 4
-"""How often a company is listed anew where its rows moved while they were read."""
+LISTING_ATTEMPTS = 4
+"""How often a company is listed if its rows move while they are read."""
 
 
 class Snapshot:
-    """The live connections, as far as anybody asked. May be shared by threads.
+    """The live connections that were asked for. Threads may share it.
 
-    Ids may come in any case; Codat's own are in small letters here.
+    Ids may come in any case; those of the returned connections are in lower case.
     """
 
     def __init__(self, client: Reader) -> None:
         self._client = client
-        self._guard = threading.Lock()
+        self._locks_lock = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
-        self._tenant = threading.Lock()
-        self._naming = threading.Lock()
+        self._tenant_lock = threading.Lock()
+        self._platform_keys_lock = threading.Lock()
         self._companies: dict[str, dict[str, LiveConnection]] = {}
         self._absent: set[tuple[str, str]] = set()
         self._platform_keys: Mapping[str, str] | None = None
@@ -51,38 +51,36 @@ class Snapshot:
 
     @contextmanager
     def locked(self, company_id: str) -> Iterator[None]:
-        """Hold a company: nobody else in this process reads or changes it meanwhile."""
-        with self._guard:
-            lock = self._locks.setdefault(company_id.lower(), threading.RLock())
+        """Hold the lock of a company: no other thread of this process reads or changes it meanwhile."""
+        with self._locks_lock:
+            lock = self._locks.setdefault(company_id, threading.RLock())
         with lock:
             yield
 
     def find(self, company_id: str, connection_id: str) -> LiveConnection | None:
-        """Give a connection, None where it is absent: its company answered and its own GET was a 404.
+        """Return a connection, None if it is absent: its company answered, and its own GET was a 404.
 
-        Raises `NotFound` where the company itself can't be seen, and every other `ApiError` as it comes.
+        Raises `NotFound` if the company itself can't be seen, and any other `ApiError` of the reads.
         """
-        company_id, connection_id = company_id.lower(), connection_id.lower()
         with self.locked(company_id):
             known = self._known(company_id)
             if connection_id in known or (company_id, connection_id) in self._absent:
                 return known.get(connection_id)
-            return self._ask(company_id, connection_id)
+            return self._get(company_id, connection_id)
 
     def fresh(self, company_id: str, connection_id: str) -> LiveConnection | None:
-        """Give a connection as it is at this moment, None where it is absent: see `find`."""
-        company_id = company_id.lower()
+        """Return a connection as it is now, not from the snapshot. Returns and raises as `find`."""
         with self.locked(company_id):
             self._known(company_id)
-            return self._ask(company_id, connection_id)
+            return self._get(company_id, connection_id)
 
     def company(self, company_id: str) -> tuple[LiveConnection, ...]:
-        """Give the connections of a company. Raises `NotFound` where it can't be seen."""
+        """Return the connections of a company. Raises `NotFound` if it can't be seen."""
         with self.locked(company_id):
-            return tuple(self._known(company_id.lower()).values())
+            return tuple(self._known(company_id).values())
 
     def prefetch(self, company_ids: Collection[str]) -> None:
-        """Read many companies, several at a time. One that can't be seen is asked for again when needed.
+        """Read many companies, several at a time. One that can't be seen is read again when it is needed.
 
         Raises the first `ApiError` that isn't about one company alone.
         """
@@ -91,7 +89,7 @@ class Snapshot:
             with contextlib.suppress(NotFound):
                 self.company(company_id)
 
-        with ThreadPoolExecutor(AT_A_TIME) as threads:
+        with ThreadPoolExecutor(CONCURRENT_READS) as threads:
             for reading in [threads.submit(read, company_id) for company_id in sorted(company_ids)]:
                 try:
                     reading.result()
@@ -100,37 +98,34 @@ class Snapshot:
                     raise
 
     def relist(self, company_id: str) -> tuple[LiveConnection, ...]:
-        """List the connections of a company as they are at this moment, and whole."""
-        company_id = company_id.lower()
+        """List all connections of a company as they are now. Raises as `company`."""
         with self.locked(company_id):
             self._companies[company_id] = self._indexed(self._listing(company_id))
             return tuple(self._companies[company_id].values())
 
     def seed(self, company_id: str, connections: Iterable[LiveConnection], absent: Iterable[str]) -> None:
-        """Take over what another process read of a company, and which ids it confirmed to be absent."""
-        company_id = company_id.lower()
+        """Store what another process read of a company, and the ids that it confirmed to be absent."""
         with self.locked(company_id):
             self._companies[company_id] = self._indexed(connections)
-            self._absent.update((company_id, connection_id.lower()) for connection_id in absent)
+            self._absent.update((company_id, connection_id) for connection_id in absent)
 
     def put(self, connection: LiveConnection) -> None:
-        """Take over what our own write answered."""
+        """Store the connection that one of our own writes returned."""
         with self.locked(connection.company_id):
             if connection.company_id in self._companies:
-                self._companies[connection.company_id][connection.id] = self.named(connection)
+                self._companies[connection.company_id][connection.id] = self.with_platform_key(connection)
 
     def drop(self, company_id: str, connection_id: str) -> None:
-        """Take over that a connection is gone."""
-        company_id, connection_id = company_id.lower(), connection_id.lower()
+        """Note that a connection is gone."""
         with self.locked(company_id):
             self._companies.get(company_id, {}).pop(connection_id, None)
             self._absent.add((company_id, connection_id))
 
-    def named(self, connection: LiveConnection) -> LiveConnection:
-        """Fill in the platform key where Codat left it out: `integrationKey` is optional since 2026-04."""
+    def with_platform_key(self, connection: LiveConnection) -> LiveConnection:
+        """Add the platform key if Codat left it out: `integrationKey` is optional since 2026-04-15."""
         if connection.platform_key or not connection.integration_id:
             return connection
-        with self._naming:
+        with self._platform_keys_lock:
             if self._platform_keys is None:
                 listed = self._client.integrations()
                 self._platform_keys = {i.integration_id: i.key for i in listed if i.integration_id}
@@ -138,13 +133,13 @@ class Snapshot:
                 connection, platform_key=self._platform_keys.get(connection.integration_id)
             )
 
-    def _ask(self, company_id: str, connection_id: str) -> LiveConnection | None:
+    def _get(self, company_id: str, connection_id: str) -> LiveConnection | None:
         try:
             connection = self._client.get(company_id, connection_id)
         except NotFound:
             self.drop(company_id, connection_id)
             return None
-        connection = self.named(connection)
+        connection = self.with_platform_key(connection)
         self.put(connection)
         return connection
 
@@ -156,8 +151,8 @@ class Snapshot:
         return self._companies[company_id]
 
     def _read_more(self, company_id: str) -> None:
-        """Go over from single companies to the whole tenant as soon as that is the cheaper way."""
-        with self._tenant:
+        """Go from single companies to the whole tenant as soon as that is cheaper."""
+        with self._tenant_lock:
             if (
                 self._spent >= READS_BEFORE_PROBE
                 and not self._exhausted
@@ -166,7 +161,7 @@ class Snapshot:
                 try:
                     self._read_tenant(company_id)
                 except (CodatBroken, TransportError):
-                    # Codat is slow at long pages; single companies may come through, or say what is wrong.
+                    # Codat is slow at long pages; reading single companies may work, or show what is wrong.
                     self._exhausted = True
             if company_id not in self._companies:
                 self._spent += 1
@@ -175,7 +170,7 @@ class Snapshot:
         if self._probe is None:
             self._probe = self._client.list_companies()
             self._keep_all(self._probe.results)
-            # Where Codat sends no connections along, reading the tenant would tell nothing.
+            # If Codat sends no connections inline, reading the tenant doesn't help.
             self._exhausted = all(company.connections is None for company in self._probe.results)
         cheaper = self._spent * self._probe.page_size >= self._probe.total_results
         if cheaper and not self._exhausted and company_id not in self._companies:
@@ -184,16 +179,16 @@ class Snapshot:
             self._exhausted = True
 
     def _keep_all(self, companies: Iterable[Company]) -> None:
-        """Keep what is new. Another thread may have read the company, or written to it, meanwhile."""
+        """Store new companies. Another thread may have read or changed the others meanwhile."""
         for company in companies:
             if company.connections is not None and company.id not in self._companies:
                 self._companies.setdefault(company.id, self._indexed(company.connections))
 
     def _indexed(self, connections: Iterable[LiveConnection]) -> dict[str, LiveConnection]:
-        return {connection.id: self.named(connection) for connection in connections}
+        return {connection.id: self.with_platform_key(connection) for connection in connections}
 
     def _listing(self, company_id: str) -> Iterable[LiveConnection]:
-        for _ in range(LISTINGS_UNTIL_STILL):
+        for _ in range(LISTING_ATTEMPTS):
             pages = list(self._client.connection_pages(company_id))
             found = {connection.id: connection for page in pages for connection in page.results}
             total = pages[-1].total_results
@@ -201,7 +196,7 @@ class Snapshot:
                 return found.values()
         doing = f"GET /companies/{company_id}/connections"
         raise TransportError(
-            f"{doing}: {total} connections are announced and {len(found)} come, {LISTINGS_UNTIL_STILL} times"
+            f"{doing}: {total} connections are announced and {len(found)} come, {LISTING_ATTEMPTS} times"
             " over; try again when the company is at rest",
             doing=doing,
         )

@@ -1,1 +1,1 @@
-"""The command line's door to Pulumi: a project's stack, its state, and what is done to it."""
+"""Drive Pulumi for the command line: a project's stack and state, applying a plan, importing."""

@@ -1,7 +1,7 @@
-"""Carry a plan out: drive Pulumi at exactly the planned resources, so that the time goes with the change.
+"""Carry out a plan: run Pulumi on exactly the planned resources, so that the time depends only on the change.
 
-The program that runs declares only what is created or changed, targeted together with what goes away; a
-handover file tells the provider of that run what the planning process knows of the rest.
+The program of that run declares only connections that are created or changed; they and the ones to be removed
+are the targets. A handover file tells the run's provider what the planning process knows of the rest.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any
 
 from pulumi import Output, RunError, automation, export
 
-from codat_iac.model.connection import RESOURCE_TYPE, DesiredConnection
+from codat_iac.model.comparison import differing_paths
+from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
 from codat_iac.model.record import connections, is_secret, plain, recorded, resources
-from codat_iac.model.text import shortened
+from codat_iac.model.text import join_names
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
@@ -35,14 +36,14 @@ from codat_iac.stack.pulumi_command import Pulumi, Workspace
 from codat_iac.stack.stack import Stack, StackError, StackLocked
 
 AT_A_TIME = 4
-"""Changes at once: as many as the provider's host serves. More would all have to end after an interrupt."""
+"""Changes at the same time: as many as the provider's host serves. An interrupt waits for all of them."""
 
 _UNSAVED = "failed to save snapshot"
-"""What the engine says of a change, before or after it, where it couldn't write the state."""
+"""The engine's words, before or after a change, if it couldn't write the state."""
 
 
 class Result(StrEnum):
-    """What became of one planned change."""
+    """The result of one planned change."""
 
     DONE = "done"
     FAILED = "failed"
@@ -52,7 +53,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one address; `text` is the error's line, empty where it is done."""
+    """The outcome of one address's change; `text` is the error in one line, empty if it is done."""
 
     address: str
     step: Action
@@ -62,10 +63,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of each change, in the order of the plan.
+    """The outcome of each change, in the order of the plan.
 
-    `error` is what Pulumi itself failed of, apart from the changes, such as a state that it couldn't write;
-    `interrupted`: it was told to stop, and what is not tried is not begun either.
+    `error` is a failure of Pulumi itself, apart from the changes, such as a state that it couldn't write.
+    `interrupted` says that the user stopped it; changes that are not tried are not begun then.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -75,7 +76,7 @@ class Applied:
 
 @dataclass
 class _Watcher:
-    """Listens to the engine's events. `changes` are by URN, and `report` is told each outcome as it comes."""
+    """Collects outcomes from the engine's events. `changes` are by URN; `report` gets each new outcome."""
 
     changes: Mapping[str, Decision]
     report: Callable[[Outcome], None]
@@ -84,7 +85,7 @@ class _Watcher:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hear(self, event: automation.EngineEvent) -> None:
-        """Take one event in."""
+        """Handle one event of the engine."""
         with self.lock:
             if event.res_outputs_event:
                 self._finished(event.res_outputs_event.metadata)
@@ -102,7 +103,7 @@ class _Watcher:
         if change is None:
             self.general.append(text)
         elif change.address not in self.failed:
-            # What is done may fail after all: the engine says so before it has written the state.
+            # A change reported as done may still fail: the engine reports it before it writes the state.
             result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
             self._tell(change, result, _unsaved(change.address, text) if _UNSAVED in text else text)
 
@@ -112,11 +113,11 @@ class _Watcher:
 
     @property
     def failed(self) -> Collection[str]:
-        """The addresses of what failed, and of what nobody knows."""
+        """The addresses of changes that failed, or whose outcome is uncertain."""
         return {address for address, outcome in self.became.items() if outcome.result is not Result.DONE}
 
     def outcomes(self, changes: Iterable[Decision]) -> tuple[Outcome, ...]:
-        """Tell what became of *changes*, in their order."""
+        """Return the outcomes of *changes*, in their order."""
         return tuple(
             self.became.get(change.address, Outcome(change.address, change.action, Result.NOT_TRIED))
             for change in changes
@@ -124,7 +125,7 @@ class _Watcher:
 
 
 def _unsaved(address: str, text: str) -> str:
-    """Say what to do where the engine couldn't write the state: its own words hide the cause at their end."""
+    """Return a message for a state that the engine couldn't write; its own text has the cause at the end."""
     cause = text.rpartition(": ")[2]
     return (
         f"{address}: Pulumi can't write the stack's state ({cause}); see to where it is kept, then run again:"
@@ -133,9 +134,9 @@ def _unsaved(address: str, text: str) -> str:
 
 
 def _ends(step: automation.StepEventMetadata, change: Decision) -> bool:
-    """Say whether *change* is done with *step*: where something is removed that is last, whatever else is.
+    """Return whether *change* is complete after *step*. If it removes something, that is its last step.
 
-    A move is done when the new URN has it.
+    A move is complete when the connection is recorded at the new URN.
     """
     gone = step.op in {automation.OpType.DELETE, automation.OpType.DELETE_REPLACED}
     return gone == (change.removal is not None)
@@ -151,18 +152,18 @@ def apply(
     tell: Callable[[str], None],
     max_losses: int | None = None,
 ) -> Applied:
-    """Carry *plan* out and say what became of each change; what isn't done, the next run does.
+    """Carry out *plan* and return the outcome of each change; a later run does what isn't done.
 
-    *state* is the stack as it was planned for, *desired* all that is declared, *max_losses* a limit that goes
-    before the user's settings. *tell* is told what there is to say meanwhile. What has to wait for a second
-    run is left alone.
+    *state* is the state that the plan was made for, *desired* are all declared connections, and *max_losses*
+    overrides the limit in the user's settings. *report* gets each outcome at once, *tell* gets messages for
+    the user. Changes that must wait for a second run are skipped.
 
-    Raises `StackError` if Pulumi didn't even begin (a passphrase, a broken project, as `StackLocked` a lock),
-    and if the stack is another by the time that this run has its lock: then nothing is done.
+    Raises `StackError` if Pulumi didn't begin (a wrong passphrase, a broken project; `StackLocked` for a
+    lock), or if the state has changed by the time that this run has the lock: then nothing is done.
     """
     changes = [change for change in plan.changes if not change.later]
     if not changes:
-        return Applied(())  # without a target, Pulumi would take away all that isn't declared
+        return Applied(())  # without targets, Pulumi would remove all that isn't declared
     changing = {change.address for change in changes}
     moved = planner.decided.moved
     acting = [each for each in desired if each.address in changing and each.address not in moved.later]
@@ -170,7 +171,7 @@ def apply(
     protected = {prior.place for prior in recorded(state) if prior.protected}
     stale: list[str] = []
     with (
-        Pulumi.forwarding(stack, tell) as command,
+        Pulumi.forwarding_signals(stack, tell) as command,
         _handed_over(stack, planner, plan, max_losses) as environment,
     ):
         outputs = _outputs(stack)
@@ -184,7 +185,7 @@ def apply(
             for each in planner.decided.decisions
             if each.address in by_address
         }
-        # The engine deletes the old half of a replacement that moved only if its old URN is a target, too.
+        # If a replaced connection moved too, the engine deletes the old half only if its URN is a target.
         by_urn |= {
             moved.origins[each.address].urn: each
             for each in changes
@@ -200,7 +201,7 @@ def apply(
             for each in acting:
                 origin = moved.origins.get(each.address)
                 place = origin.place if origin else each.place
-                description = planner.decided.beside[each.address]
+                description = planner.decided.descriptions[each.address]
                 made[each.address] = Connection.declared(
                     each, description, origin, protect=place in protected
                 )
@@ -219,11 +220,11 @@ def apply(
             raise StackLocked(str(error), stack.name) from error
         except (automation.CommandError, RunError) as error:
             if stale:
-                raise StackError(f"{_STALE} ({shortened(stale)})") from error
+                raise StackError(f"{_STALE} ({join_names(stale)})") from error
             reason = _reason(error, watcher.general)
             if not watcher.became and not command.interrupted:
                 raise StackError(reason) from error
-            # Where changes failed, they are what made the run fail.
+            # If changes failed, they are the reason why the run failed.
             told = "" if watcher.failed or command.interrupted else reason
             return Applied(watcher.outcomes(changes), told, command.interrupted)
         return Applied(watcher.outcomes(changes), interrupted=command.interrupted)
@@ -233,14 +234,9 @@ _STALE = "the stack changed since this plan was made, so nothing is done; run ag
 
 
 def differences(planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Name the connections that a stack holds otherwise *now* than it was *planned* for."""
+    """Return the addresses of connections that differ between two exported states, *planned* and *now*."""
     was, is_ = ({each["urn"] + each["id"]: each for each in connections(state)} for state in (planned, now))
-    if was == is_:
-        return []
-
-    from deepdiff import DeepDiff  # noqa: PLC0415  slow to import, and hardly ever needed
-
-    changed = DeepDiff(was, is_, threshold_to_diff_deeper=0).affected_root_keys
+    changed = {key for key, *_ in differing_paths(was, is_)}
     return sorted({(is_.get(key) or was[key])["urn"].rpartition("::")[2] for key in changed})
 
 
@@ -267,14 +263,14 @@ def _handed_over(
 
 
 def _outputs(stack: Stack) -> Mapping[str, Any]:
-    """Read the outputs of other makes than ours, as the state has them."""
+    """Return the stack's outputs that aren't the stock program's, as they are in the state."""
     state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))
     outputs = next((o.get("outputs") for o in resources(state) if o["type"] == "pulumi:pulumi:Stack"), None)
     return {name: value for name, value in (outputs or {}).items() if not _is_ours(name, value)}
 
 
 def _is_ours(name: str, value: Any) -> bool:
-    """Say whether an output is one of the stock program's: a program of one's own may use its names."""
+    """Return whether an output is the stock program's: a user's own program may use the same names."""
     match name, value:
         case "connections", dict():
             return all(isinstance(count, int | float) for count in value.values())
@@ -284,7 +280,7 @@ def _is_ours(name: str, value: Any) -> bool:
 
 
 def _kept(value: Any) -> Any:
-    """Give a value out of a state as what to export, secrets as secrets, however deep."""
+    """Convert a value in a state to one to export, with all secrets in it as secrets."""
     if isinstance(value, list):
         return [_kept(each) for each in value]
     if not isinstance(value, dict):
@@ -296,14 +292,14 @@ def _kept(value: Any) -> Any:
 
 def _export(
     desired: Sequence[DesiredConnection],
-    before: Mapping[str, str],
-    resources: Mapping[str, Connection],
+    before: Mapping[Address, str],
+    resources: Mapping[Address, Connection],
     outputs: Mapping[str, Any],
 ) -> None:
-    """Export the stack's outputs again: a program that exports nothing wipes them."""
+    """Export the stack's outputs again: a program that doesn't export them removes them."""
 
     async def statuses() -> list[str]:
-        # Of a change that failed nothing is known, and an `apply` over it would export just that.
+        # The status of a failed change is unknown, and an `apply` on that Output would export "unknown".
         after = {address: await resource.status.future() for address, resource in resources.items()}
         return [after.get(each.address) or before[each.address] for each in desired]
 

@@ -1,7 +1,7 @@
-"""Who has a locked stack, read out of Pulumi's own words, and whether they still live. Pure.
+"""Find out from Pulumi's message who holds a stack's locks, and whether those processes still run. Pure.
 
-A backend on files says of each lock `created by root@host (pid 123) at 2026-11-24T14:13:40Z`. Pulumi Cloud
-says only that there is one, and keeps none of a dead process for long.
+A file backend says of each lock `created by root@host (pid 123) at 2026-11-24T14:13:40Z`. Pulumi Cloud says
+only that there is one, and doesn't keep a dead process's lock for long.
 """
 
 from __future__ import annotations
@@ -11,34 +11,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LOCKED = "the stack is currently locked by"
-"""By these words a locked stack is told from other failures: `pulumi.automation.errors` goes by them too."""
+"""The words that tell a locked stack from other failures; `pulumi.automation.errors` looks for them too."""
 
 _HELD = re.compile(r"created by [^\n]*@(\S+) \(pid (\d{1,9})\) at (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """One lock: which process of which machine made it, and when."""
+    """One lock: the machine and process that made it, and the time (ISO 8601)."""
 
     host: str
     pid: int
     since: str
 
 
-def read(words: str) -> tuple[Lock, ...]:
-    """Find the locks that Pulumi names; none where it names none that we understand."""
+def parse(words: str) -> tuple[Lock, ...]:
+    """Return the locks named in Pulumi's message; none if it names none in the known form."""
     return tuple(Lock(host, int(pid), since) for host, pid, since in _HELD.findall(words))
 
 
-def dead(locks: Sequence[Lock], host: str, runs: Callable[[int], bool]) -> str:
-    """Name the processes that hold *locks* where all of them are of this *host* and dead, or else nothing."""
+def dead_holders(locks: Sequence[Lock], host: str, runs: Callable[[int], bool]) -> str:
+    """Return the processes that hold *locks*, in words, if all are of this *host* and dead; else "".
+
+    *runs* says whether a process with that pid runs.
+    """
     if any(lock.host != host or runs(lock.pid) for lock in locks):
         return ""
     return " and ".join(f"pid {lock.pid}" for lock in locks)
 
 
-def said(holders: str, stack: str) -> str:
-    """Say what to do about a locked *stack*, whose lock the dead *holders* left, or a living run has."""
+def advice(holders: str, stack: str) -> str:
+    """Return what to do about a locked *stack*; *holders* are the dead ones' words, "" if one may live."""
     if not holders:
         return "the stack is locked by another run; wait for it, or `pulumi cancel` if it is dead"
     return (

@@ -1,4 +1,4 @@
-"""Run `pulumi` for the Automation API so that an interrupt ends it between two changes."""
+"""Run `pulumi` for the Automation API in such a way that an interrupt ends it between two changes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pulumi.automation.errors import create_command_error
 
 from codat_iac.stack.stack import Stack
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What ends this process elsewhere, and here lets Pulumi finish what is under way."""
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that would end this process, and here make Pulumi stop after the changes under way."""
 
 
 class Workspace(automation.LocalWorkspace):
-    """A project whose selected stack stays the user's."""
+    """A project in which the user's selected stack isn't changed."""
 
     def select_stack(self, stack_name: str) -> None:
-        """Leave the stack selected that the user selected: every call names its own."""
+        """Do nothing, to keep the user's selection: every call names its stack."""
 
 
 class Pulumi(automation.PulumiCommand):
-    """Starts `pulumi` so that an interrupt reaches it once, and waits until it is through with it.
+    """Runs `pulumi` so that an interrupt reaches it exactly once, and waits until it has ended.
 
-    A Ctrl-C would reach it by itself, and a signal for this process alone would not reach it at all.
+    Otherwise a Ctrl-C would reach it twice, and a signal to this process alone would not reach it at all.
     """
 
     def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
@@ -41,10 +41,10 @@ class Pulumi(automation.PulumiCommand):
 
     @classmethod
     @contextmanager
-    def forwarding(cls, stack: Stack, tell: Callable[[str], None]) -> Iterator[Pulumi]:
-        """Hand signals on to what runs, instead of ending this process in the middle."""
+    def forwarding_signals(cls, stack: Stack, tell: Callable[[str], None]) -> Iterator[Pulumi]:
+        """Forward signals to the running `pulumi`, instead of ending this process in the middle."""
         command = cls(stack.pulumi_path, tell)
-        before = {number: signal.getsignal(number) for number in ENDINGS}
+        before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
                 signal.signal(number, command._interrupt)
@@ -68,13 +68,13 @@ class Pulumi(automation.PulumiCommand):
         args: list[str],
         cwd: str,
         additional_env: Mapping[str, str],
-        on_output: automation.OnOutput | None = None,  # noqa: ARG002  events say it better
+        on_output: automation.OnOutput | None = None,  # noqa: ARG002  the events say more
         on_error: automation.OnOutput | None = None,  # noqa: ARG002
     ) -> automation.CommandResult:
-        """Run it to its end. Raises `automation.CommandError`."""
+        """Run `pulumi` to its end and return its output. Raises `automation.CommandError` if it fails."""
         if self.interrupted:
             raise automation.CommandError(automation.CommandResult("", "interrupted", 1))
-        # Files and no pipes: should this process be killed, writing to one would kill Pulumi in the middle.
+        # Files, not pipes: if this process is killed, writing to a pipe would kill Pulumi in the middle.
         with _scratch() as output, _scratch() as errors:
             with subprocess.Popen(  # noqa: S603  the user's own engine
                 [self.command, "--non-interactive", *args],

@@ -1,6 +1,6 @@
-"""Pulumi as seen from the command line: a project's stack, its state and its config.
+"""Access a project's stack, its state and its config through the `pulumi` command.
 
-Pulumi's state is the only record of ids, so this reads it and never keeps a copy.
+Pulumi's state is the only record of ids, so it is read each time and never copied.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
 
 _DAMAGED = "failed to load checkpoint"
-"""What Pulumi says of a state that it can't read, and that no `pulumi stack import` repairs.
+"""Pulumi's words for a state that it can't read, and that `pulumi stack import` can't repair.
 
-A backend on files leaves the `.attrs` empty where it is killed while it writes that, and the state itself cut
-short where the disk is full.
+A file backend leaves the `.attrs` empty if it is killed while writing it, and cuts the state itself short if
+the disk is full.
 """
 
 _REPAIR = (
@@ -36,24 +36,25 @@ _REPAIR = (
 
 
 class StackError(CodatIacError):
-    """Pulumi couldn't do what was asked; says its own words."""
+    """Pulumi failed; the message holds its own words."""
 
 
 class StackLocked(StackError):
-    """Another run has the stack, or left its lock: *words* are Pulumi's, *stack* is what it is called.
+    """Another run has the stack, or left its lock. *words* is Pulumi's message, *stack* the stack's name.
 
-    `locks` are those that Pulumi names; `dead` names their holders where all were of this machine and died.
+    `locks` are the locks that Pulumi names. `dead` names their holders if all were processes of this machine
+    that no longer run, else it is empty.
     """
 
     def __init__(self, words: str, stack: str) -> None:
-        self.locks = locks.read(words)
-        self.dead = locks.dead(self.locks, socket.gethostname(), _runs)
-        super().__init__(locks.said(self.dead, stack))
+        self.locks = locks.parse(words)
+        self.dead = locks.dead_holders(self.locks, socket.gethostname(), _is_running)
+        super().__init__(locks.advice(self.dead, stack))
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One stack of one project. *folder* is where its Pulumi.yaml is, *pulumi_path* the engine."""
+    """One stack of one project. *folder* has its Pulumi.yaml, *pulumi_path* is the engine."""
 
     folder: Path
     name: str
@@ -61,10 +62,10 @@ class Stack:
 
     @classmethod
     def open(cls, start: Path, name: str | None = None) -> Stack:
-        """Find the project of *start* or of a folder above it, and its stack: *name*, or the selected one.
+        """Find the project in *start* or a folder above it, and its stack: *name*, or the selected one.
 
-        Raises `ConfigError` where there is no project, `EngineError` where there is no engine yet, and
-        `StackError` where no stack is selected.
+        Raises `ConfigError` if there is no project, `EngineError` if there is no engine yet, and
+        `StackError` if no stack is selected.
         """
         folder = _project_folder(start.resolve())
         pulumi_path = engine.find()
@@ -74,13 +75,14 @@ class Stack:
 
     @property
     def short_name(self) -> str:
-        """The name without organization and project, as it stands in URNs."""
+        """The name without organization and project, as in URNs."""
         return self.name.rpartition("/")[2]
 
     def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run `pulumi` on this stack and give its stdout.
+        """Run `pulumi` on this stack and return its stdout; *environment* is added to this process's own.
 
-        Raises `StackLocked` where another run has it, else `StackError` with the last words of it.
+        Raises `StackLocked` if another run has the stack, and `StackError` with its error text if it fails
+        otherwise.
         """
         return _run(self.pulumi_path, self.folder, arguments, environment, self.name)
 
@@ -92,25 +94,25 @@ class Stack:
         return exported
 
     def config(self) -> Mapping[str, str]:
-        """Give the stack's config with the project's own under it, secrets in plain text.
+        """Return the stack's config over the project's, secrets in plain text, by full key (`codat:desired`).
 
-        Raises `ConfigError` for an API key that is none, since the engine would copy it into the state, and
-        for what may only be set for one run.
+        Raises `ConfigError` for an API key that isn't a secret, since the engine would copy it into the
+        state, and for a setting that may only be set for one run.
         """
         values: dict[str, dict[str, Any]] = json.loads(self.pulumi("config", "--json", "--show-secrets"))
         key = values.get(f"{settings.NAMESPACE}:apiKey", {})
         if key.get("value") and not key.get("secret"):
-            raise ConfigError(settings.OPEN_KEY)
+            raise ConfigError(settings.PLAINTEXT_KEY_REFUSAL)
         settings.check_config(lambda name: f"{settings.NAMESPACE}:{name}" in values)
         return {key: str(value["value"]) for key, value in values.items() if "value" in value}
 
     def settings(self) -> settings.Settings:
-        """Read the settings: the environment first, then this stack's config."""
+        """Return the settings: from the environment first, then from this stack's config."""
         config = self.config()
         return settings.read(os.environ, lambda key: config.get(f"{settings.NAMESPACE}:{key}"))
 
     def desired_path(self, config: Mapping[str, str] | None = None) -> Path:
-        """Give the path of the desired state. Raises `ConfigError` where the (given) config names none."""
+        """Return the path of the desired state. Raises `ConfigError` if the (given) config has none."""
         configured = (self.config() if config is None else config).get(f"{settings.NAMESPACE}:desired")
         if not configured:
             raise ConfigError("no desired state: give its PATH, or `pulumi config set codat:desired FILE`")
@@ -148,22 +150,22 @@ def _run(
         try:
             output, errors = process.communicate()
         except BaseException:
-            # Once, so that it unlocks the stack and says what it did; Ctrl-C by itself would reach it too.
+            # Interrupt it once, so that it unlocks the stack and reports; Ctrl-C doesn't reach its session.
             process.send_signal(signal.SIGINT)
             process.communicate()
             raise
     if process.returncode:
         if locks.LOCKED in errors + output:
             raise StackLocked(errors + output, stack)
-        words = _last_words(errors, output) or f"exit status {process.returncode}"
+        words = _error_text(errors, output) or f"exit status {process.returncode}"
         if _DAMAGED in words:
             words += f"; {_REPAIR}"
         raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
     return output
 
 
-def _runs(pid: int) -> bool:
-    """Say whether there is such a process on this machine, whosever it is."""
+def _is_running(pid: int) -> bool:
+    """Return whether there is such a process on this machine, of any user."""
     try:
         os.getpriority(os.PRIO_PROCESS, pid)
     except ProcessLookupError:
@@ -171,8 +173,8 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _last_words(errors: str, output: str) -> str:
-    """Give what `pulumi` says is wrong: its errors, wherever it prints them, or else all of stderr."""
+def _error_text(errors: str, output: str) -> str:
+    """Return the errors that `pulumi` printed to either stream, or else all of stderr."""
     lines = [line.strip() for line in (*errors.splitlines(), *output.splitlines()) if line.strip()]
     wrong = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return " ".join(dict.fromkeys(wrong)) or " ".join(errors.split())

@@ -1,6 +1,6 @@
-"""A desired-state file in Python: `desired()` returns what a YAML file would hold.
+"""A desired-state file in Python: `desired()` returns the data that a YAML file would hold.
 
-Worth it where connections follow a rule. Try: codat-iac validate examples/python
+It is worth it if connections follow a rule. Try: codat-iac validate examples/python
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SHOPS = {
 
 
 def desired() -> dict[str, object]:
-    """Every shop has Xero and Shopify; nothing is unlinked when a shop leaves the list."""
+    """Return two connections for each shop, Xero and Shopify; a shop that leaves the list stays linked."""
     connections = {"ledger": {"platformKey": "gbol"}, "shop": {"platformKey": "fztf"}}
     return {
         "version": 1,

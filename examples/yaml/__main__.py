@@ -1,4 +1,4 @@
-"""Declares what the file named by the config `codat:desired` says."""
+"""Declare the connections of the desired state that the config `codat:desired` names."""
 
 from codat_iac.program import main
 

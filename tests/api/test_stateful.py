@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from codat_iac.emulator import Emulator, serving
-from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.model.connection import Address, DesiredConnection, OnExisting, OnRemoval, Status
 from tests.campaign.operations import Run
 from tests.campaign.story import LIMIT, PLATFORMS, read
 from tests.support.worlds import a_planner, carry_out
@@ -84,7 +84,7 @@ class Life(RuleBasedStateMachine):
         """Declare one more, or another platform or policy of one that is declared."""
         name, company_id = list(self.run.companies.items())[company]
         declared = DesiredConnection(
-            f"{name}/{key}",
+            Address(f"{name}/{key}"),
             company_id,
             platform_key,
             on_removal=on_removal,
@@ -105,7 +105,7 @@ class Life(RuleBasedStateMachine):
         desired = self.one(which)
         renamed = f"{desired.address.partition('/')[0]}/{key}"
         if renamed not in {each.address for each in self.run.desired}:
-            self.write(dataclasses.replace(desired, address=renamed), instead_of=desired.address)
+            self.write(dataclasses.replace(desired, address=Address(renamed)), instead_of=desired.address)
 
     @precondition(lambda self: self.run.desired)
     @rule(which=any_of_them)
@@ -127,7 +127,7 @@ class Life(RuleBasedStateMachine):
         new = f"{old}-{run.edits}"
         run.companies = {new if name == old else name: each for name, each in run.companies.items()}
         for each in [each for each in run.desired if each.address.startswith(f"{old}/")]:
-            renamed = dataclasses.replace(each, address=f"{new}/{each.address.partition('/')[2]}")
+            renamed = dataclasses.replace(each, address=Address(f"{new}/{each.address.partition('/')[2]}"))
             self.write(renamed, instead_of=each.address)
 
     @rule(edit=st.sampled_from(["pass on", "state", "parents"]))

@@ -1,4 +1,4 @@
-"""`python -m tests.campaign`: the campaigns of `make faults`, all of them or those that are named."""
+"""`python -m tests.campaign`: run the campaigns of `make faults`, all of them or the named ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ RUNS = {
     "files": 14000,
     "answers": 6000,
     "limits": 1,
+    "disks": 1,
 }
-"""The campaigns, and how many runs or cases each takes when nothing else is asked for."""
+"""The campaigns, with the default number of runs or cases of each."""
 
 
 @click.command()
@@ -25,7 +26,7 @@ RUNS = {
 @click.option("--runs", type=int, help="How many runs or cases, instead of each campaign's own number.")
 @click.option("--seed", type=int, help="The seed of an earlier campaign; another one each time by default.")
 def main(names: tuple[str, ...], runs: int | None, seed: int | None) -> None:
-    """Try to break the promises, and say where that worked."""
+    """Try to break the promises, and report the violations."""
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     click.echo(f"seed {chosen}")
     broken = []

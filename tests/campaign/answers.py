@@ -1,7 +1,7 @@
-"""Rubbish as an answer of Codat's: a right value, or one of our errors in one line; never more.
+"""Malformed answers of Codat: each must give a right value, or one of our errors in one line.
 
-Nothing of the key leaves for another host or comes back in an error. `python -m tests.campaign.answers SEED
-NUMBER 1` runs one case again.
+The key must not reach another host, or be part of an error. `python -m tests.campaign.answers SEED NUMBER 1`
+runs one case again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from codat_iac.codat import transport
 from codat_iac.codat.client import Client
 from codat_iac.codat.parsing import Page
 from codat_iac.model.connection import (
+    Address,
     Company,
     DesiredConnection,
     Integration,
@@ -54,13 +55,13 @@ CONNECTION = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 INTEGRATION = "b5e4c3d2-0000-4000-8000-0242ac120002"
 
 TIMEOUT = 0.5
-"""Seconds for one answer."""
+"""The client's timeout for one answer, in seconds."""
 
 LONGEST_LINE = 1500
-"""Characters of an error's text."""
+"""The most characters of an error's text."""
 
 MOST_MEMORY = 1200
-"""MB of one child, where it reads the most of the dearest JSON."""
+"""The most memory of one child in MB, needed for the largest body of the most expensive JSON."""
 
 _HANGS = 60.0
 
@@ -69,7 +70,7 @@ _HANGS = 60.0
 
 
 class _Server:
-    """Gives the answers that it is told, in their order and the last for ever; each on its own connection."""
+    """Sends the given answers in order and repeats the last, each on its own connection."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -79,7 +80,7 @@ class _Server:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def tell(self, answers: list[Answer]) -> None:
-        """Start anew with these."""
+        """Replace the answers."""
         self.requests, self.answers = [], answers
 
     def _serve(self) -> None:
@@ -102,7 +103,7 @@ class _Server:
 
 @functools.cache
 def _servers() -> tuple[_Server, _Server]:
-    """Codat's, and that of another host, to which nothing may go."""
+    """Return Codat's server, and that of another host, which must get no requests."""
     return _Server(), _Server()
 
 
@@ -166,12 +167,12 @@ def _integration() -> dict[str, Any]:
 
 
 def _both() -> dict[str, Any]:
-    """A page and the connection on it at once: whatever is asked for next, this answers it."""
+    """Return JSON that is both a page and a connection, so that it answers any request."""
     row = _connection(status="PendingAuth")
     return {**_page(row), **row}
 
 
-DESIRED = DesiredConnection("acme/ledger", COMPANY, "gbol", on_removal=OnRemoval.UNLINK)
+DESIRED = DesiredConnection(Address("acme/ledger"), COMPANY, "gbol", on_removal=OnRemoval.UNLINK)
 PRIOR = PriorConnection(CONNECTION, DESIRED, "Linked")
 NOWHERE = "00000000-0000-0000-0000-000000000009"
 
@@ -182,7 +183,7 @@ def _operations(client: Client, said: list[str]) -> Operations:
 
     settings = Settings(KEY, client._transport.base_url, max_losses=1)
     operations = Operations(client, settings, notify, sleep=lambda _: None, settling=0)
-    operations.state.record_all(())  # nothing is recorded, for sure: so what is free may be taken
+    operations.state.record_all(())  # the record is known to be empty, so free connections may be adopted
     return operations
 
 
@@ -202,7 +203,7 @@ OPERATIONS: dict[str, tuple[int, tuple[Ask, Callable[[], Any]]]] = {
     "make": (2, (lambda c, said: _operations(c, said).create(DESIRED), _both)),
     "remove": (1, (lambda c, said: _operations(c, said).remove(PRIOR), _both)),
 }
-"""Each with its weight, how to ask, and what Codat would answer."""
+"""The operations, each with its weight, the call, and Codat's good answer."""
 
 
 # Wrong data.
@@ -249,7 +250,7 @@ VALUES: list[Any] = [
 
 
 def _damaged(rng: random.Random, data: Any) -> Any:
-    """*data* with something in it that doesn't belong there, or without something that does."""
+    """Return *data* with something added, changed or removed that makes it wrong."""
     if not data or not isinstance(data, dict | list) or rng.random() < 0.05:
         return copy.deepcopy(rng.choice([*VALUES, [data], {"results": data}]))
     keys: list[Any] = list(data) if isinstance(data, dict) else list(range(len(data)))
@@ -595,7 +596,7 @@ def _endless(rng: random.Random, _: Any, __: str) -> list[Answer]:
 
 @functools.cache
 def _giants() -> tuple[bytes, ...]:
-    """Bodies at the limit, of what costs the most memory for each byte."""
+    """Return bodies of the largest size that take the most memory for each byte."""
     size = transport.LARGEST_BODY - 100
     bomb = gzip.compress(b"[" + b"[]," * (size // 3) + b"0]", 1)
     return (
@@ -627,18 +628,18 @@ KINDS: dict[str, tuple[float, Callable[[random.Random, Any, str], list[Answer]]]
     "endless": (0.8, _endless),
     "giants": (0.15, _giant),
 }
-"""Each kind of a case, with its weight."""
+"""The kinds of cases, each with its weight."""
 
 
 WHOLE = {"good", "content encodings", "heads", "chunks", "slow"}
-"""The kinds of which a value, if one comes at all, is that of the good answer."""
+"""The kinds for which the result, if there is one, must be that of the good answer."""
 
 
 # One case.
 
 
 def case(rng: random.Random) -> tuple[str, Callable[[], str]]:
-    """The case that *rng* makes: its kind, and what to do."""
+    """Return a random case: its kind, and a function to run it."""
     kind, make = children.drawn(rng, KINDS)
     operation, (ask, usual) = children.drawn(rng, OPERATIONS)
     answers = make(rng, usual(), _servers()[1].url)
@@ -676,19 +677,19 @@ def _tried(operation: str, kind: str, ask: Ask, answers: list[Answer], retries: 
 
 
 class _Log(logging.Handler):
-    """What any library logs."""
+    """Collects the log records of all libraries."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it as a file would have it."""
+        """Keep the record as a line of text."""
         self.lines.append(self.format(record))
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear what is logged meanwhile, warnings and worse."""
+        """Collect what is logged in this context, from warnings up."""
         logging.getLogger().addHandler(self)
         try:
             yield
@@ -713,7 +714,7 @@ def _without_secrets(text: str) -> None:
 
 
 def _right(operation: str, value: Any) -> None:
-    """Check what the rest of the program takes for granted of a value."""
+    """Check the assumptions of the rest of the program about a value."""
     for each in _flat(value):
         if not _sound(each):
             raise BrokenPromiseError(f"{operation} gave {each!r:.3000}")
@@ -722,7 +723,7 @@ def _right(operation: str, value: Any) -> None:
 
 @functools.cache
 def _expected(operation: str) -> str:
-    """What comes of a good answer."""
+    """Return the result of the good answer."""
     _, (ask, usual) = OPERATIONS[operation]
     _servers()[0].tell([http(json.dumps(usual()))])
     with contextlib.closing(_client(0)) as client:
@@ -734,10 +735,10 @@ def _expected(operation: str) -> str:
 
 
 class _Closing(Client):
-    """A client that lets its connection go."""
+    """A client whose connection can be closed."""
 
     def close(self) -> None:
-        """Let it go."""
+        """Close the connection."""
         self._transport._session().close()
 
 
@@ -746,7 +747,7 @@ def _client(retries: int) -> _Closing:
 
 
 def _flat(value: Any) -> Iterator[Any]:
-    """Every object of ours in *value*."""
+    """Yield every object of ours in *value*."""
     match value:
         case Page(results=results):
             yield value
@@ -764,7 +765,7 @@ def _flat(value: Any) -> Iterator[Any]:
 
 
 def _sound(each: Any) -> bool:
-    """Whether the fields have their types, and what is text can be written down."""
+    """Return whether the fields have their declared types, and all texts can be encoded."""
     match each:
         case Page():
             numbers = (each.page_number, each.page_size, each.total_results)
@@ -800,7 +801,7 @@ def _text(one: Any, *others: Any) -> bool:
 
 
 def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
-    """Ask *runs* times; tell how often each kind of an answer ended how, and give what was broken."""
+    """Make *runs* requests, report the outcomes of each kind of answer, and return the violations."""
     return children.campaign(__name__, runs, seed, tell, most_memory=MOST_MEMORY, hangs=_HANGS)
 
 

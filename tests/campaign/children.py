@@ -1,6 +1,6 @@
-"""Cases of a campaign in child processes, so that one which hangs, or takes its process along, is noticed.
+"""Run a campaign's cases in child processes, so that a case that hangs or crashes its process is noticed.
 
-A case is known by its campaign's seed and its number alone: `python -m tests.campaign.files SEED NUMBER 1`
+A case is determined by its campaign's seed and its number: `python -m tests.campaign.files SEED NUMBER 1`
 runs it again.
 """
 
@@ -23,22 +23,22 @@ from typing import TypeVar
 Kind = TypeVar("Kind")
 
 LONGEST = 5.0
-"""Seconds of the processor that one case may take."""
+"""Seconds of processor time that one case may take."""
 
 HANGS = 60.0
-"""Seconds after which a case that says nothing is ended: the machine may be busy."""
+"""Seconds without output after which a case is killed: the machine may be busy."""
 
 _CHUNK = 500
-"""Cases of one child: enough to make up for its start."""
+"""Cases of one child: enough to outweigh its start."""
 
 
 class BrokenPromiseError(Exception):
-    """What a case shows that must not be."""
+    """A case broke a promise."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a child says of one case; `broken` is empty where all is well."""
+    """A child's report of one case; `broken` is empty if all is well."""
 
     kind: str
     outcome: str
@@ -47,18 +47,18 @@ class Told:
 
 
 def dice(seed: int, number: int) -> random.Random:
-    """The randomness of one case."""
+    """Return the random generator of one case."""
     return random.Random(f"{seed}/{number}")  # noqa: S311 - to be repeated, not to be secret
 
 
 def drawn(rng: random.Random, kinds: Mapping[str, tuple[float, Kind]]) -> tuple[str, Kind]:
-    """One of *kinds*, by their weights."""
+    """Choose one of *kinds* by their weights; return its name and value."""
     (name,) = rng.choices(list(kinds), [weight for weight, _ in kinds.values()])
     return name, kinds[name][1]
 
 
 def child(run: Callable[[random.Random], tuple[str, Callable[[], str]]]) -> None:
-    """Run the cases that the command line names. *run* gives a kind, and what to do and its outcome."""
+    """Run the cases named on the command line. *run* returns a case's kind, and a function to run it."""
     seed, first, count = map(int, sys.argv[1:4])
     for number in range(first, first + count):
         kind, do = run(dice(seed, number))
@@ -78,7 +78,7 @@ def child(run: Callable[[random.Random], tuple[str, Callable[[], str]]]) -> None
 
 
 def _most_memory() -> int:
-    """Give the MB that this process took at most. On Linux `ru_maxrss` may be what its parent took."""
+    """Return this process's peak memory in MB. On Linux, `ru_maxrss` may be its parent's."""
     status = Path("/proc/self/status")
     if status.exists():
         words = status.read_text().split()
@@ -89,9 +89,9 @@ def _most_memory() -> int:
 def campaign(
     module: str, runs: int, seed: int, tell: Callable[[str], None], *, most_memory: int, hangs: float = HANGS
 ) -> list[str]:
-    """Run the cases of *module*, tell how often each kind had which outcome, and give what was broken.
+    """Run the cases of *module*, report the outcomes of each kind, and return the violations.
 
-    *most_memory* is what a child may take, in MB.
+    *most_memory* is the limit of a child's memory in MB.
     """
     table: dict[str, Counter[str]] = {}
     broken: list[str] = []
@@ -119,7 +119,7 @@ def campaign(
 
 
 def _told(module: str, seed: int, first: int, count: int, hangs: float) -> Iterator[Told | int]:
-    """What one child says; the case that it dies of, or hangs in, is the last."""
+    """Yield one child's reports; the last is of the case in which it died or hung, if it did."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, str(seed), str(first), str(count)],
         cwd=Path(__file__).parents[2],
@@ -156,7 +156,7 @@ def _told(module: str, seed: int, first: int, count: int, hangs: float) -> Itera
 
 
 def _lines(table: Mapping[str, Counter[str]]) -> Iterator[str]:
-    """The table, a line for each kind and one for the sums."""
+    """Yield the lines of the table: one for each kind, and one for the sums."""
     outcomes = sorted({outcome for row in table.values() for outcome in row})
     total: Counter[str] = Counter()
     for row in table.values():

@@ -1,9 +1,9 @@
 """kill -9 at seeded moments: of the provider, of `pulumi up`, of `codat-iac apply`, and of all of them.
 
-A run is one small stack with something to create, to unlink and to remove. A command begins, something of it
-is killed, and when nothing of it is left running one more command has to bring everything about: nothing
-made twice, nothing else touched. At every second run the kill comes between the commit of a POST and its
-checkpoint: the emulator's log has the commit and no answer yet, and the state never hears of the id.
+A run has one small stack with connections to create, unlink and remove. A command is started, one or all of
+its processes are killed, and when none of them runs any more, a second command has to finish everything:
+nothing created twice, nothing else touched. In every second run the kill comes between the commit of a POST
+and its checkpoint: the emulator's log has the commit but no answer, and the state doesn't get the id.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import Any
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.connection import OnRemoval, PriorConnection, Slot
 from tests.campaign.tables import table
-from tests.engine.provider.test_traps import alive, descendants
 from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import Outcome, Project, Ran
+from tests.support.waiting import alive, descendants
 
 UP, APPLY = ("up", "--yes", "--skip-preview"), ("apply", "--yes")
 
@@ -42,29 +42,29 @@ CHANGED = "after the commit of an unlink or a DELETE"
 MOMENTS = (START, BEFORE, BETWEEN, AFTER, CHANGING, CHANGED)
 
 MADE, KEPT, FOREIGN = ("gbol", "fztf"), ("suuo", "mqjo", "rwuv"), "qhyg"
-"""The platforms of what is to be created, of what is recorded already, and of what is nobody's here."""
+"""The platforms of connections to create, of recorded ones, and of unmanaged ones."""
 
 FEWEST = 20
-"""Kills between a POST's commit and its checkpoint in a whole campaign, of `WHOLE` runs."""
+"""The fewest kills between a POST's commit and its checkpoint in a full campaign, of `WHOLE` runs."""
 
 WHOLE = 60
 
 UNANSWERED = 5.0
-"""Seconds between a commit and its answer: long enough to be killed in."""
+"""Seconds between a commit and its answer: long enough for a kill in between."""
 
 ON_THE_WIRE = 1.5
-"""Seconds between a request and its commit: what was sent comes to pass, whoever is killed."""
+"""Seconds between a request and its commit, which happens whoever is killed meanwhile."""
 
 LEAVING = 1.5
-"""Seconds that a provider may take for a write that it had begun when its engine was killed."""
+"""Seconds in which a provider may finish a write that it had begun when its engine was killed."""
 
 PATIENCE = 240.0
-"""Seconds until what was killed has left nothing running."""
+"""Seconds until nothing of a killed command may run any more."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is started, what of it is killed, and when."""
+    """The command that is started, its process that is killed, and the moment."""
 
     command: tuple[str, ...]
     victim: str
@@ -76,7 +76,7 @@ class Kind:
 
 @dataclass
 class Found:
-    """What the runs found."""
+    """The findings of all runs."""
 
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     late: int = 0
@@ -88,7 +88,7 @@ class Found:
 
 
 def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
-    """Make *runs* runs and tell what was killed when, and how often. Gives the violations."""
+    """Make *runs* runs, report what was killed when and how often, and return the violations."""
     found = Found()
     for number in range(runs):
         dice = Random(f"{seed}-{number}")  # noqa: S311  reproducible, not secret
@@ -99,7 +99,7 @@ def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
             try:
                 run.go()
             except (ValueError, AssertionError, subprocess.TimeoutExpired) as error:
-                # A state that nobody can read, for one; the other runs still have theirs to tell.
+                # For example a state that can't be read; the other runs still go on.
                 run.violations.append(f"{type(error).__name__}: {error}")
         found.violations += [f"seed {seed}-{number}: {kind}: {text}" for text in run.violations]
         tell(f"seed {seed}-{number}: {kind}: {len(run.violations) or 'no'} violations")
@@ -123,10 +123,10 @@ def _report(found: Found) -> Iterator[str]:
 
 
 def _kind(number: int, dice: Random) -> Kind:
-    """Choose what run *number* does: every second one kills between a POST's commit and its checkpoint."""
+    """Choose the kind of run *number*: every second one kills between a POST's commit and its checkpoint."""
     command = dice.choice((UP, APPLY))
     if number % 2 == 0:
-        # `codat-iac apply` alone is none of these: the engine lives on, and records what was made.
+        # Killing only `codat-iac apply` doesn't count: the engine lives on, and records what was created.
         return Kind(command, (PROVIDER, ENGINE, ALL)[number // 2 % 3], BETWEEN)
     victims = (PROVIDER, ENGINE, ALL) if command == UP else (PROVIDER, ENGINE, ALL, APPLIER, APPLIER)
     return Kind(command, dice.choice(victims), dice.choice(MOMENTS))
@@ -137,7 +137,7 @@ def _kind(number: int, dice: Random) -> Kind:
 
 @dataclass
 class _World:
-    """What is recorded and declared, and what has to be there in the end."""
+    """The recorded and declared connections, and the expected result."""
 
     yaml: str = "companies:\n"
     priors: list[PriorConnection] = field(default_factory=list)
@@ -145,7 +145,7 @@ class _World:
     created: set[str] = field(default_factory=set)
     companies: set[str] = field(default_factory=set)
     statuses: dict[str, str] = field(default_factory=dict)
-    """What becomes of the connections that are there before; one that is to be deleted isn't in it."""
+    """The expected statuses of existing connections by id, without those that must be deleted."""
 
     def declare(self, name: str, slot: Slot, rest: str = "") -> None:
         """Declare the connection *name* of the company that was added last."""
@@ -154,13 +154,13 @@ class _World:
 
 
 def _world(dice: Random, emulator: Emulator) -> _World:
-    """Some companies, each with something recorded, something to make, and something of somebody else's."""
+    """Make some companies, each with recorded connections, connections to create, and an unmanaged one."""
     world = _World()
     for number in range(dice.randint(2, 6)):
         name, company_id = f"c{number}", str(emulator.add_company(f"Company {number}")["id"])
         world.companies.add(company_id)
         world.yaml += f"  {name}:\n    id: {company_id}\n    connections:\n"
-        # The first company has one of each, so that whatever is waited for comes to pass.
+        # The first company has one of each, so that every moment to wait for comes.
         edits = [dice.choice(("stays", "unlinks", "goes", "moves")) for _ in range(2)]
         edits = ["unlinks", *edits] if number == 0 else edits
         for edit, platform in zip(edits, KEPT, strict=False):
@@ -176,7 +176,7 @@ def _world(dice: Random, emulator: Emulator) -> _World:
 
 
 def _edit(dice: Random, emulator: Emulator, world: _World, name: str, slot: Slot, edit: str) -> None:
-    """Record a Linked connection at *name*, and declare what *edit* makes of it."""
+    """Record a Linked connection at *name*, and declare it as *edit* asks."""
     policy = dice.choice((OnRemoval.UNLINK, OnRemoval.DELETE))
     desired = a_desired(name, company_id=slot.company_id, platform_key=slot.platform_key, on_removal=policy)
     connection_id = connected(emulator, *slot)
@@ -194,7 +194,7 @@ def _edit(dice: Random, emulator: Emulator, world: _World, name: str, slot: Slot
 
 @dataclass
 class _Run:
-    """One command that is killed, and one that has to put everything right."""
+    """One command that is killed, and one that has to finish its work."""
 
     dice: Random
     kind: Kind
@@ -205,7 +205,7 @@ class _Run:
     orphans: set[int] = field(default_factory=set)
 
     def go(self) -> None:
-        """Do it; `violations` are what broke a promise."""
+        """Do the run, and collect broken promises in `violations`."""
         self.project.record(self.world.priors)
         self.project.declare(self.world.yaml)
         self.project.emulator.faults(self._faults())
@@ -249,15 +249,15 @@ class _Run:
     # The kill.
 
     def _kill(self, process: subprocess.Popen[str]) -> tuple[bool, bool]:
-        """Kill at the moment, and wait until nothing is left running.
+        """Kill at the moment, and wait until nothing runs any more.
 
-        Say whether there was something to kill, and whether a commit was still unanswered then.
+        Returns whether there was a process to kill, and whether a commit was still unanswered then.
         """
         victims = self._stopped(process) if self._awaited(process) else []
         below = [pid for pid, _ in descendants(process.pid)]
         for pid in victims:
             _send(pid, signal.SIGKILL)
-        unanswered = self._here()
+        unanswered = self._is_the_moment()
         self.project.emulator.faults([])
         if not victims:
             process.communicate(timeout=PATIENCE)
@@ -271,18 +271,18 @@ class _Run:
         return True, unanswered
 
     def _awaited(self, process: subprocess.Popen[str]) -> bool:
-        """Wait for the moment; say whether it came before the end of *process*."""
+        """Wait for the moment; return whether it came before the end of *process*."""
         if self.kind.moment == START and self.kind.victim in {APPLIER, ALL}:
             time.sleep(self.dice.uniform(0, 2))  # the others are to begin first
         while process.poll() is None:
-            if self._here() and self._victims(process):
+            if self._is_the_moment() and self._victims(process):
                 time.sleep(self.dice.uniform(0, 0.3))
                 return process.poll() is None
             time.sleep(0.02)
         return False
 
-    def _here(self) -> bool:
-        """Say whether it is the moment, going by the emulator's log."""
+    def _is_the_moment(self) -> bool:
+        """Return whether the moment has come, according to the emulator's log."""
         log = self.project.emulator.requests()["requests"]
         posts = [each for each in log if each["operation"] == "create-connection"]
         changes = [each for each in log if each["method"] in {"PATCH", "DELETE"}]
@@ -296,7 +296,7 @@ class _Run:
         }[self.kind.moment]
 
     def _stopped(self, process: subprocess.Popen[str]) -> list[int]:
-        """Stop whom to kill, or one would begin another before it is killed."""
+        """Stop the processes to kill, since one could start another before it is killed."""
         stopped: list[int] = []
         while more := [pid for pid in self._victims(process) if pid not in stopped]:
             for pid in more:
@@ -315,9 +315,9 @@ class _Run:
         return [process.pid, *(pid for pid, _ in below)]
 
     def _wait_for(self, process: subprocess.Popen[str], below: list[int]) -> None:
-        """Wait until nothing is under way: all *below* have ended, with whatever they start meanwhile.
+        """Wait until nothing is under way: all processes *below*, and any that they start, have ended.
 
-        A provider whose engine was killed may stay, idle. It lives on beside the next run, as it would.
+        An idle provider whose engine was killed may stay, and runs beside the next command, as in real life.
         """
         known, deadline = set(below), time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
@@ -339,7 +339,7 @@ class _Run:
         return sum(each["method"] != "GET" for each in log)
 
     def _live(self) -> dict[str, str]:
-        """All connections at Codat, with their statuses."""
+        """Return the statuses of all connections at Codat by id."""
         return {
             connection: status
             for company_id in self.world.companies
@@ -347,12 +347,12 @@ class _Run:
         }
 
     def _forgotten(self, recorded: set[str]) -> bool:
-        """Say whether there is a connection of which the state never heard."""
+        """Return whether there is a new connection that the state doesn't have."""
         before = {prior.id for prior in self.world.priors} | set(self.world.statuses)
         return bool(set(self._live()) - recorded - before)
 
     def _repair(self) -> None:
-        """Remove what a kill left empty beside the state: Pulumi writes that file in two steps."""
+        """Remove an empty `.attrs` file, which a kill may leave: Pulumi writes it in two steps."""
         stacks = self.project.folder / "state" / ".pulumi" / "stacks"
         for file in stacks.rglob("dev.json.attrs"):
             if not file.stat().st_size:
@@ -360,7 +360,7 @@ class _Run:
                 file.unlink()
 
     def _unlock(self) -> None:
-        """Cancel the lock where there is one: only a killed engine may leave it."""
+        """Cancel the lock if there is one: only a killed engine may leave it."""
         locks = [*(self.project.folder / "state" / ".pulumi" / "locks").rglob("*.json")]
         if not locks:
             return
@@ -370,7 +370,7 @@ class _Run:
         self._succeeds(self.project.pulumi("cancel", "--yes"))
 
     def _again(self) -> None:
-        """Run once more, through either door; then the other one sees that nothing is left."""
+        """Run a second command, `pulumi` or `codat-iac`; then check with the other that nothing is left."""
         if self.dice.random() < 0.5:
             self._succeeds(self.project.codat_iac(*APPLY))
             self._succeeds(self.project.preview("--expect-no-changes"))
@@ -387,7 +387,7 @@ class _Run:
             self.violations.append(f"exit code {ended.code}: {' '.join(shown.split())[-600:]}")
 
     def _check(self) -> None:
-        """See that everything is there once, at its address, and that nothing else was touched."""
+        """Check that every connection exists once, at its address, and that nothing else was touched."""
         recorded, live, world = self.project.recorded(), self._live(), self.world
         if set(recorded) != world.addresses:
             self.violations.append(f"recorded at {sorted(recorded)}, declared at {sorted(world.addresses)}")
@@ -402,7 +402,7 @@ class _Run:
 
 
 def _is_provider(pid: int) -> bool:
-    """Say whether *pid* is the host of a dynamic provider, or the shell around one; or has just ended."""
+    """Return whether *pid* is the host of a dynamic provider or the shell around it, or has just ended."""
     asked = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
     shown = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     return not shown or any(name in shown for name in ("pulumi.dynamic", "pulumi-resource-pulumi-python"))

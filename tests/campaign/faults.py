@@ -1,4 +1,4 @@
-"""What goes wrong in a campaign: each fault at each operation, and every open point of Codat's."""
+"""The faults of a campaign: each fault at each operation, and every point that Codat leaves open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPERATIONS: Mapping[str, str] = {
     "unlink": "PATCH /companies/*/connections/*",
     "delete": "DELETE /companies/*/connections/*",
 }
-"""The operations of Codat's that a reconciler uses."""
+"""The operations of Codat's API that a reconciler uses."""
 
 FAULTS: Mapping[str, Mapping[str, Any]] = {
     "429 in seconds": {"do": "status", "status": 429, "headers": {"Retry-After": "2"}},
@@ -37,13 +37,13 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "HTML": {"do": "html"},
     "HTML after commit": {"do": "html-after-commit", "status": 502},
 }
-"""The faults, by names for the table. The date of a `Retry-After` may be past: it is never waited less."""
+"""The faults, by their names in the table. The date of a `Retry-After` may be past."""
 
 SLOW = frozenset({"late commit", "late answer", "slow body"})
-"""Faults that take real time: longer than the client waits, shorter than it settles."""
+"""Faults that take real time: longer than the client's timeout, shorter than its wait for a late commit."""
 
 ENDING = frozenset({"429 for hours", "HTML"})
-"""Faults that end a process wherever they strike, so that what comes last hardly ever comes."""
+"""Faults that end a process wherever they strike, so that its last operations are hardly ever reached."""
 
 CELLS = tuple((fault, operation) for fault in FAULTS for operation in OPERATIONS)
 
@@ -72,14 +72,14 @@ KNOBS: Mapping[str, tuple[Any, ...]] = {
     "concurrentPerCompany": (None, 10),
     "dailyQuota": (None, 40),
 }
-"""The open points that a reconciler can come across, and their settings."""
+"""The knobs that matter to a reconciler, and their values; the first is the default."""
 
 PASSING = {"rowShift": 0, "dailyQuota": None, "readLagSeconds": 0}
-"""What is a fault rather than a way of Codat's, and passes with the faults."""
+"""Knobs that are faults rather than properties of Codat, and that are reset together with the faults."""
 
 
 def some_knobs(dice: Random) -> dict[str, Any]:
-    """Roll a Codat: each open point is mostly as it is by default, the first setting."""
+    """Return random values of some knobs; most keep their default."""
     rolled = {name: dice.choice(values) for name, values in KNOBS.items() if dice.random() < 0.25}
     if rolled.get("pageSizeMost") == 3:
         rolled["pageSizeAboveMost"] = "clamp"  # nobody refuses pages of 1,000 and documents 5,000
@@ -87,7 +87,7 @@ def some_knobs(dice: Random) -> dict[str, Any]:
 
 
 def struck(cell: tuple[str, str], dice: Random) -> dict[str, Any]:
-    """Give the fault of *cell* as the emulator takes it: once to three times, at once or a little later."""
+    """Return the fault of *cell* in the emulator's format: one to three hits, perhaps after one request."""
     fault, operation = cell
     return {
         "on": OPERATIONS[operation],

@@ -1,4 +1,4 @@
-"""Rubbish as a desired state: connections that are right, or problems of one line each; never more.
+"""Malformed desired-state files: each must give right connections, or problems of one line each.
 
 `python -m tests.campaign.files SEED NUMBER 1` runs one case again.
 """
@@ -32,10 +32,10 @@ from tests.campaign import children
 from tests.campaign.children import BrokenPromiseError
 
 LONGEST_PROBLEM = 1000
-"""Characters of one problem, besides the name of its file."""
+"""The most characters of one problem, without the name of its file."""
 
 MOST_MEMORY = 800
-"""MB of one child."""
+"""The most memory of one child, in MB."""
 
 HOSTILE = [
     "\x1b[31m",
@@ -54,10 +54,10 @@ HOSTILE = [
     "\u2028",
     "\u2029",
 ]
-"""What a terminal obeys, or shows as another line."""
+"""Characters that control a terminal, or begin a new line."""
 
 MARKS = ["\u200e", "\u200f", "\u202a", "\u202d", "\u202e", "\u2066", "\u2069", "\ufeff", "\u200b", "\u00ad"]
-"""What turns the direction of writing round, and what is not seen."""
+"""Characters that reverse the direction of text, or are invisible."""
 
 NUMBERS = [
     "0",
@@ -132,13 +132,13 @@ TAGS = [
 
 
 def identity(rng: random.Random) -> str:
-    """An id as Codat has them."""
+    """Return an id like Codat's."""
     text = str(uuid.UUID(int=rng.getrandbits(128)))
     return rng.choice([text, text.upper()])
 
 
 def name(rng: random.Random) -> str:
-    """A good half of an address."""
+    """Return a valid half of an address."""
     first = "abcdefghijklmnopqrstuvwxyz0123456789"
     longest = rng.choice([3, 8, 99])
     rest = "".join(rng.choice(first + "._-") for _ in range(rng.randrange(longest)))
@@ -146,7 +146,7 @@ def name(rng: random.Random) -> str:
 
 
 def connection(rng: random.Random) -> dict[str, Any]:
-    """A good connection."""
+    """Return a valid connection."""
     data = {"platformKey": "".join(rng.choices("abcgosuz", k=4))}
     if rng.random() < 0.3:
         data["status"] = rng.choice(["Linked", "Unlinked"])
@@ -160,7 +160,7 @@ def connection(rng: random.Random) -> dict[str, Any]:
 
 
 def good(rng: random.Random) -> dict[str, Any]:
-    """The data of a good file."""
+    """Return the data of a valid file."""
     data: dict[str, Any] = {"version": 1}
     if rng.random() < 0.3:
         data["defaults"] = {"onRemoval": "retain"}
@@ -177,7 +177,7 @@ def good(rng: random.Random) -> dict[str, Any]:
 
 
 def written(data: Any, rng: random.Random) -> str:
-    """*data* as YAML, in one of its styles."""
+    """Return *data* as YAML, in one of its styles."""
     flow = rng.choice([None, False, True])
     text: str = yaml.safe_dump(
         data, default_flow_style=flow, sort_keys=False, allow_unicode=rng.random() < 0.5
@@ -186,7 +186,7 @@ def written(data: Any, rng: random.Random) -> str:
 
 
 def placed(rng: random.Random, text: str) -> str:
-    """*text* written down where a good file has something else."""
+    """Return a valid file in which *text* replaces something."""
     place = rng.choice(list(_USUAL))
     put = {each: text if each == place else usual for each, usual in _USUAL.items()}
     whole = (
@@ -211,13 +211,13 @@ _USUAL = {
 
 
 def quoted(text: str, rng: random.Random) -> str:
-    """*text* in YAML's quotes, with escapes or as it is."""
+    """Return *text* in YAML's quotes, with escapes or as it is."""
     escaped = "".join(letter if letter.isalnum() else f"\\U{ord(letter):08x}" for letter in text)
     return rng.choice([f'"{escaped}"', f'"{text}"', f"'{text}'", text])
 
 
 def value(rng: random.Random, depth: int = 0) -> Any:
-    """Any data."""
+    """Return any data."""
     kind = rng.randrange(10 if depth < 4 else 7)
     if kind == 7:
         return [value(rng, depth + 1) for _ in range(rng.randrange(4))]
@@ -535,14 +535,14 @@ KINDS: dict[str, tuple[int, Callable[[random.Random], Files]]] = {
     "python": (8, _python),
     "folder": (5, _folder),
 }
-"""Each kind of a case, with its weight."""
+"""The kinds of cases, each with its weight."""
 
 
 # One case.
 
 
 def case(rng: random.Random) -> tuple[str, Callable[[], str]]:
-    """The case that *rng* makes: its kind, and what to do."""
+    """Return a random case: its kind, and a function to run it."""
     kind, make = children.drawn(rng, KINDS)
     files = make(rng)
     return kind, lambda: _tried(kind, files)
@@ -566,7 +566,7 @@ def _tried(kind: str, files: Files) -> str:
 
 
 def _explained(error: ConfigError, path: str) -> None:
-    """Check that every problem is one line that stands alone."""
+    """Check that every problem is one line that can be understood alone."""
     if not error.problems:
         raise BrokenPromiseError(f"an error without problems: {error!r}")
     if len(set(error.problems)) < len(error.problems):
@@ -579,7 +579,7 @@ def _explained(error: ConfigError, path: str) -> None:
 
 
 def _right(loaded: tuple[DesiredConnection, ...], folder: str) -> None:
-    """Check what the rest of the program takes for granted, and that the writer writes the same."""
+    """Check the assumptions of the rest of the program, and that the written file loads back equal."""
     addresses = [each.address for each in loaded]
     ids = [each.connection_id for each in loaded if each.connection_id]
     companies = {(each.address.partition("/")[0], each.company_id) for each in loaded}
@@ -611,7 +611,7 @@ def _sound(each: DesiredConnection) -> bool:
 
 
 def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
-    """Load *runs* files; tell how many of each kind were loaded and refused, and give what was broken."""
+    """Load *runs* files, report how many of each kind were loaded or refused, and return the violations."""
     return children.campaign(__name__, runs, seed, tell, most_memory=MOST_MEMORY)
 
 

@@ -1,4 +1,4 @@
-"""The pace of a large run, measured at an emulator that enforces Codat's limits with 429s."""
+"""The request rate of a large run, measured at an emulator that enforces Codat's limits with 429s."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ AT_ONCE = 10
 """Codat's limits, for each IP address and for each company: https://docs.codat.io/using-the-api/rate-limits."""
 
 COMPANIES = 500
-"""With one connection each, which costs three requests: more than a minute may have."""
+"""Companies with one connection each, which takes three requests: more than are allowed in a minute."""
 
 OF_A_KIND = 40
-"""Connections of the one company that has many."""
+"""Connections of the one company that has many of a kind."""
 
 
 def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
-    """Let `pulumi up` and three `codat-iac plan` go at once, *runs* times; then let a quota run out."""
+    """Run `pulumi up` and three `codat-iac plan` at once, *runs* times; then use up a quota."""
     violations = []
     for number in range(runs):
         with serving() as emulator, tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def _declared(emulator: Emulator, dice: Random) -> str:
 
 
 def _used_up(project: Project, tell: Callable[[str], None]) -> list[str]:
-    """Let the day's quota run out: the run ends with the time to come back, instead of waiting for hours."""
+    """Use up the daily quota: the run must end and say when to come back, instead of waiting for hours."""
     project.emulator.knobs({"dailyQuota": 10})
     ran = project.codat_iac("plan")
     for line in ran.said:

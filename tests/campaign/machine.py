@@ -1,4 +1,4 @@
-"""The story through the real engine: `pulumi up` and `codat-iac apply`, as a person would call them."""
+"""Run the story on the real engine: with `pulumi up` and `codat-iac apply`, as a person would."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support.project import Project
 from tests.support.worlds import COMPONENT, PREFIX, World
 
 QUICK = tuple(fault for fault in FAULTS if fault not in SLOW)
-"""A provider waits half a minute for an answer: too long for a campaign."""
+"""Faults without real delays: a provider waits half a minute for an answer, too long for a campaign."""
 
 OUTCOMES = ("went on", "failed", "in doubt")
-"""What became of the command in which a fault struck."""
+"""The possible outcomes of the command in which a fault struck."""
 
 
 def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
-    """Make *runs* runs and tell how often each fault struck where. Gives the violations."""
+    """Make *runs* runs, report how often each fault struck where, and return the violations."""
     found = Found()
     for number in range(runs):
         with serving() as emulator, tempfile.TemporaryDirectory() as folder:
@@ -55,7 +55,7 @@ class Run(Story):
         self.project = Project(folder / "project", emulator, limit)
 
     def process(self) -> None:
-        """Run one command, and read what it left in the state."""
+        """Run one command, and read the state that it left."""
         before = self.strikes()
         partly: list[str] = []
         if self.dice.random() < 0.2:  # refresh and program are then two processes
@@ -81,7 +81,7 @@ class Run(Story):
         self.stack.recorded = recorded(state)
         self.ours |= self.recorded_ids()
 
-    def put(self, prior: PriorConnection, urn: str) -> None:
+    def record_at(self, prior: PriorConnection, urn: str) -> None:
         """Record a connection at another URN, as editing an exported state does."""
         state = self.project.state()
         resources = state["deployment"]["resources"]
@@ -105,7 +105,7 @@ class Run(Story):
         self.stack.recorded = recorded(self.project.state())
 
     def check_shown(self, shown: str) -> None:
-        """Look for what no user should see."""
+        """Check that the output has no traceback and no secret."""
         for secret in ("Traceback", self.emulator.api_key, "otp="):
             if secret in shown:
                 self.violated(f"{secret!r} was shown: {shown}")

@@ -1,8 +1,8 @@
 """Random desired states and edits, every fault and every knob, against the operations layer.
 
-A run is one small tenant: connections are declared and made, customers act, the file is edited, and then a
-few processes try to apply it while Codat fails, and some of them are killed. After a last one without faults
-nothing is left to do, nothing was made twice, and nothing else was touched.
+A run has one small tenant: connections are declared and created, customers act, the file is edited, and then
+a few processes try to apply it while Codat fails, and some of them are killed. After a last process without
+faults nothing must be left to do, nothing created twice, and nothing else touched.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from tests.campaign.tables import table
 from tests.support.worlds import Declared, a_urn, decided, declared, refreshed
 
 FEWEST = 30
-"""Hits that each cell has in a whole campaign."""
+"""The fewest hits that each cell must have in a full campaign."""
 
 OUTCOMES = ("went on", "failed", "in doubt", "refused", "killed")
-"""What became of the step that a fault struck."""
+"""The possible outcomes of a step that a fault struck."""
 
 
 class Killed(BaseException):
-    """The process ends here, whatever it was doing."""
+    """The simulated process is killed here."""
 
 
 def campaign(runs: int, seed: int, tell: Callable[[str], None], jobs: int = 2) -> list[str]:
-    """Make *runs* runs, *jobs* at once, and tell how often each cell was hit. Gives the violations."""
+    """Make *runs* runs, *jobs* at once, report how often each cell was hit, and return the violations."""
     found = Found()
     chunks = [range(start, runs, jobs) for start in range(jobs)]
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as processes:
@@ -52,7 +52,7 @@ def campaign(runs: int, seed: int, tell: Callable[[str], None], jobs: int = 2) -
 
 
 def report(found: Found, runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
-    """Tell the table, and give the cells that were hit too rarely."""
+    """Report the table, and return the cells that were hit too rarely."""
     tell(f"operations: {runs} runs from seed {seed}")
     for line in table(("fault", *OPERATIONS), _lines(found.hits)):
         tell(line)
@@ -79,7 +79,7 @@ def _lines(hits: Counter[Cell]) -> Iterator[tuple[str, ...]]:
 
 
 def some_runs(seed: int, numbers: Sequence[int]) -> Found:
-    """Make the runs of these *numbers*, on an emulator of their own."""
+    """Make the runs with these *numbers*, on an emulator of their own."""
     found = Found()
     with serving() as emulator:
         for number in numbers:
@@ -98,7 +98,7 @@ class Run(Story):
     # Processes.
 
     def process(self) -> None:
-        """Do what one `pulumi up` does: read all, decide about all, then make, change and remove."""
+        """Do what one `pulumi up` does: read all, decide about all, then create, update and remove."""
         client = Client(
             self.emulator.api_key,
             self.emulator.url,
@@ -114,10 +114,10 @@ class Run(Story):
             self.whole = self.steps(operations)
 
     def steps(self, operations: Operations) -> bool:
-        """Take the steps of one process, and say whether all went well.
+        """Take the steps of one process, and return whether all succeeded.
 
-        What a read or a decision refuses ends it, as it ends the engine; after that it depends on
-        `--continue-on-error`.
+        A refusal or error while reading or deciding ends it, as it ends the engine. After that an error ends
+        it unless there is `--continue-on-error`, which is chosen by chance.
         """
         recorded = []
         for prior in self.stack.recorded:
@@ -142,10 +142,10 @@ class Run(Story):
             failed = failed or step.failed
             if failed and not goes_on:
                 return False
-        return self.let_go(operations, program) and not failed
+        return self.remove_leaving(operations, program) and not failed
 
     def shuffled(self, desired: Sequence[DesiredConnection]) -> list[DesiredConnection]:
-        """Put them in any order: that of the engine isn't certain."""
+        """Return them in random order, since the engine's order isn't certain."""
         return self.dice.sample(desired, len(desired))
 
     def make(
@@ -155,9 +155,9 @@ class Run(Story):
         desired: DesiredConnection,
         action: Action,
     ) -> None:
-        """Create, replace or update, and write down what came of it: unless death comes in between."""
+        """Create, replace or update, and record the result, unless the process is killed in between."""
         if prior and action is Action.NONE:
-            self.put(prior, a_urn(desired.address))
+            self.record_at(prior, a_urn(desired.address))
             return
         if prior and action is not Action.REPLACE:
             live = operations.update(prior, desired)
@@ -166,7 +166,7 @@ class Run(Story):
             live = operations.create(desired)
             self.die(0.08)
             if prior:
-                # The engine moves an old half to the new URN, too.
+                # The engine moves an old half to the new URN too.
                 half = dataclasses.replace(prior, pending_removal=True, urn=a_urn(desired.address))
                 self.stack.recorded[self.stack.recorded.index(prior)] = half
         updated = prior is not None and action is not Action.REPLACE
@@ -175,8 +175,8 @@ class Run(Story):
         self.stack.recorded.append(properties.prior(live.id, outputs, urn=a_urn(desired.address)))
         self.ours.add(live.id)
 
-    def let_go(self, operations: Operations, program: Declared) -> bool:
-        """Remove what was replaced, and what is no longer declared; say whether all went well."""
+    def remove_leaving(self, operations: Operations, program: Declared) -> bool:
+        """Remove replaced and undeclared connections; return whether all succeeded."""
         declared = {each.place for each in program.desired}
         whole = True
         for prior in list(self.stack.recorded):
@@ -198,7 +198,7 @@ class Run(Story):
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Step]:
-        """Say of each fault that strikes meanwhile what became of the step."""
+        """Count, for each fault that strikes in this context, the outcome of the step."""
         before = self.strikes()
         step, outcome = self.Step(), "went on"
         try:
@@ -220,7 +220,7 @@ class Run(Story):
                 self.found.hits[*cell, outcome] += times
 
     def is_one_line(self, error: Exception) -> None:
-        """An error is one line, and holds no secret."""
+        """Check that an error is one line and holds no secret."""
         text = str(error)
         if "\n" in text or self.emulator.api_key in text or "otp=" in text:
             self.violated(f"an error that is no line for a user: {text!r}")
@@ -228,24 +228,25 @@ class Run(Story):
     # Time and death.
 
     def pass_time(self, seconds: float) -> None:
-        """Let time go by at Codat: what takes real time there gets some.
+        """Let time pass at Codat, after some real time if there are slow faults.
 
-        First, since what was begun before has to be done, and its row's lag begun, before the clock jumps.
+        The real time comes first, since a late commit must be done, and its read lag begun, before the clock
+        jumps.
         """
         if self.slow and self.failing:
             time.sleep(0.4)
         super().pass_time(seconds)
 
     def settle(self, seconds: float) -> None:
-        """Wait after a POST of which nobody knows, or die there."""
+        """Wait after a POST with an unknown result, or be killed there."""
         self.die(0.1)
         self.pass_time(seconds)
 
     def guard(self) -> None:
-        """Die before a write."""
+        """Be killed before a write, by chance."""
         self.die(0.03)
 
     def die(self, chance: float) -> None:
-        """End the process here, by chance."""
+        """Kill the process here, by chance."""
         if self.failing and self.dice.random() < chance:
             raise Killed

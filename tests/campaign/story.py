@@ -1,6 +1,6 @@
-"""The story of one run: what is declared, edited and done by others, and what must hold at its end.
+"""The story of one run: declarations, edits and acts of others, and the checks at its end.
 
-`operations.py` and `machine.py` tell how one process takes part in it.
+`operations.py` and `machine.py` implement how one process takes part in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from random import Random
 
 from codat_iac.codat.client import Reader
 from codat_iac.emulator import Emulator
-from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
+from codat_iac.model.connection import (
+    Address,
+    DesiredConnection,
+    OnExisting,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
 from codat_iac.model.settings import Settings
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
@@ -27,10 +34,10 @@ from tests.support.worlds import COMPONENT, a_urn
 COMPANIES = ("acme", "beta", "gamma")
 PLATFORMS = ("gbol", "suuo", "fztf")
 FOREIGN = "exgd"
-"""The platform of the connections that are nobody's here."""
+"""The platform of unmanaged connections."""
 
 LIMIT = 1000
-"""Losses that are allowed: each of the story's is meant."""
+"""The allowed losses: all losses of the story are intended."""
 
 EDITS = (
     "file",
@@ -45,48 +52,48 @@ EDITS = (
     "parents",
     "second user",
 )
-"""What users do to the file, the state and the program; the first is the usual one."""
+"""Edits that users make to the file, the state and the program; the first is the usual one."""
 
 Cell = tuple[str, str, str]
-"""A fault, an operation of Codat's, and what became of it."""
+"""A fault, an operation of Codat's, and the outcome."""
 
 
 @dataclass
 class Stack:
-    """What the engine has written down: all that one process leaves to the next."""
+    """The engine's state: all that one process leaves to the next."""
 
     recorded: list[PriorConnection] = field(default_factory=list)
-    """Old halves of replacements included."""
+    """Including old halves of replacements."""
 
     @property
     def standing(self) -> list[PriorConnection]:
-        """What is recorded at its own URN."""
+        """The recorded connections without old halves of replacements."""
         return [prior for prior in self.recorded if not prior.pending_removal]
 
     def at(self, address: str) -> PriorConnection | None:
-        """What is recorded at an address."""
+        """Return the connection recorded at an address, None if there is none."""
         return next((prior for prior in self.standing if prior.address == address), None)
 
 
 @dataclass
 class Found:
-    """What one or more runs found."""
+    """The findings of one or more runs."""
 
     hits: Counter[Cell] = field(default_factory=Counter)
     knobs: Counter[tuple[str, str]] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
-        """Take another's findings in."""
+        """Add another's findings."""
         self.hits += other.hits
         self.knobs += other.knobs
         self.violations += other.violations
 
 
 class Story(ABC):
-    """One run: `Random` of its seed and number decides all of it.
+    """One run, which is determined by its seed and number.
 
-    *door* is the campaign's name, *faults* which of them strike, one after the other from run to run.
+    *door* is the campaign's name; *faults* are the faults, of which each run has the next one.
     """
 
     def __init__(self, emulator: Emulator, door: str, faults: Sequence[str], seed: int, number: int) -> None:
@@ -97,7 +104,7 @@ class Story(ABC):
         fault = [*faults, *sorted(ENDING)][turn]
         quick = [cell for cell in CELLS if cell[0] not in SLOW]
         reads, writes = list(OPERATIONS)[:4], list(OPERATIONS)[4:]
-        # Of all reads at once hardly a process would come as far as to write.
+        # If all reads had the fault at once, hardly a process would get as far as a write.
         struck_at = [*self.dice.sample(reads, 2), *writes]
         if fault in ENDING and rounds % 2:
             struck_at = writes[1:]
@@ -106,32 +113,32 @@ class Story(ABC):
         self.stack = Stack()
         self.desired: tuple[DesiredConnection, ...] = ()
         self.settled: tuple[DesiredConnection, ...] = ()
-        """What was desired when a process last came to its end."""
+        """What was desired when a process last succeeded."""
         self.companies = {name: str(emulator.add_company(name)["id"]) for name in COMPANIES}
         self.settled_companies = dict(self.companies)
         self.edits = 0
         self.ahead = 0.0
         self.failing = False
-        """Faults are in force."""
+        """Whether the faults are active."""
         self.whole = False
-        """The last process came to its end, without an error."""
+        """Whether the last process ended without an error."""
         self.waited = False
-        """Something had to wait for the process after the last one."""
+        """Whether a change had to wait for the process after the last one."""
         self.ours: set[str] = set()
         self.released: set[str] = set()
         self.theirs: dict[str, str] = {}
 
     @abstractmethod
     def process(self) -> None:
-        """Let one process apply what is desired: `stack`, `whole` and `found.hits` say what came of it."""
+        """Run one process that applies what is desired, and set `stack`, `whole` and `found.hits`."""
 
     def pass_time(self, seconds: float) -> None:
-        """Let time go by at Codat."""
+        """Let time pass at Codat."""
         self.ahead += seconds
         self.emulator.knobs({"clockAheadSeconds": self.ahead})
 
     def strikes(self) -> Counter[tuple[str, str]]:
-        """How often each cell's fault has struck."""
+        """Return how often each cell's fault has struck."""
         if not self.failing:
             return Counter()
         hits: Counter[tuple[str, str]] = Counter()
@@ -142,7 +149,7 @@ class Story(ABC):
     # The story.
 
     def everything(self) -> Found:
-        """Declare, edit, fail, and look at what is left."""
+        """Declare, edit, apply under faults and then without, and check the result."""
         for company_id in self.companies.values():
             stranger = self.emulator.connect(company_id, FOREIGN, self.dice.choice(list(Status)))
             self.theirs[str(stranger["id"])] = str(stranger["status"])
@@ -163,7 +170,7 @@ class Story(ABC):
             self.pass_time(5)  # a listing may lag so far behind; see docs/reliability.md
             if self.dice.random() < 0.5:
                 self.customers()
-            # What a dead run made, and what is then taken out of the file, is nobody's: see reliability.md.
+            # What a dead run made, and then leaves the file, is unmanaged: see docs/reliability.md.
             if self.whole and self.dice.random() < 0.9:
                 self.change()
         self.emulator.faults([])
@@ -179,7 +186,7 @@ class Story(ABC):
         return self.found
 
     def change(self) -> None:
-        """Let a user edit the file, go back to an older one, or edit the state; each by chance."""
+        """Make one of the edits of `EDITS`, by chance."""
         match self.dice.choice(EDITS):
             case "file":
                 self.edit()
@@ -197,17 +204,17 @@ class Story(ABC):
                 mine, names = self.desired, self.companies
                 self.go_back()
                 self.apply()
-                # What a run that died has made for their file has to be taken up by their file.
+                # Connections that a dead run made for their file must be taken up with their file.
                 if self.whole and not self.waited:
                     self.desired, self.companies = mine, names
 
     def go_back(self) -> None:
-        """Take the file as it was when a process last came to its end."""
+        """Restore the file as it was when a process last succeeded."""
         self.companies = dict(self.settled_companies)
         self.desired = self.settled
 
     def declare_what_can_be(self) -> None:
-        """What isn't there can't be unlinked, so no user would leave that in the file."""
+        """Declare missing connections as Linked: they can't be unlinked, so no user would leave that."""
         there, living = read(self.desired, self.stack.standing).goes_on, self.living()
         self.set_desired(
             each
@@ -217,10 +224,10 @@ class Story(ABC):
         )
 
     def apply(self) -> None:
-        """Let one process apply what is desired, if it can be known what that means.
+        """Run one process that applies what is desired, if its meaning is clear.
 
-        If it can't, the process has to refuse: it calls nothing that changes anything, and leaves what is
-        recorded where it is. Then the user says what was meant, as the refusal asks.
+        If it isn't, the process must refuse: it may not write, and must leave the state unchanged. Then the
+        user says what was meant, as the refusal asks.
         """
         self.declare_what_can_be()
         reading = read(self.desired, self.stack.standing)
@@ -236,11 +243,11 @@ class Story(ABC):
         self.check_names(before, reading)
         if self.whole:
             self.settled, self.settled_companies = self.desired, dict(self.companies)
-            # What is named by its id can't be made again once it is deleted.
+            # A connection named by its id can't be created again once it is deleted.
             self.set_desired(dataclasses.replace(each, connection_id=None) for each in self.desired)
 
     def refuse(self) -> None:
-        """Demand that a process refuses what can't be known."""
+        """Run a process, and check that it refuses the unclear file."""
         self.emulator.clear_requests()
         before = {(prior.place, prior.id) for prior in self.stack.recorded}
         self.process()
@@ -252,7 +259,7 @@ class Story(ABC):
             self.violated("what nobody can know was not refused: the state is another")
 
     def say_what_was_meant(self, reading: Reading) -> None:
-        """Do as the refusal says: name what goes on by its id; what can't be said so goes back."""
+        """Do as the refusal says: name the continued connections by id; restore the rest of the file."""
         named = {prior.id for prior in self.stack.standing}
         edited = []
         for each in self.desired:
@@ -269,7 +276,7 @@ class Story(ABC):
             self.companies = dict(self.settled_companies)
 
     def declare(self) -> None:
-        """Declare five to eight connections, some of them of a kind."""
+        """Declare five to eight connections, some of them in one slot."""
         addresses = [f"{company}/{key}" for company in COMPANIES for key in "abcd"]
         self.set_desired(
             self.a_desired(each) for each in self.dice.sample(addresses, self.dice.randint(5, 8))
@@ -280,17 +287,17 @@ class Story(ABC):
         self.desired = tuple(sorted(declared, key=lambda each: each.address))
 
     def a_desired(self, address: str) -> DesiredConnection:
-        """Declare one connection that doesn't exist yet."""
+        """Return a desired connection that doesn't exist yet."""
         return DesiredConnection(
-            address=address,
+            address=Address(address),
             company_id=self.companies[address.partition("/")[0]],
             platform_key=self.dice.choice(PLATFORMS),
             on_removal=self.dice.choice(list(OnRemoval)),
-            on_existing=OnExisting.CREATE,  # what was let go of may stand there
+            on_existing=OnExisting.CREATE,  # a forgotten connection may exist there
         )
 
     def edit(self) -> None:
-        """Change the file: each kind of edit, by chance."""
+        """Edit each entry of the file by chance, and perhaps add new ones."""
         self.edits += 1
         edited: dict[str, DesiredConnection] = {}
         for each in self.desired:
@@ -298,19 +305,19 @@ class Story(ABC):
             if new:
                 edited[new.address] = new
         for name in self.companies:
-            if self.dice.random() < 0.25:  # what comes where something leaves goes on with that
+            if self.dice.random() < 0.25:  # in a slot that another one leaves, it continues that one
                 edited[f"{name}/new-{self.edits}"] = self.a_desired(f"{name}/new-{self.edits}")
         self.set_desired(edited.values())
 
     def edited(self, desired: DesiredConnection, prior: PriorConnection | None) -> DesiredConnection | None:
-        """Edit one entry of the file, or take it out."""
+        """Return an edited entry of the file, or None to remove it."""
         kinds = ("keep", "policy", "rename", "replace", *("remove",) * 3, *("unlink",) * 3)
         match self.dice.choice(kinds):
             case "remove":
                 return None
             case "rename":
-                return dataclasses.replace(desired, address=f"{desired.address}-{self.edits}")
-            case "unlink" if prior and prior.id in self.living():  # what isn't there can't be declared so
+                return dataclasses.replace(desired, address=Address(f"{desired.address}-{self.edits}"))
+            case "unlink" if prior and prior.id in self.living():  # a missing one can't be unlinked
                 return dataclasses.replace(desired, status=Status.UNLINKED)
             case "replace":
                 platform_key = self.dice.choice(PLATFORMS)
@@ -326,49 +333,49 @@ class Story(ABC):
         new = f"{old}-{self.edits}"
         self.companies = {new if name == old else name: each for name, each in self.companies.items()}
         self.set_desired(
-            dataclasses.replace(each, address=each.address.replace(f"{old}/", f"{new}/", 1))
+            dataclasses.replace(each, address=Address(each.address.replace(f"{old}/", f"{new}/", 1)))
             if each.address.partition("/")[0] == old
             else each
             for each in self.desired
         )
 
     def pass_on(self) -> None:
-        """Give one's connection to a new name, and another platform to its own: that takes two runs."""
+        """Give a connection to a new name, and its old name another platform, which takes two runs."""
         self.edits += 1
         one = self.dice.choice(self.desired) if self.desired else None
         if one:
-            heir = dataclasses.replace(one, address=f"{one.address}-p{self.edits}")
+            new_owner = dataclasses.replace(one, address=Address(f"{one.address}-p{self.edits}"))
             others = [each for each in PLATFORMS if each != one.platform_key]
             own = dataclasses.replace(one, platform_key=self.dice.choice(others), status=Status.LINKED)
-            self.set_desired([*(each for each in self.desired if each is not one), heir, own])
+            self.set_desired([*(each for each in self.desired if each is not one), new_owner, own])
 
     def rename_state(self) -> None:
-        """Rename one in the state by hand, as `pulumi state rename` does."""
+        """Rename a connection in the state, as `pulumi state rename` does."""
         self.edits += 1
         one = self.dice.choice(self.stack.standing) if self.stack.standing else None
         if one and not any(half.place == one.place for half in self.stack.recorded if half.pending_removal):
-            self.put(one, a_urn(f"{one.address}-s{self.edits}"))
+            self.record_at(one, a_urn(f"{one.address}-s{self.edits}"))
 
     def move_parents(self) -> None:
-        """Let a program of one's own have declared some below a component."""
+        """Record some connections below a component, as a user's own program does."""
         pending = {prior.place for prior in self.stack.recorded if prior.pending_removal}
         for each in self.stack.standing:
             if each.place not in pending and self.dice.random() < 0.4:
-                self.put(each, a_urn(each.address, COMPONENT))
+                self.record_at(each, a_urn(each.address, COMPONENT))
 
-    def put(self, prior: PriorConnection, urn: str) -> None:
+    def record_at(self, prior: PriorConnection, urn: str) -> None:
         """Record a connection at another URN."""
         moved = dataclasses.replace(prior, urn=urn)
         self.stack.recorded = [moved if each is prior else each for each in self.stack.recorded]
 
     def customers(self) -> None:
-        """Let customers authorise, revoke, disconnect, and somebody delete one in the Portal."""
+        """Let customers authorise, revoke and disconnect, and somebody delete a connection in the Portal."""
         living = self.living()
         unlinked = {each.address for each in self.desired if each.status is Status.UNLINKED}
-        # By address: ids are new ones whenever a seed is run again.
+        # Sorted by address, since the ids differ when a seed is run again.
         by_id = {prior.id: prior.address for prior in self.stack.standing}
         for each in sorted(by_id.keys() & living.keys(), key=lambda each: by_id[each]):
-            with contextlib.suppress(ValueError):  # a write of ours that Codat was slow with came first
+            with contextlib.suppress(ValueError):  # a late commit of ours came first
                 self.act(each, living[each], deletes=not unlinked)
         self.theirs |= {
             connection_id: status
@@ -377,7 +384,7 @@ class Story(ABC):
         }
 
     def act(self, connection_id: str, status: str, *, deletes: bool) -> None:
-        """Let somebody act on one connection, by chance; what isn't there can't be declared Unlinked."""
+        """Let somebody act on one connection, by chance; *deletes* says whether it may be deleted."""
         if self.dice.random() < 0.4:
             return
         if status == Status.PENDING_AUTH:
@@ -392,7 +399,7 @@ class Story(ABC):
     # What must hold.
 
     def living(self) -> dict[str, str]:
-        """What is there: ids and statuses."""
+        """Return the statuses of all live connections by id."""
         return {
             each: status
             for company in self.companies.values()
@@ -400,17 +407,17 @@ class Story(ABC):
         }
 
     def recorded_ids(self) -> set[str]:
-        """The ids that the state holds."""
+        """Return the ids in the state."""
         return {prior.id for prior in self.stack.recorded}
 
     def plan(self) -> Plan:
-        """Plan once more, as a process of its own."""
+        """Return a new plan, made as by another process."""
         settings = Settings(self.emulator.api_key, self.emulator.url, max_losses=LIMIT)
         reader = Reader(self.emulator.api_key, self.emulator.url)
         return Planner(reader, settings, self.stack.recorded).plan(self.desired)
 
     def check_names(self, before: Mapping[str, PriorConnection], reading: Reading) -> None:
-        """An id keeps company and second half of its address, or goes where the reading of the file says."""
+        """Check that each id keeps slot and key of its address, or moved to where the file means it to."""
         meant = {prior.id: address for address, prior in reading.goes_on.items()}
         for prior in self.stack.standing:
             was = before.get(prior.id)
@@ -421,7 +428,7 @@ class Story(ABC):
                 self.violated(f"{prior.id} was {was.address} and is {prior.address}")
 
     def check(self) -> None:
-        """Look for what must never be."""
+        """Check that all promises hold at the end."""
         living = self.living()
         recorded = self.recorded_ids()
         unrecorded = living.keys() - recorded - self.ours - self.theirs.keys()
@@ -432,7 +439,7 @@ class Story(ABC):
         by_address = Counter(prior.id for prior in self.stack.standing)
         refuses = self.emulator.knobs()["secondAccounting"] == "reject"
         for each, times in by_address.items():
-            # What a refused replacement couldn't let go of may have been taken up already.
+            # After a refused replacement, the old connection may have been taken up elsewhere already.
             if times > 1 and not refuses:
                 self.violated(f"{each} is recorded at {times} addresses")
         for each, status in sorted(self.theirs.items()):
@@ -446,25 +453,25 @@ class Story(ABC):
             self.violated(f"a problem is left: {problem.text}")
 
     def is_refused(self, change: Decision) -> bool:
-        """Whether Codat refuses it: a second Accounting connection of a company, where the knob says so.
+        """Return whether Codat refuses the change: a second Accounting connection, if the knob says so.
 
-        Nothing of its company and platform is removed then either.
+        Then nothing of that company and platform is removed either.
         """
         accounting = [each for each in self.desired if each.platform_key == PLATFORMS[0]]
         alike = [each for each in accounting if each.company_id == change.company_id]
         return self.emulator.knobs()["secondAccounting"] == "reject" and len(alike) > 0
 
     def violated(self, what: str) -> None:
-        """Put a broken promise down, with the way to see it again."""
+        """Add a violation, with the run that reproduces it."""
         self.found.violations.append(f"{self.name}: {what}")
 
 
-# What a file means, given what is recorded: the rules in words of their own, not those of the product.
+# The meaning of a file, given the recorded connections: the rules written independently of the product.
 
 
 @dataclass
 class Reading:
-    """What each declared address goes on with, what can't be known, and what has to wait for a second run."""
+    """The recorded connection that each address continues, unclear addresses, and those of a second run."""
 
     goes_on: dict[str, PriorConnection] = field(default_factory=dict)
     refused: dict[str, list[PriorConnection]] = field(default_factory=dict)
@@ -472,7 +479,7 @@ class Reading:
 
 
 def read(desired: Sequence[DesiredConnection], standing: Sequence[PriorConnection]) -> Reading:
-    """Read a file as a careful person would, who has the state beside it."""
+    """Return the meaning of a file as a careful person would find it who knows the state."""
     reading = Reading()
     at = {prior.place: prior for prior in standing}
     for slot in {each.slot for each in desired}:
@@ -496,7 +503,7 @@ def read(desired: Sequence[DesiredConnection], standing: Sequence[PriorConnectio
 
 
 def _order(desired: Sequence[DesiredConnection], at: Mapping[str, PriorConnection], reading: Reading) -> None:
-    """Find what can go to its name at once, what after others have left theirs, and what never can."""
+    """Find the addresses that must wait until others have left their names, and those that never can move."""
     leaving = {prior.place: address for address, prior in reading.goes_on.items()}
     for each in desired:
         chain, one = [], each
@@ -545,7 +552,7 @@ def _second_half(address: str) -> str:
 def ending(
     desired: Sequence[DesiredConnection], recorded: Sequence[PriorConnection], reading: Reading
 ) -> set[str]:
-    """Return the ids that a file asks to end: what it unlinks, and what nothing in it goes on with."""
+    """Return the ids of connections that a file ends: those that it unlinks or doesn't continue."""
     going_on = {prior.id: address for address, prior in reading.goes_on.items()}
     unlinked = {each.address for each in desired if each.status is Status.UNLINKED}
     return {p.id for p in recorded if p.id not in going_on or going_on[p.id] in unlinked}

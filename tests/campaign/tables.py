@@ -1,4 +1,4 @@
-"""Tables for the campaigns: of plain text, as a log and a page of documentation take it."""
+"""Tables for the campaigns, in plain text that fits a log and a page of documentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Give the lines of a Markdown table."""
+    """Yield the lines of a Markdown table."""
     lines = [tuple(head), *map(tuple, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for number, line in enumerate(lines):

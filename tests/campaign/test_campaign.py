@@ -12,6 +12,8 @@ from tests.campaign import machine, operations
 from tests.campaign.faults import CELLS, FAULTS
 from tests.campaign.story import Found
 
+pytestmark = pytest.mark.unmeasured
+
 
 @pytest.mark.parametrize("chunk", range(4))
 def test_nothing_is_lost_or_doubled_under_faults(chunk: int) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.campaign.crashes import campaign
 
+pytestmark = pytest.mark.unmeasured
+
 
 @pytest.mark.engine
 def test_whatever_is_killed_the_next_run_puts_right() -> None:

@@ -11,6 +11,8 @@ from codat_iac.desired.yaml_writer import dump
 from codat_iac.model.connection import OnExisting
 from tests.campaign import answers, children, files
 
+pytestmark = pytest.mark.unmeasured
+
 
 def test_rubbish_as_a_file_is_loaded_right_or_explained() -> None:
     """Each kind of it, in a process of its own: no traceback, no hang, no crash."""

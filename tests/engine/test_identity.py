@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import pytest
 
 from codat_iac.model.connection import RESOURCE_TYPE
-from tests.engine.cli.test_cli import Terminal
 from tests.support.builders import a_prior, siblings
 from tests.support.project import PROGRAM, Outcome, Project, Ran, connections
+from tests.support.terminal import Terminal
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
 
 COMPONENT = """
 import pulumi

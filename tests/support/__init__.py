@@ -1,4 +1,4 @@
-"""What tests of several kinds share: builders, servers, projects and worlds."""
+"""Helpers that tests of several kinds share: builders, servers, projects and worlds."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Short ways to make what the tests of the core are about."""
+"""Builders of desired, live and recorded connections, and of provider runs on the emulator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from codat_iac.codat.client import Client
 from codat_iac.emulator import Emulator
-from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection, Status
+from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Status
 from codat_iac.model.settings import Settings
 from codat_iac.planning.notices import Notice
 from codat_iac.reconcile.operations import Operations
@@ -18,22 +18,22 @@ COMPANY = "8a210b68-6988-11ed-a1eb-0242ac120002"
 
 
 def an_id(number: int) -> str:
-    """A connection id that is easy to tell from others."""
+    """Return a connection id that is easy to tell from others."""
     return str(uuid.UUID(int=number))
 
 
 def a_desired(address: str = "acme/ledger", **rest: Any) -> DesiredConnection:
-    """What the file says of one connection: by default to Xero, and Linked."""
-    return DesiredConnection(**{"address": address, "company_id": COMPANY, "platform_key": "gbol", **rest})
+    """Return a desired connection, by default to Xero and Linked."""
+    return DesiredConnection(Address(address), **{"company_id": COMPANY, "platform_key": "gbol", **rest})
 
 
 def siblings(*addresses: str, **rest: Any) -> tuple[DesiredConnection, ...]:
-    """Several connections of one company to one platform."""
+    """Return several desired connections of one company to one platform."""
     return tuple(a_desired(address, **rest) for address in addresses)
 
 
 def a_live(number: int = 1, status: str = "Linked", **rest: Any) -> LiveConnection:
-    """A connection as Codat reports it, made in the minute *number*."""
+    """Return a live connection, created in the minute *number*."""
     made = f"2026-11-24T00:{number:02}:00Z"
     given = {"platform_key": "gbol", "created": made, **rest}
     return LiveConnection(id=an_id(number), company_id=COMPANY, status=status, **given)
@@ -42,29 +42,29 @@ def a_live(number: int = 1, status: str = "Linked", **rest: Any) -> LiveConnecti
 def a_prior(
     number: int | str = 1, desired: DesiredConnection | None = None, status: str = "Linked", **rest: Any
 ) -> PriorConnection:
-    """What the state recorded: an id, by itself or by its number, and the desired of then."""
+    """Return a recorded connection with an id, or the id of a number, and with what was desired then."""
     connection_id = number if isinstance(number, str) else an_id(number)
     return PriorConnection(connection_id, desired or a_desired(), status, **rest)
 
 
 @dataclass
 class Run:
-    """What one process of the provider does on the emulator, and what it said and waited for."""
+    """One process of the provider on the emulator, with the notices it showed and the seconds it waited."""
 
     operations: Operations
     told: list[tuple[Notice, str, str]] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
     def said(self) -> list[str]:
-        """The lines that were said."""
+        """Return the lines of the notices."""
         return [text for _, _, text in self.told]
 
     def notices(self) -> list[tuple[Notice, str]]:
-        """What kinds of things were said, of which addresses."""
+        """Return the kind and address of each notice."""
         return [(notice, address) for notice, address, _ in self.told]
 
     def read(self, *priors: PriorConnection) -> None:
-        """Refresh: read all that is recorded."""
+        """Read the recorded connections, as a refresh does."""
         for prior in priors:
             self.operations.read(prior)
 
@@ -79,7 +79,7 @@ def a_run(
     max_losses: int | None = None,
     accept_missing: bool = False,
 ) -> Run:
-    """Start a process: nothing in it is remembered from another. *wait* stands for the passing of time."""
+    """Start a process, which remembers nothing of another. *wait* is called for each time that passes."""
     key = api_key or emulator.api_key
     client = Client(key, emulator.url, timeout=timeout, retries=1, guard=guard, sleep=lambda _: None)
     chosen = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing)
@@ -97,24 +97,24 @@ def a_run(
 
 
 def rows(emulator: Emulator, company_id: str) -> dict[str, str]:
-    """What the company really has: ids and statuses, whatever lists may show."""
+    """Return the statuses of the company's actual connections by id, unaffected by read lag."""
     return {each["id"]: each["status"] for each in emulator.connections(company_id)}
 
 
 def writes(emulator: Emulator) -> list[str]:
-    """What was asked of Codat other than reading, and how it was answered."""
+    """Return the writing requests to Codat, as `METHOD status`."""
     asked = emulator.requests()["requests"]
     return [f"{each['method']} {each['status']}" for each in asked if each["method"] != "GET"]
 
 
 def keys(emulator: Emulator) -> list[str]:
-    """The idempotency keys of the POSTs, in their order."""
+    """Return the idempotency keys of the POSTs, in their order."""
     asked = emulator.requests()["requests"]
     return [str(each["idempotencyKey"]) for each in asked if each["method"] == "POST"]
 
 
 def connected(emulator: Emulator, company_id: str, platform_key: str = "gbol", status: str = "Linked") -> str:
-    """The id of a connection that was made by somebody else."""
+    """Make a connection as somebody else, and return its id."""
     return str(emulator.connect(company_id, platform_key, status)["id"])
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
+import contextlib
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,31 +49,70 @@ main()
 
 
 def connections(company_id: str, *lines: str) -> str:
-    """The part of a desired-state file for one company, `acme`."""
+    """Return the part of a desired-state file for one company, `acme`."""
     body = "".join(f"      {line}\n" for line in lines)
     return f"companies:\n  acme:\n    id: {company_id}\n    connections:\n{body}"
 
 
+PASSPHRASE = "a passphrase"  # noqa: S105  of stacks that a test throws away
+
+
+def lay_out(folder: Path) -> None:
+    """Write the files that every project has, without a stack."""
+    (folder / "state").mkdir(parents=True)
+    (folder / "Pulumi.yaml").write_text(PULUMI_YAML)
+    (folder / "__main__.py").write_text(PROGRAM)
+
+
+@cache
+def initialised() -> Path:
+    """Return a project with an empty stack `dev`, to be copied: `stack init` once, not for each test."""
+    holder = tempfile.TemporaryDirectory(prefix="codat-iac-tests-")
+    atexit.register(holder.cleanup)
+    folder = Path(holder.name) / "project"
+    lay_out(folder)
+    backend = {
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+    }
+    subprocess.run(
+        ["pulumi", "stack", "init", "dev", "--non-interactive"],
+        cwd=folder,
+        env=engine.environment({**os.environ, **backend}),
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def select(folder: Path) -> None:
+    """Do what `pulumi stack select dev` does, which Pulumi notes in its home by the project's path."""
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    project = hashlib.sha1(os.fsencode(folder / "Pulumi.yaml"), usedforsecurity=False).hexdigest()
+    selected = {"stacks": {f"file://{folder / 'state'}": "organization/shop/dev"}}
+    (home / "workspaces" / f"shop-{project}-workspace.json").write_text(json.dumps(selected))
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What one command showed, and how it ended."""
+    """The output of one command and its exit code."""
 
     code: int
     shown: str
 
     @property
     def lines(self) -> list[str]:
-        """The lines that were shown, without indentation and the dots of progress before them."""
+        """The lines of the output, without indentation and without dots of progress before them."""
         return plain_lines(self.shown)
 
     @property
     def errors(self) -> list[str]:
-        """The lines that say `error:`."""
+        """The lines that begin with `error:`."""
         return [line for line in self.lines if line.startswith("error:")]
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings of the diagnostics."""
+        """The lines that begin with `warning:`."""
         return [line for line in self.lines if line.startswith("warning:")]
 
 
@@ -81,7 +126,7 @@ _PROGRESS = re.compile(r"^@ [a-z ]+\.*")
 
 @dataclass(frozen=True)
 class Ran:
-    """How `codat-iac` ended, and what it wrote to stdout and to stderr."""
+    """The exit code of `codat-iac`, and its output on stdout and on stderr."""
 
     code: int
     out: str
@@ -94,7 +139,7 @@ class Ran:
 
     @property
     def said(self) -> list[str]:
-        """The lines on stderr that `codat-iac` says itself, without its name."""
+        """The lines on stderr that begin with `codat-iac:`, without that."""
         own = "codat-iac: "
         return [line.removeprefix(own) for line in self.err.splitlines() if line.startswith(own)]
 
@@ -126,20 +171,23 @@ class Project:
 
     def __post_init__(self) -> None:
         self.unchecked.append(self)
-        (self.folder / "state").mkdir(parents=True)
-        (self.folder / "Pulumi.yaml").write_text(PULUMI_YAML)
-        (self.folder / "__main__.py").write_text(PROGRAM)
+        own = dict(self.environment)
         self.environment = {
             "CODAT_API_KEY": self.emulator.api_key,
             "CODAT_BASE_URL": self.emulator.url,
             "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "a passphrase",
-            **self.environment,
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            **own,
         }
-        self.pulumi("stack", "init", "dev")
+        if any(name.startswith("PULUMI_") for name in own):
+            lay_out(self.folder)
+            self.pulumi("stack", "init", "dev")
+        else:
+            shutil.copytree(initialised(), self.folder, dirs_exist_ok=True)
+            select(self.folder)
 
     def declare(self, text: str) -> None:
-        """Write the desired-state file; `version: 1` stands before *text* already."""
+        """Write the desired-state file: `version: 1`, and then *text*."""
         (self.folder / "connections.yaml").write_text(f"version: 1\n{text}")
 
     def program(self, text: str) -> None:
@@ -170,7 +218,7 @@ class Project:
     def codat_iac(
         self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Ran:
-        """Run `codat-iac` to its end, in the project's folder, with nobody to ask."""
+        """Run `codat-iac` to its end, in the project's folder, without a terminal to ask on."""
         process = self.start_codat_iac(*arguments, env=env, cwd=cwd)
         out, err = process.communicate(timeout=240)
         return Ran(process.returncode, out, err)
@@ -194,42 +242,49 @@ class Project:
         return process
 
     def record(self, priors: Iterable[PriorConnection], **outputs: Any) -> None:
-        """Let the state hold *priors*, and the stack have *outputs*, as if a run had made them."""
+        """Import a state with the connections *priors* and the stack's *outputs*, as a run leaves it."""
         state = json.dumps({"version": 3, "deployment": {"resources": recorded_resources(priors, outputs)}})
         (self.folder / "state.json").write_text(state)
         outcome = self.pulumi("stack", "import", "--file", "state.json")
         assert outcome.code == 0, outcome.shown
 
     def up(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
-        """`pulumi up`, without asking."""
+        """Run `pulumi up` without asking."""
         return self.pulumi("up", "--yes", *arguments, env=env)
 
     def settle(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
-        """`pulumi up` that has to succeed, with the request log empty afterwards."""
+        """Run `pulumi up`, which has to succeed, and clear the request log."""
         outcome = self.up(*arguments, env=env)
         assert outcome.code == 0, outcome.shown
         self.emulator.clear_requests()
         return outcome
 
     def preview(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
-        """`pulumi preview`."""
+        """Run `pulumi preview`."""
         return self.pulumi("preview", *arguments, env=env)
 
     def destroy(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
-        """`pulumi destroy`, without asking."""
+        """Run `pulumi destroy` without asking."""
         return self.pulumi("destroy", "--yes", *arguments, env=env)
 
     def recorded(self) -> dict[str, str]:
-        """The ids that the state holds, by address."""
+        """Return the ids in the state, by address."""
         return {r["urn"].split("::")[-1]: r["id"] for r in self.resources()}
 
     def state(self) -> dict[str, Any]:
-        """The whole state, as `pulumi stack export` gives it."""
+        """Return the whole state, as `pulumi stack export` does; it is read from the disk if it is there."""
+        file = self.folder / "state/.pulumi/stacks/shop/dev.json"
+        if file.exists():
+            checkpoint = json.loads(file.read_text())
+            return {
+                "version": checkpoint["version"],
+                "deployment": checkpoint["checkpoint"].get("latest") or {},
+            }
         exported: dict[str, Any] = json.loads(self.pulumi("stack", "export").shown)
         return exported
 
     def resources(self) -> list[dict[str, Any]]:
-        """The connections that the state holds, without those that are about to be deleted."""
+        """Return the connections in the state, without those that are about to be deleted."""
         return [
             resource
             for resource in self.state()["deployment"].get("resources", [])
@@ -237,7 +292,7 @@ class Project:
         ]
 
     def writes(self) -> list[str]:
-        """The calls since the log was cleared that change something, as `METHOD status`."""
+        """Return the writing requests since the log was cleared, as `METHOD status`."""
         return [
             f"{request['method']} {request['status']}"
             for request in self.emulator.requests()["requests"]
@@ -245,15 +300,15 @@ class Project:
         ]
 
     def everything_written(self) -> str:
-        """All that Pulumi left on the disk: states, backups, histories."""
+        """Return the text of all files of Pulumi's backend: states, backups, histories."""
         files = [path for path in (self.folder / "state").rglob("*") if path.is_file()]
         return "\n".join(path.read_text(errors="replace") for path in files)
 
     def leaks(self) -> list[str]:
-        """Where the key or a one-time password stands, of all that was written and said here.
+        """Return where the key or a one-time password was found, in all files and outputs of this project.
 
-        Only what asks for one may have it: `codat-iac links` on stdout or in its `--out`, and Pulumi's file
-        of the config once a test has set the key there in the open.
+        Allowed places are not returned: `codat-iac links` on stdout or in its `--out`, and Pulumi's config
+        file once a test has set the key there in plain text.
         """
         if self in self.unchecked:
             self.unchecked.remove(self)
@@ -273,13 +328,22 @@ class Project:
         return found
 
 
+@contextlib.contextmanager
+def holding_posts(project: Project, company: str = "*") -> Iterator[None]:
+    """Refuse every POST in this context with a 429 that asks to try again in a second."""
+    on, headers = f"POST /companies/{company}/connections", {"Retry-After": "1"}
+    project.emulator.faults([{"on": on, "do": "status", "status": 429, "headers": headers}])
+    yield
+    project.emulator.faults([])
+
+
 KEY = "the API key"
 _PASSWORD = re.compile(r"(?i)otp(=|%3d|\\u003d)(?!\*\*\*)|\b00[0-9a-f]{40}\b")
-"""A link's one-time password by its name in a link, or by the form that the emulator gives it."""
+"""A one-time password, found by its name in a link, or by the form of the emulator's passwords."""
 
 
 def leaked(text: str, api_key: str) -> Iterator[str]:
-    """Say which secrets *text* holds: the key as it is, or in base64 at any place of it; a password."""
+    """Yield the kinds of secrets in *text*: the key, also within base64, or a one-time password."""
     if any(form in text for form in _forms(api_key)):
         yield KEY
     if _PASSWORD.search(text):
@@ -287,7 +351,7 @@ def leaked(text: str, api_key: str) -> Iterator[str]:
 
 
 def _forms(api_key: str) -> Iterator[str]:
-    """Give the key, and what of its base64 is the same wherever it stands in a longer text."""
+    """Yield the key, and the parts of its base64 that don't depend on its position in a longer text."""
     yield api_key
     for before in range(3):
         encoded = base64.b64encode(b" " * before + api_key.encode()).decode()
@@ -295,7 +359,7 @@ def _forms(api_key: str) -> Iterator[str]:
 
 
 def recorded_resources(priors: Iterable[PriorConnection], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a state holds of the stack `dev`, as `pulumi up` leaves it."""
+    """Return the resources in the state of the stack `dev`, as `pulumi up` leaves them."""
     prefix, provider_id = "urn:pulumi:dev::shop", "00000000-0000-0000-0000-000000000001"
     stack = {
         "urn": f"{prefix}::pulumi:pulumi:Stack::shop-dev",

@@ -1,4 +1,4 @@
-"""A bare socket that answers with whatever a test gives: what no well-behaved server would send."""
+"""A bare socket that sends any bytes that a test gives, also such as no well-behaved server would send."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 Answer = bytes | Callable[[socket.socket], None]
-"""The bytes to send, or what to do with the connection instead."""
+"""The bytes to send, or a function to call with the connection instead."""
 
 
 @dataclass
 class RawServer:
-    """What it was asked, where it is, and the file of the authority that vouches for it, itself."""
+    """The server's URL, its requests, and the file with its certificate, which is its own authority."""
 
     url: str
     authority: Path
@@ -35,7 +35,10 @@ class RawServer:
 
 
 def http(body: bytes | str | Mapping[str, Any] | None = b"", status: int = 200, **headers: str) -> bytes:
-    """An answer, of JSON and the last on its connection unless `headers` say otherwise, with `_` for `-`."""
+    """Return the bytes of an answer: JSON, and the last on its connection, unless *headers* say otherwise.
+
+    In the names of *headers*, `_` stands for `-`.
+    """
     whole = (
         body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
     )
@@ -46,7 +49,7 @@ def http(body: bytes | str | Mapping[str, Any] | None = b"", status: int = 200, 
 
 
 def page(*rows: Mapping[str, Any], total: int | None = None, follow: str | None = None) -> dict[str, Any]:
-    """A page of Codat's."""
+    """Return a page of Codat's, with a link to the next page if *follow* is given."""
     links = {"next": {"href": follow}} if follow is not None else {}
     return {
         "results": list(rows),
@@ -59,9 +62,9 @@ def page(*rows: Mapping[str, Any], total: int | None = None, follow: str | None 
 
 @contextmanager
 def answering(*answers: Answer, tls: Path | None = None, keep_alive: bool = False) -> Iterator[RawServer]:
-    """Serve on loopback: each request gets the next answer, the last one for ever.
+    """Serve on loopback: each request gets the next answer, and the last answer is repeated.
 
-    `tls`: speak TLS, with a certificate made in this folder. `keep_alive`: more than one request for
+    *tls*: speak TLS, with a certificate made in this folder. *keep_alive*: allow more than one request on
     each connection.
     """
     with contextlib.ExitStack() as stack:
@@ -126,7 +129,7 @@ def _wrapped(connection: socket.socket, context: ssl.SSLContext | None) -> socke
 
 
 def _request(connection: socket.socket) -> str:
-    """One request, or nothing where the client has left; what begins unlike HTTP is taken as it is."""
+    """Return one request, "" if the client has left; what doesn't begin like HTTP is returned as it is."""
     received = b""
     while b"\r\n\r\n" not in received and (not received or received[:1].isalpha()):
         chunk = connection.recv(65536)

@@ -1,6 +1,7 @@
-"""Small worlds at random: what is desired, what is recorded, and what lives in an emulated Codat.
+"""Small random worlds: desired, recorded and live connections on an emulated Codat.
 
-And a plan carried out in one, as the engine would: the same hooks in the same order, without an engine.
+And functions that carry out a plan in a world as the engine would: the same hooks in the same order, without
+an engine.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from codat_iac.model import properties
 from codat_iac.model.connection import (
     ABSENT,
     RESOURCE_TYPE,
+    Address,
     DesiredConnection,
     OnExisting,
     OnRemoval,
@@ -26,13 +28,13 @@ from codat_iac.model.connection import (
     Status,
 )
 from codat_iac.model.errors import Refused
-from codat_iac.model.properties import DESIRABLE
+from codat_iac.model.properties import DECLARABLE
 from codat_iac.model.settings import Settings
 from codat_iac.planning import rule_table
 from codat_iac.planning.moves import in_this_run, moves
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
-from codat_iac.planning.slot_description import Description, describe
+from codat_iac.planning.slot_description import SlotDescription, describe
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.operations import Operations
 from codat_iac.reconcile.planner import Planner
@@ -41,32 +43,32 @@ from tests.support.builders import a_run, an_id, rows
 COMPANIES = ("acme", "beta", "gamma")
 PLATFORMS = ("gbol", "suuo")
 STATUSES = ("PendingAuth", "Linked", "Linked", "Deauthorized", "Unlinked", "Migrating", ABSENT)
-"""Linked twice, since most are; and one that nobody knows."""
+"""Linked twice, since most connections are; and one unknown status."""
 
 MOST = 6
-"""Addresses that are declared or recorded."""
+"""The most addresses that are declared or recorded."""
 
 PREFIX = "urn:pulumi:dev::shop::"
 COMPONENT = "shop:index:Customer"
-"""The type of a component that a program of one's own may have declared."""
+"""The type of a component that a user's own program may have declared."""
 
 
 def a_urn(address: str, parent: str = "") -> str:
-    """The URN of a connection of the stack that the tests use, below a component of the type *parent*."""
+    """Return a connection's URN in the tests' stack, below a component of the type *parent* if given."""
     return f"{PREFIX}{parent + '$' if parent else ''}{RESOURCE_TYPE}::{address}"
 
 
 @dataclass
 class World:
-    """What is desired and recorded. What lives is in the emulator; `company_ids` are by our names."""
+    """Desired and recorded connections; the live ones are in the emulator. `company_ids` are by our names."""
 
     company_ids: dict[str, str]
     desired: tuple[DesiredConnection, ...] = ()
     recorded: list[PriorConnection] = field(default_factory=list)
-    """Old halves of replacements included, which a run that broke off had not yet removed."""
+    """Including old halves of replacements that an interrupted run had not yet removed."""
 
     def yaml(self) -> str:
-        """Write what is desired as the rest of a desired-state file."""
+        """Return the desired connections as a desired-state file, without its `version`."""
         lines = ["companies:"]
         for name, company_id in self.company_ids.items():
             lines += [f"  {name}:", f"    id: {company_id}", "    connections:"]
@@ -89,10 +91,10 @@ def _flow(desired: DesiredConnection) -> str:
 
 
 def a_world(emulator: Emulator, dice: Random) -> World:
-    """Roll a world: two or three companies, several connections to one platform, every status and policy.
+    """Make a random world: two or three companies, several connections in a slot, any status and policy.
 
-    Half of them were then edited as users do: a company's key is another one, a component came or went, the
-    state was renamed or tainted by hand.
+    Half of the worlds are then edited as users do: a company's key changes, a component is added or removed,
+    the state is renamed or tainted by hand.
     """
     names = COMPANIES[: dice.randint(2, 3)]
     world = World({name: str(emulator.add_company(name)["id"]) for name in names})
@@ -103,14 +105,14 @@ def a_world(emulator: Emulator, dice: Random) -> World:
 
 
 class Edits:
-    """What users do around a stack: to the file, to the program, to the state."""
+    """Edits that users make: to the file, to the program, to the state."""
 
     def __init__(self, world: World, dice: Random) -> None:
         self.world = world
         self.dice = dice
 
     def some(self) -> None:
-        """Do one or two of them."""
+        """Make one or two edits."""
         everything = (
             self.rename_key,
             self.rename_second_half,
@@ -128,7 +130,7 @@ class Edits:
         ids = self.world.company_ids
         self.world.company_ids = {new if name == old else name: each for name, each in ids.items()}
         self.world.desired = tuple(
-            dataclasses.replace(each, address=each.address.replace(f"{old}/", f"{new}/", 1))
+            dataclasses.replace(each, address=Address(each.address.replace(f"{old}/", f"{new}/", 1)))
             if each.address.startswith(f"{old}/")
             else each
             for each in self.world.desired
@@ -138,19 +140,19 @@ class Edits:
         """Give one connection another name in the file."""
         if self.world.desired:
             one = self.dice.choice(self.world.desired)
-            renamed = dataclasses.replace(one, address=f"{one.address}-z")
+            renamed = dataclasses.replace(one, address=Address(f"{one.address}-z"))
             self.world.desired = tuple(renamed if each is one else each for each in self.world.desired)
 
     def move_parents(self) -> None:
-        """Some were declared below a component."""
+        """Record some connections below a component."""
         self._each(lambda prior: a_urn(prior.address, COMPONENT), 0.5)
 
     def rename_state(self) -> None:
-        """Rename one in the state by hand."""
+        """Rename some connections in the state, as by hand."""
         self._each(lambda prior: a_urn(f"{prior.address}-s"), 0.2)
 
     def taint(self) -> None:
-        """Taint some in the state."""
+        """Taint some connections in the state."""
         self.world.recorded = [
             dataclasses.replace(prior, tainted=not prior.pending_removal and self.dice.random() < 0.2)
             for prior in self.world.recorded
@@ -175,7 +177,7 @@ class _Roll:
         self.recorded: dict[str, PriorConnection] = {}
 
     def everything(self) -> None:
-        """Record some addresses, declare some, and let strangers live beside them."""
+        """Record some addresses, declare some, and add unmanaged live connections."""
         addresses = [f"{name}/{key}" for name in self.world.company_ids for key in "abc"]
         chosen = sorted(self.dice.sample(addresses, self.dice.randint(1, MOST)))
         for address in chosen:
@@ -197,19 +199,19 @@ class _Roll:
             self.emulator.delete_company(self.any_company())
 
     def any_company(self) -> str:
-        """Choose a company; its id is another in each world, so that isn't what is rolled."""
+        """Choose a company by name, since the ids differ from run to run."""
         return self.world.company_ids[self.dice.choice(list(self.world.company_ids))]
 
     def chance(self, share: float) -> bool:
-        """Say yes in so many cases."""
+        """Return true with this probability."""
         return self.dice.random() < share
 
     def platform(self) -> str:
-        """Choose a platform; the first is the likelier one, so that there are several of a kind."""
+        """Choose a platform, more likely the first, so that there are several connections to one platform."""
         return PLATFORMS[self.chance(0.3)]
 
     def connection(self, company_id: str, platform_key: str, status: str | None = None) -> tuple[str, str]:
-        """Let a connection live, and give its id and status; one that is absent was there once."""
+        """Make a live connection and return its id and status; an absent one is deleted again."""
         status = status or self.dice.choice(STATUSES)
         there = "Linked" if status == ABSENT else status
         connection_id = str(self.emulator.connect(company_id, platform_key, there)["id"])
@@ -220,13 +222,15 @@ class _Roll:
         return connection_id, status
 
     def prior(self, address: str, *, alone: bool = False) -> PriorConnection:
-        """Record a connection: mostly as it lives; unless *alone*, sometimes one that is recorded already."""
+        """Return a recorded connection, mostly as it is live; sometimes a recorded one, unless *alone*."""
         desired = self.desired(address, connection_ids=False)
         company = address.partition("/")[0]
         others = [prior for prior in self.recorded.values() if prior.address.startswith(f"{company}/")]
         if others and not alone and self.chance(0.1):
             other = others[-1]
-            return dataclasses.replace(other, desired=dataclasses.replace(other.desired, address=address))
+            return dataclasses.replace(
+                other, desired=dataclasses.replace(other.desired, address=Address(address))
+            )
         connection_id, status = self.connection(desired.company_id, desired.platform_key)
         if self.chance(0.3):
             status = self.dice.choice(STATUSES)
@@ -234,20 +238,20 @@ class _Roll:
         return PriorConnection(connection_id, desired, status, refused)
 
     def desired(self, address: str, *, connection_ids: bool = True) -> DesiredConnection:
-        """Declare an address, mostly as it is recorded."""
+        """Return a desired connection for an address, mostly as it is recorded."""
         prior = self.recorded.get(address)
         if prior and self.chance(0.4):
             return dataclasses.replace(prior.desired, connection_id=None)
         company_id = self.world.company_ids[address.partition("/")[0]]
         given = [*self.live[company_id], an_id(1)]
         connection_id = self.dice.choice(given) if connection_ids and self.chance(0.2) else None
-        # What is named exists already, so a file may not say `create` beside it.
+        # A connection named by its id exists already, so a file may not say `create` for it.
         existing = [each for each in OnExisting if not connection_id or each is not OnExisting.CREATE]
         return DesiredConnection(
-            address=address,
+            address=Address(address),
             company_id=company_id,
             platform_key=prior.desired.platform_key if prior and self.chance(0.7) else self.platform(),
-            status=DESIRABLE[self.chance(0.3)],
+            status=DECLARABLE[self.chance(0.3)],
             on_removal=self.dice.choice(list(OnRemoval)),
             on_existing=self.dice.choice(existing),
             connection_id=connection_id,
@@ -255,7 +259,7 @@ class _Roll:
 
 
 def _named_once(declared: Sequence[DesiredConnection]) -> list[DesiredConnection]:
-    """Take back a `connectionId` that is declared twice: no file may."""
+    """Remove a `connectionId` that is declared before: a file may not name one twice."""
     seen: set[str | None] = {None}
     kept = []
     for each in declared:
@@ -265,7 +269,7 @@ def _named_once(declared: Sequence[DesiredConnection]) -> list[DesiredConnection
 
 
 def living(emulator: Emulator, world: World) -> dict[str, str]:
-    """What lives in the companies that are there: ids and statuses."""
+    """Return the statuses of all live connections by id, of the companies that exist."""
     found: dict[str, str] = {}
     for company_id in world.company_ids.values():
         with contextlib.suppress(ValueError):
@@ -282,7 +286,7 @@ def a_planner(
     max_losses: int | None = None,
     accept_missing: bool = False,
 ) -> Planner:
-    """Make a planner as a process of its own would."""
+    """Return a planner with a reader of its own, as a new process has it."""
     key = api_key or emulator.api_key
     settings = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing)
     reader = Reader(key, emulator.url, retries=1, sleep=lambda _: None)
@@ -291,25 +295,25 @@ def a_planner(
 
 @dataclass(frozen=True)
 class Declared:
-    """What a program declares in one run, as the engine sees it: told by aliases what goes on with what."""
+    """The connections that a program declares in one run, matched with the recorded ones by aliases."""
 
     desired: tuple[DesiredConnection, ...]
-    priors: Mapping[str, PriorConnection]
-    """What is recorded of each address, at its own URN or at an alias."""
+    priors: Mapping[Address, PriorConnection]
+    """The recorded connection of each address, at its own URN or at an alias."""
 
-    beside: Mapping[str, Description]
+    beside: Mapping[str, SlotDescription]
     leaving: tuple[PriorConnection, ...]
-    """What nobody declares, and old halves of replacements: removed at the end."""
+    """Undeclared connections and old halves of replacements, which are removed at the end."""
 
     refused: tuple[str, ...] = ()
-    """Lines for what the program refuses to declare; then it declares nothing."""
+    """The program's refusals, one line each; if there are any, it declares nothing."""
 
     waits: bool = False
-    """Something has to wait for the next run."""
+    """Whether a change has to wait for the next run."""
 
 
 def declared(desired: Sequence[DesiredConnection], recorded: Sequence[PriorConnection]) -> Declared:
-    """Do what the stock program does before it declares anything, and what the engine makes of it."""
+    """Return what the stock program declares, and how the engine matches it with the recorded connections."""
     standing = [prior for prior in recorded if not prior.pending_removal]
     moved = moves(desired, standing)
     if moved.problems:
@@ -330,15 +334,16 @@ def declared(desired: Sequence[DesiredConnection], recorded: Sequence[PriorConne
 
 
 def decided(operations: Operations, program: Declared, desired: DesiredConnection) -> Action:
-    """Do what `check` and `diff` do about one address."""
+    """Return the action for one address, as the hooks `check` and `diff` decide it."""
     prior = program.priors.get(desired.address)
     operations.state.declare(desired.address, program.beside[desired.address])
     if prior is None:
-        operations.foresee(desired)
+        operations.preview_create(desired)
         return Action.CREATE
     action = operations.compare(dataclasses.replace(prior, tainted=False), desired).action
     if action is not Action.REPLACE and prior.tainted:
-        operations.state.replace(prior.id, desired.address)  # the engine's own doing, which no hook hears of
+        # The engine replaces a tainted resource by itself, without calling a hook.
+        operations.state.mark_replaced(prior.id, desired.address)
         return Action.REPLACE
     return action
 
@@ -355,13 +360,13 @@ def carry_out(
     max_losses: int | None = None,
     accept_missing: bool = False,
 ) -> list[PriorConnection]:
-    """Do what `codat-iac apply` lets the engine do in a process of its own; gives what is recorded then.
+    """Carry out *plan* as `codat-iac apply` does in a new process; return what is recorded afterwards.
 
-    The log of requests holds only what that cost.
+    The request log is cleared before, so that it holds only the requests of this.
     """
     file.write_text(planner.hand_over(plan))
     operations = a_run(emulator, max_losses=max_losses, accept_missing=accept_missing).operations
-    handover.take_over(file, operations)
+    handover.load(file, operations)
     emulator.clear_requests()
     program = declared(desired, recorded)
     changes = {change.address: change for change in plan.changes if not change.later}
@@ -378,7 +383,7 @@ def run(
     acting: Sequence[DesiredConnection],
     leaving: Sequence[PriorConnection],
 ) -> list[PriorConnection]:
-    """Check and diff, then create and update, then delete; gives what is recorded then."""
+    """Check and diff, then create and update, then delete; return the recorded connections afterwards."""
     state = {(prior.place, prior.id): prior for prior in recorded}
     replaced = []
     steps = [(desired, decided(operations, program, desired)) for desired in acting]
@@ -393,7 +398,7 @@ def run(
         if prior and action is not Action.REPLACE:
             live = operations.update(prior, desired)
         else:
-            # What the file doesn't protect, the engine replaces; `delete` never hears of either.
+            # If the file doesn't protect it, the engine replaces it. `delete` isn't told of protection.
             replaced += [dataclasses.replace(prior, protected=False)] if prior else []
             live = operations.create(desired)
         updated = prior is not None and action is not Action.REPLACE
@@ -407,7 +412,7 @@ def run(
 
 
 def _shuffled(acting: Iterable[DesiredConnection], dice: Random | None) -> list[DesiredConnection]:
-    """Put them in any order: that in which the engine hears of what a program declares isn't certain."""
+    """Return them in random order: the engine may get a program's declarations in any order."""
     shuffled = list(acting)
     if dice:
         dice.shuffle(shuffled)
@@ -415,7 +420,7 @@ def _shuffled(acting: Iterable[DesiredConnection], dice: Random | None) -> list[
 
 
 def up(emulator: Emulator, world: World, dice: Random | None = None) -> list[PriorConnection]:
-    """Do what `pulumi up` does with a refresh; gives what is recorded then."""
+    """Do what `pulumi up` with a refresh does; return the recorded connections afterwards."""
     operations = a_run(emulator).operations
     read = [refreshed(operations, prior) for prior in world.recorded]
     program = declared(world.desired, read)
@@ -427,7 +432,7 @@ def up(emulator: Emulator, world: World, dice: Random | None = None) -> list[Pri
 def preview(
     emulator: Emulator, world: World, dice: Random, *, max_losses: int | None = None
 ) -> tuple[dict[str, Action], set[str]]:
-    """Do what `pulumi preview` does; gives what is done at each declared address, and the errors."""
+    """Do what `pulumi preview` does; return the action for each declared address, and the errors."""
     operations = a_run(emulator, max_losses=max_losses).operations
     actions: dict[str, Action] = {}
     errors: set[str] = set()
@@ -446,12 +451,12 @@ def preview(
 
 
 def _as_hooks_know(prior: PriorConnection) -> PriorConnection:
-    """Return what a refresh tells of a recorded connection: its properties and its URN, and no more."""
+    """Return a recorded connection with the facts that a refresh gives to the hooks: properties and URN."""
     return dataclasses.replace(prior, protected=False, tainted=False, pending_removal=False)
 
 
 def refreshed(operations: Operations, prior: PriorConnection) -> PriorConnection:
-    """Do what a refresh does about one recorded connection."""
+    """Return one recorded connection as a refresh records it."""
     live = operations.read(_as_hooks_know(prior))
     refused = prior.unlink_refused and rule_table.refused_unlink(prior.desired.status, live)
     outputs = properties.outputs(prior.desired, prior.id, live, unlink_refused=refused)

@@ -1,14 +1,14 @@
-"""Show what was found and planned, in the format that was asked for. Pure: no I/O, no clock, no print.
+"""Render a plan, drift, links or problems in one of several formats. Pure: no I/O, no clock, no print.
 
 ```
-words        what all formats say alike; foreign text made fit to be shown
+words        text that all formats share; foreign text made safe to show
 layout       columns, hanging indents and colours of a terminal
 as_text  as_json  as_csv  as_markdown  as_html     one for each format
-saved        a plan as JSON, read back
+saved        read a plan back from JSON
 ```
 
-`FORMATS` says which command has which formats. The links stand in `links` alone. What is returned ends
-without a line break.
+`FORMATS` holds the formats of each report. Only `links` shows link URLs. The returned text doesn't end with a
+line break.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Output(StrEnum):
-    """The formats, by the words of `--output`."""
+    """The formats, as the values of `--output`."""
 
     TEXT = "text"
     JSON = "json"
@@ -54,7 +54,7 @@ FORMATS: Mapping[str, tuple[Output, ...]] = {
     "problems": _REPORT,
     "links": (Output.TEXT, Output.CSV, Output.JSON, Output.HTML),
 }
-"""What can be rendered, and in which formats. No Markdown for links: a comment is no place for secrets."""
+"""The formats of each report. Links have no Markdown: they are secrets, and don't belong in a comment."""
 
 
 def plan(
@@ -66,10 +66,11 @@ def plan(
     color: bool = False,
     every: bool = False,
 ) -> str:
-    """Show a plan.
+    """Return a plan in the format *output*.
 
-    *now* (aware) is what ages are counted from. The rest is for text alone: *width* wraps long sentences,
-    *color* colours, and *every* names also what else is only counted.
+    *now*, with a time zone, is the time from which ages are counted. The other arguments are for text only:
+    *width* in columns wraps long sentences, *color* adds colours, and *every* names also connections that
+    would only be counted. Raises `ConfigError` if a plan has no such format, as all functions here do.
     """
     match _checked("plan", output):
         case Output.JSON:
@@ -90,7 +91,7 @@ def drift(
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """Show what somebody else moved."""
+    """Return the drift in the format *output*; the arguments are as in `plan`."""
     match _checked("drift", output):
         case Output.JSON:
             return as_json.drift(drifted, now)
@@ -110,7 +111,7 @@ def links(
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """Show the links, which are secrets: for stdout or a file of the user's, never for a log."""
+    """Return the links in the format *output*. They are secrets: never write them to a log."""
     match _checked("links", output):
         case Output.JSON:
             return as_json.links(waiting, now)
@@ -131,7 +132,10 @@ def problems(
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """Show what a check found, or that nothing is wrong; *checked* says with what (`12 connections`)."""
+    """Return the problems that a check found, or that there are none.
+
+    *checked* says what was checked, such as `12 connections`; the other arguments are as in `plan`.
+    """
     match _checked("problems", output):
         case Output.JSON:
             return as_json.problems(found, checked, now)
@@ -144,7 +148,7 @@ def problems(
 
 
 def problems_of(error: CodatIacError) -> tuple[errors.Problem, ...]:
-    """Give an error as problems: those that it carries, or its own text without a place."""
+    """Return the problems that an error carries, or else its own text as a problem without a place."""
     carried = error.problems if isinstance(error, ConfigError) else ()
     return carried or (errors.Problem("", 0, 0, str(error)),)
 

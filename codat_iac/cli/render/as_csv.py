@@ -1,4 +1,4 @@
-"""For a sheet: the links, a row for each connection."""
+"""Render the links as CSV, for a spreadsheet: a row for each connection."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def links(waiting: Sequence[Link]) -> str:
-    """Write the links. What a sheet would take for a formula stands behind an apostrophe.
+    """Return the links as CSV.
 
-    Source: https://owasp.org/www-community/attacks/CSV_Injection.
+    A cell that a spreadsheet would take for a formula gets an apostrophe in front. Source:
+    https://owasp.org/www-community/attacks/CSV_Injection.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(HEADER)
     for each in waiting:
         texts = (each.address, each.company, each.platform, each.status, each.since)
-        writer.writerow([*map(_cell, texts), _harmless(words.address_of_page(each.url))])
+        writer.writerow([*map(_cell, texts), _harmless(words.safe_url(each.url))])
     return file.getvalue().rstrip("\n")
 
 

@@ -1,7 +1,7 @@
-"""For a browser: one file that loads nothing, in light and dark, on paper, and also without scripts.
+"""Render reports as HTML pages: one file that loads nothing, for light and dark mode and for print.
 
-Names and statuses come from outside and may hold anything: every page is rendered with autoescape, and
-its Content-Security-Policy runs the one script that stands in it and no other.
+A page also works without scripts. Names and statuses come from outside and may hold anything. So every page
+is rendered with autoescape, and its Content-Security-Policy allows only the page's own script.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 _CODE = re.compile(r"`([^`<>]+)`")
 _SCHEMES = ("https://", "http://")
 _LOSSES = "losses"
-"""The chip that isn't a step's."""
+"""The one filter chip that isn't for a step."""
 
 
 def plan(shown: Plan, now: datetime) -> str:
-    """Show a plan, whole."""
+    """Return a plan as a page; nothing is cut."""
     return _page(
         "plan.html",
         now,
@@ -46,13 +46,13 @@ def plan(shown: Plan, now: datetime) -> str:
 
 
 def _headline(text: str) -> tuple[str, str]:
-    """Split a summary of several sentences into its first and the rest."""
+    """Split a summary of several sentences into the first one and the rest."""
     first, stop, rest = text.partition(". ")
     return (f"{first}.", rest) if stop else (text, "")
 
 
 def _chips(plan: Plan) -> list[tuple[str, str, int]]:
-    """What changes can be filtered by: key, sign and number."""
+    """Return the chips by which changes can be filtered: key, sign and number of changes."""
     counts = plan.counts
     steps = [(step.value, words.SIGNS[step], counts[step]) for step in STEPS if counts[step]]
     losing = sum(change.loses for change in plan.changes)
@@ -60,17 +60,17 @@ def _chips(plan: Plan) -> list[tuple[str, str, int]]:
 
 
 def drift(drifted: Sequence[Drifted], now: datetime) -> str:
-    """Show what somebody else moved."""
+    """Return the drift as a page."""
     return _page("drift.html", now, drifted=drifted, summary=words.drift_summary(drifted))
 
 
 def links(waiting: Sequence[Link], now: datetime) -> str:
-    """Show the links, by company, for the people who send them to their customers."""
+    """Return the links as a page, by company, for the people who send them to their customers."""
     return _page("links.html", now, companies=words.by_company(waiting), number=len(waiting))
 
 
 def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
-    """Show what a check found."""
+    """Return the problems that a check found, as a page."""
     return _page("problems.html", now, problems=found, summary=words.problems_summary(found, checked))
 
 
@@ -79,13 +79,13 @@ def _kinds(change: Decision) -> str:
 
 
 def _href(url: str) -> str:
-    """Give a link that a browser may follow; empty where it is none, such as `javascript:`."""
-    link = words.address_of_page(url)
+    """Return a URL that a browser may follow, "" for any other such as `javascript:`."""
+    link = words.safe_url(url)
     return link if link.lower().startswith(_SCHEMES) else ""
 
 
 def _prose(text: str) -> Markup:
-    """Show a sentence, with what stands between backticks as code."""
+    """Return a sentence as safe HTML, with text between backticks as code."""
     from markupsafe import Markup, escape  # noqa: PLC0415
 
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(words.sentence(text)))))  # noqa: S704  escaped
@@ -124,5 +124,8 @@ def _templates() -> Environment:
 
 
 def _hash(source: str) -> str:
-    """Name a source as a Content-Security-Policy does: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
+    """Return a source's hash for a Content-Security-Policy.
+
+    See https://www.w3.org/TR/CSP3/#grammardef-hash-source.
+    """
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -1,7 +1,8 @@
-"""For machines, and for a saved plan: all data, in camelCase, one object of a list on a line.
+"""Render reports in JSON, for machines and for saved plans: all data, one object of a list on each line.
 
-What isn't ASCII is escaped, so nothing in it can reach a terminal. `schemas/plan.schema.json` is the
-contract of a plan, and `saved.py` reads one back; a change of either raises `plan.FORMAT_VERSION`.
+Member names are camelCase. Characters other than ASCII are escaped, so none can control a terminal.
+`schemas/plan.schema.json` is the contract of a plan, and `saved.py` reads one back; a change of either must
+raise `plan.FORMAT_VERSION`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from codat_iac.cli.render.words import stamp
+from codat_iac.cli.render.words import timestamp
 from codat_iac.model import errors
 from codat_iac.model.text import redact
 from codat_iac.planning.decision import Cause, Decision
@@ -21,12 +22,12 @@ CAUSES: Mapping[Cause, str] = {Cause.YOU: "you", Cause.THEY: "they", Cause.BOTH:
 
 
 def plan(shown: Plan, now: datetime) -> str:
-    """Write a plan, such that `saved.parse_plan` reads the same one."""
-    return _written(document(shown, stamp(now)))
+    """Return a plan in JSON, from which `saved.parse_plan` reads an equal plan."""
+    return _written(document(shown, timestamp(now)))
 
 
 def document(shown: Plan, generated: str) -> dict[str, Any]:
-    """Give a plan as data, with what follows from it beside it."""
+    """Return a plan as JSON data, with derived values such as its counts. *generated* is its time."""
     counts = shown.counts
     data = {
         "formatVersion": FORMAT_VERSION,
@@ -97,7 +98,7 @@ def _unmanaged(unmanaged: Unmanaged) -> dict[str, Any]:
 
 
 def drift(drifted: Sequence[Drifted], now: datetime) -> str:
-    """Write what somebody else moved."""
+    """Return the drift in JSON."""
     rows = [
         {
             "address": each.address,
@@ -113,7 +114,7 @@ def drift(drifted: Sequence[Drifted], now: datetime) -> str:
 
 
 def links(waiting: Sequence[Link], now: datetime) -> str:
-    """Write the links, the only rendering with links in it that a machine reads."""
+    """Return the links in JSON. No other JSON report contains link URLs."""
     rows = [
         {
             "address": each.address,
@@ -130,7 +131,7 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
 
 
 def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
-    """Write what a check found; `line` and `column` are 0 where there is no place."""
+    """Return the problems that a check found, in JSON; `line` and `column` are 0 if there is no place."""
     rows = [
         {"path": each.path, "line": each.line, "column": each.column, "message": each.message}
         for each in found
@@ -139,11 +140,11 @@ def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> st
 
 
 def _report(kind: str, now: datetime, **rest: Any) -> str:
-    return _written({"formatVersion": FORMAT_VERSION, "kind": kind, "generatedAt": stamp(now), **rest})
+    return _written({"formatVersion": FORMAT_VERSION, "kind": kind, "generatedAt": timestamp(now), **rest})
 
 
 def _without_links(value: Any) -> Any:
-    """Take links and passwords out of all texts: in those of Codat's there could be one."""
+    """Remove links and passwords from all texts: a text of Codat's may hold one."""
     match value:
         case str():
             return redact(value)
@@ -156,7 +157,7 @@ def _without_links(value: Any) -> Any:
 
 
 def _written(data: Mapping[str, Any]) -> str:
-    """Write each member on a line, and each object of a list: `diff` and `grep` can use it."""
+    """Return JSON with each member, and each item of a list, on its own line, for `diff` and `grep`."""
     members = (f"  {json.dumps(key)}: {_member(value)}" for key, value in data.items())
     return "{\n" + ",\n".join(members) + "\n}"
 

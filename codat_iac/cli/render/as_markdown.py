@@ -1,7 +1,8 @@
-"""For a comment on a pull request: under 60 kB whatever the plan, since GitHub takes 65,536 characters.
+"""Render reports in Markdown, for a comment on a pull request.
 
-Each table has so many rows and so many bytes, and what doesn't fit is counted. What loses a customer's
-authorisation comes first. Foreign text can be no markup, and can't mention or link anything.
+A comment has at most 60 kB for any plan, since GitHub takes 65,536 characters. Each table has a limit of rows
+and bytes; rows that don't fit are counted. Changes that lose a customer's authorisation come first. Foreign
+text is escaped, so it can't be markup, or mention or link anything.
 """
 
 from __future__ import annotations
@@ -20,37 +21,37 @@ from codat_iac.planning.plan import STEPS, Drifted, Plan, Unmanaged, Waiting, su
 from codat_iac.planning.rule_table import Action
 
 MOST_BYTES = 60_000
-"""Of a whole comment; the rooms below are such that their sum stays under it."""
+"""The most bytes of a comment; the limits of the tables below add up to less."""
 
 _LONGEST = 300
-"""So many characters of a text are shown."""
+"""The most characters of a text that are shown."""
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>&|~#@$]|(?<![0-9]):(?=\S)|(?<=www)\.", re.IGNORECASE)
 _CODE = re.compile(r"&#96;(.+?)&#96;")
 _BREAK = "&#8203;"
-"""A zero-width space, as Renovate and Dependabot set it: `@name` and `#1` behind it call nobody."""
+"""A zero-width space, as Renovate and Dependabot use it to keep `@name` and `#1` from becoming links."""
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """How much of a table is shown."""
+class TableLimit:
+    """The most rows, and bytes of rows, that a table shows."""
 
     rows: int
     size: int
 
 
-_CHANGES = Room(100, 16_000)
-_COUNTED = Room(25, 4_000)
-_PROBLEMS = Room(50, 7_000)
-_WAITING = Room(50, 7_000)
-_UNMANAGED = Room(50, 5_000)
-_NOTES = Room(20, 3_000)
-_ALONE = Room(500, 50_000)
-"""Of a report that is one table."""
+_CHANGES = TableLimit(100, 16_000)
+_COUNTED = TableLimit(25, 4_000)
+_PROBLEMS = TableLimit(50, 7_000)
+_WAITING = TableLimit(50, 7_000)
+_UNMANAGED = TableLimit(50, 5_000)
+_NOTES = TableLimit(20, 3_000)
+_ALONE = TableLimit(500, 50_000)
+"""The limit of a table that is the whole report."""
 
 
 def plan(shown: Plan, now: datetime) -> str:
-    """Show a plan."""
+    """Return a plan in Markdown."""
     return _joined(
         "## codat-iac plan",
         f"**{summary(shown)}**",
@@ -79,7 +80,8 @@ def _problems(plan: Plan) -> Iterator[str]:
     if plan.problems:
         yield f"### Problems ({len(plan.problems):,})"
         rows = (
-            _row(_cell(each.address), _prose(words.of(each.address, each.text))) for each in plan.problems
+            _row(_cell(each.address), _prose(words.without_address(each.address, each.text)))
+            for each in plan.problems
         )
         yield _cut(("Address", "Problem"), rows, len(plan.problems), _PROBLEMS)
 
@@ -88,7 +90,7 @@ def _changes(changes: Sequence[Decision]) -> Iterator[str]:
     if not changes:
         return
     gravest = sorted(changes, key=lambda change: not change.loses)
-    rows = _fitting(map(_change, gravest), _CHANGES)
+    rows = _rows_that_fit(map(_change, gravest), _CHANGES)
     yield f"### Changes ({len(gravest):,})"
     yield _table(("", "Step", "Address", "Platform", "Status", "Why, and what it leads to"), rows)
     if rest := gravest[len(rows) :]:
@@ -100,7 +102,7 @@ def _change(change: Decision) -> str:
     said = [escaped(text) for text in words.consequences(change)]
     if change.loses:
         said.insert(0, f"**{words.LOSES}**")
-    said += [escaped(words.differs(field, "→")) for field in change.fields]
+    said += [escaped(words.field_change(field, "→")) for field in change.fields]
     if change.connection_id is not None:
         said.append(f"connection {_cell(change.connection_id)}")
     foreign = map(_cell, (change.address, change.platform_key, change.status))
@@ -108,11 +110,11 @@ def _change(change: Decision) -> str:
 
 
 def _counted(changes: Sequence[Decision]) -> str:
-    """Count changes by company and step: the companies with the most by name, then all the others."""
+    """Return a table of counts by company and step: the companies with the most changes, then the rest."""
     steps = [step for step in STEPS if any(change.action is step for change in changes)]
     groups = sorted(words.by_company(changes).items(), key=lambda group: -len(group[1]))
     losing = any(change.loses for change in changes)
-    rows = _fitting((_counts(_cell(name), group, steps, losing) for name, group in groups), _COUNTED)
+    rows = _rows_that_fit((_counts(_cell(name), group, steps, losing) for name, group in groups), _COUNTED)
     if others := groups[len(rows) :]:
         rest = [change for _, group in others for change in group]
         rows.append(_counts(f"{len(others):,} more", rest, steps, losing))
@@ -137,7 +139,9 @@ def _waiting(waiting: Sequence[Waiting], now: datetime) -> str:
         for each in words.longest_first(waiting, now)
     )
     table = _cut(("Address", "Platform", "Status", "Waiting", "Why"), rows, len(waiting), _WAITING)
-    return _folded(f"Waits for a customer ({len(waiting):,}): {escaped(words.statuses(waiting), 200)}", table)
+    return _folded(
+        f"Waits for a customer ({len(waiting):,}): {escaped(words.count_statuses(waiting), 200)}", table
+    )
 
 
 def _unmanaged(unmanaged: Sequence[Unmanaged]) -> str:
@@ -150,7 +154,9 @@ def _unmanaged(unmanaged: Sequence[Unmanaged]) -> str:
         for each in unmanaged
     )
     table = _cut(("Company", "Platform", "Status", "Connection"), rows, len(unmanaged), _UNMANAGED)
-    return _folded(f"Not managed here ({len(unmanaged):,}): {escaped(words.statuses(unmanaged), 200)}", table)
+    return _folded(
+        f"Not managed here ({len(unmanaged):,}): {escaped(words.count_statuses(unmanaged), 200)}", table
+    )
 
 
 def _notes(plan: Plan) -> Iterator[str]:
@@ -159,7 +165,7 @@ def _notes(plan: Plan) -> Iterator[str]:
 
 
 def drift(drifted: Sequence[Drifted]) -> str:
-    """Show what somebody else moved."""
+    """Return the drift in Markdown."""
     rows = (
         _row(
             f"`{words.drift_sign(each)}`",
@@ -173,14 +179,14 @@ def drift(drifted: Sequence[Drifted]) -> str:
 
 
 def problems(found: Sequence[errors.Problem], checked: str) -> str:
-    """Show what a check found."""
+    """Return the problems that a check found, in Markdown."""
     rows = (_row(escaped(words.place(each)), _prose(each.message)) for each in found)
     table = _cut(("Where", "Problem"), rows, len(found), _ALONE) if found else ""
     return _joined("## codat-iac", f"**{escaped(words.problems_summary(found, checked))}**", table)
 
 
 def escaped(text: str, longest: int = _LONGEST) -> str:
-    """Make a text that is fit for a line mean itself in Markdown and in HTML, and cut it.
+    """Return a text in one line, cut and escaped so that it is literal in Markdown and HTML.
 
     GitHub's flavour: https://github.github.com/gfm/#entity-and-numeric-character-references.
     """
@@ -198,7 +204,7 @@ def _cell(text: str) -> str:
 
 
 def _prose(text: str, longest: int = _LONGEST) -> str:
-    """Show a sentence of ours, with what stands between backticks as code."""
+    """Escape a sentence of ours, with text between backticks as code."""
     return _CODE.sub(r"<code>\1</code>", escaped(sentence(text), longest))
 
 
@@ -210,19 +216,19 @@ def _table(header: Sequence[str], rows: Iterable[str]) -> str:
     return "\n".join([_row(*header), _row(*("---" for _ in header)), *rows])
 
 
-def _cut(header: Sequence[str], rows: Iterable[str], number: int, room: Room) -> str:
-    """Make a table of those rows that there is room for, and count the rest."""
-    shown = _fitting(rows, room)
+def _cut(header: Sequence[str], rows: Iterable[str], number: int, limit: TableLimit) -> str:
+    """Return a table of the rows that fit into *limit*, and count the rest."""
+    shown = _rows_that_fit(rows, limit)
     rest = number - len(shown)
     return _joined(_table(header, shown), f"and {rest:,} more" if rest else "")
 
 
-def _fitting(rows: Iterable[str], room: Room) -> list[str]:
+def _rows_that_fit(rows: Iterable[str], limit: TableLimit) -> list[str]:
     shown: list[str] = []
-    left = room.size
+    left = limit.size
     for row in rows:
         left -= len(row.encode(errors="replace")) + 1
-        if left < 0 or len(shown) == room.rows:
+        if left < 0 or len(shown) == limit.rows:
             break
         shown.append(row)
     return shown

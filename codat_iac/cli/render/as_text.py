@@ -1,8 +1,8 @@
-"""For people at a terminal, and for `grep`: a line for each thing, after Terraform.
+"""Render reports as plain text, for a terminal and for `grep`: a line for each item, as in Terraform.
 
-Without a width nothing is wrapped, and without a colour nothing is escaped, so what is piped is stable.
-What an apply does is never cut. Of what only waits or isn't ours, more than `MOST` are counted by
-status and the first of them named: those that have waited longest.
+Without a width nothing is wrapped, and without colour there are no escape sequences, so piped output is
+stable. Changes are always shown in full. Of the waiting and the unmanaged connections the first `MOST` are
+named, those that have waited longest first, and the rest is counted.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What is known of where the text goes: its width (None wraps nothing) and whether it shows colours."""
+    """How to show the text: `width` in columns (None: don't wrap), and whether with colours."""
 
     width: int | None = None
     color: bool = False
     every: bool = False
-    """Name everything, however many there are."""
+    """Whether to name all connections, however many there are."""
 
 
 def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
-    """Show a plan."""
+    """Return a plan as text."""
     paint = layout.paint(terminal.color)
     groups = words.by_company(shown.changes)
     blocks = [
@@ -65,7 +65,7 @@ def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
 def _company(name: str, changes: list[Decision], terminal: Terminal, paint: Paint) -> str:
     lines = [f"{paint(fit(name), 'bold')} {paint(f'({words.company_ids(changes)})', 'dim')}"]
     rows = [(_cells(change), _said(change)) for change in changes]
-    for change, line in zip(changes, layout.beside(rows, terminal.width), strict=True):
+    for change, line in zip(changes, layout.rows_with_text(rows, terminal.width), strict=True):
         sign = f"  {words.SIGNS[change.action]} "
         whole = line.replace(_UNBROKEN_LOSES, paint(words.LOSES, "bold red"))
         lines.append(paint(sign, _STYLES[change.action]) + whole.removeprefix(sign))
@@ -89,7 +89,7 @@ def _said(change: Decision) -> str:
 
 def _details(change: Decision, paint: Paint) -> Iterator[str]:
     for field in change.fields:
-        yield words.differs(field)
+        yield words.field_change(field)
     if change.connection_id is not None:
         yield paint(f"connection {fit(change.connection_id)}", "dim")
 
@@ -106,9 +106,9 @@ def _waiting(waiting: Sequence[Waiting], now: datetime, terminal: Terminal, pain
         )
         for each in shown
     ]
-    title = f"Waits for a customer ({len(waiting):,}): {words.statuses(waiting)}"
+    title = f"Waits for a customer ({len(waiting):,}): {words.count_statuses(waiting)}"
     rest = _rest(len(waiting) - len(shown), "; `codat-iac links` gives each with its link")
-    return "\n".join([paint(title, "bold"), *layout.beside(rows, terminal.width), *rest])
+    return "\n".join([paint(title, "bold"), *layout.rows_with_text(rows, terminal.width), *rest])
 
 
 def _unmanaged(plan: Plan, terminal: Terminal, paint: Paint) -> str:
@@ -119,7 +119,7 @@ def _unmanaged(plan: Plan, terminal: Terminal, paint: Paint) -> str:
         (words.company_of(each), fit(each.platform_key), fit(each.status), fit(each.connection_id))
         for each in shown
     ]
-    title = f"Not managed here ({len(plan.unmanaged):,}): {words.statuses(plan.unmanaged)}"
+    title = f"Not managed here ({len(plan.unmanaged):,}): {words.count_statuses(plan.unmanaged)}"
     named = (f"  {line}" for line in layout.columns(rows))
     return "\n".join([paint(title, "bold"), *named, *_rest(len(plan.unmanaged) - len(shown))])
 
@@ -134,7 +134,9 @@ def _rest(number: int, hint: str = "") -> list[str]:
 
 def _problems(plan: Plan, terminal: Terminal, paint: Paint) -> str:
     lines = [
-        layout.hanging(f"  {fit(each.address)}: ", words.of(each.address, each.text), terminal.width)
+        layout.hanging(
+            f"  {fit(each.address)}: ", words.without_address(each.address, each.text), terminal.width
+        )
         for each in plan.problems
     ]
     return _titled(f"Problems ({len(lines):,})", "bold red", lines, paint)
@@ -160,7 +162,7 @@ def _closing(plan: Plan, terminal: Terminal, paint: Paint) -> str:
 
 
 def drift(drifted: Sequence[Drifted], terminal: Terminal) -> str:
-    """Show what somebody else moved."""
+    """Return the drift as text."""
     paint = layout.paint(terminal.color)
     rows = [
         (
@@ -177,7 +179,7 @@ def drift(drifted: Sequence[Drifted], terminal: Terminal) -> str:
 
 
 def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
-    """Show the links as a table, each on the row of its connection and never wrapped."""
+    """Return the links as a table, a row for each connection; a link is never wrapped."""
     paint = layout.paint(terminal.color)
     if not waiting:
         return paint(words.NO_LINKS, "bold")
@@ -188,7 +190,7 @@ def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
             fit(each.platform),
             fit(each.status),
             words.age(each.since, now),
-            words.address_of_page(each.url) or "-",
+            words.safe_url(each.url) or "-",
         )
         for each in waiting
     ]
@@ -198,7 +200,7 @@ def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
 
 
 def problems(found: Sequence[errors.Problem], checked: str, terminal: Terminal) -> str:
-    """Show what a check found: each problem on its line, as an error message has it."""
+    """Return the problems that a check found, one on each line, as in an error message."""
     paint = layout.paint(terminal.color)
     width = terminal.width
     lines = [

@@ -1,4 +1,4 @@
-"""Lines for a terminal: aligned columns, hanging indents, and colour where it is wished for."""
+"""Lay out lines for a terminal: aligned columns, hanging indents, and optional colour."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 
 WIDEST = 44
-"""A column isn't padded beyond this: one long name must not push away all others."""
+"""The widest that a column is padded to, so that one long cell doesn't widen all rows."""
 
 _NARROWEST = 30
-"""With less room than this beside the columns, a wrapped text goes below them."""
+"""With less room than this to the right of the columns, a wrapped text goes below them."""
 
 _HANGING = 8
 _HARD_SPACE = "\xa0"
 
 Paint = Callable[[str, str], str]
-"""Gives a text the style of that name (`bold red`), or leaves it as it is."""
+"""A function of a text and a style (`bold red`) that returns the text in that style, or unchanged."""
 
 
 def paint(color: bool) -> Paint:
-    """Choose how styles are shown: as a terminal's colours, or not at all."""
+    """Return a function that styles a text with terminal colours, or leaves it unchanged."""
     if not color:
         return lambda text, _: text
     # Slow to import, and most output is piped.
@@ -30,7 +30,7 @@ def paint(color: bool) -> Paint:
 
 
 def width_of(text: str) -> int:
-    """Say how many columns of a terminal a text takes."""
+    """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # noqa: PLC0415  only a foreign name needs it
@@ -39,7 +39,7 @@ def width_of(text: str) -> int:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align rows of equally many cells, two spaces between them; an overlong cell pushes its own row."""
+    """Align rows of equally many cells, two spaces apart; a cell wider than `WIDEST` shifts only its row."""
     widths = [min(WIDEST, max(map(width_of, column))) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -49,8 +49,10 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def beside(rows: Sequence[tuple[Sequence[str], str]], width: int | None, indent: str = "  ") -> list[str]:
-    """Set a text beside each row of aligned cells, wrapped below itself where *width* is given."""
+def rows_with_text(
+    rows: Sequence[tuple[Sequence[str], str]], width: int | None, indent: str = "  "
+) -> list[str]:
+    """Put a text to the right of each row of aligned cells, wrapped to *width* columns if that is given."""
     return [
         hanging(f"{indent}{head}  ", text, width)
         for head, (_, text) in zip(_padded([cells for cells, _ in rows]), rows, strict=True)
@@ -64,7 +66,7 @@ def _padded(rows: Sequence[Sequence[str]]) -> Iterable[str]:
 
 
 def hanging(head: str, text: str, width: int | None) -> str:
-    """Set a text beside a head, wrapped below itself where *width* is given and it doesn't fit."""
+    """Put a text after a head, wrapped with a hanging indent if it doesn't fit into *width* columns."""
     taken = width_of(head)
     if width is None or not text or taken + width_of(text) <= width:
         return (head + text).rstrip()
@@ -80,7 +82,7 @@ def hanging(head: str, text: str, width: int | None) -> str:
 
 
 def shortened(text: str) -> str:
-    """Cut a text to the widest column, between whole characters."""
+    """Cut a text to the widest column (`WIDEST`), between whole characters."""
     if width_of(text) <= WIDEST:
         return text
     from rich.cells import set_cell_size  # noqa: PLC0415  only a long name needs it

@@ -1,216 +1,139 @@
-"""A saved plan, read back: the exact inverse of `as_json.plan`.
+"""Read a saved plan: the exact inverse of `as_json.plan`.
 
-What is applied must be what was shown, so nothing is guessed here: a plan that this version would not
-have written, down to the counts, is refused, since it was edited or is another tool's.
+What is applied must be what was shown. So a plan that this version wouldn't have written, down to the counts,
+is refused: somebody edited it, or another tool wrote it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from codat_iac.cli.render.as_json import CAUSES, document
-from codat_iac.cli.render.words import moment, stamp
+from codat_iac.cli.render.words import parse_time, timestamp
+from codat_iac.model.comparison import differing_paths, dotted
+from codat_iac.model.connection import Address
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.text import safe_text
+from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision, Field
-from codat_iac.planning.plan import FORMAT_VERSION, STEPS, Calls, Plan, Problem, Unmanaged, Waiting
+from codat_iac.planning.plan import FORMAT_VERSION, Calls, Plan, Problem, Unmanaged, Waiting
 from codat_iac.planning.rule_table import Action
 
 _AGAIN = "make it again with `codat-iac plan --output json --out FILE`"
 _CAUSES = {word: cause for cause, word in CAUSES.items()}
-_REMOVALS = {each.value: each for each in (Action.UNLINK, Action.DELETE, Action.FORGET)}
-_STEPS = {step.value: step for step in STEPS}
-
-T = TypeVar("T")
+_KINDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a number",
+    "null": "null",
+    "object": "an object",
+    "string": "a text",
+}
 
 
 def parse_plan(text: str, name: str = "the saved plan") -> Plan:
-    """Read a plan that was written as JSON. Raises `ConfigError` with one line, *name* at its head."""
-    data = _Object(_json(text, name), name, "")
-    _check_format(data)
-    plan = Plan(
-        changes=data.each("changes", _change),
-        waiting=data.each("waiting", _waiting),
-        unmanaged=data.each("unmanaged", _unmanaged),
-        problems=data.each("problems", lambda each: Problem(each.text("address"), each.text("text"))),
-        notes=data.texts("notes"),
-        declared=data.number("declared"),
-        recorded=data.number("recorded"),
-        calls=_calls(data.inner("calls")),
-        refusal=data.optional("refusal"),
-        stateless=data.flag("stateless"),
-        stack=data.optional("stack"),
-    )
-    _check_rest(data, document(plan, data.text("generatedAt")))
+    """Read a plan from JSON. Raises `ConfigError` with one line, which begins with *name*."""
+    try:
+        data = json.loads(text)
+        wrong = _wrong_format(data) or _against_schema(data)
+    except (ValueError, RecursionError):
+        wrong = f"is not JSON, so it is no saved plan; {_AGAIN}"
+    if wrong:
+        raise ConfigError(f"{name}: {wrong}")
+    plan = _plan(data)
+    edited = _edited(plan, data)
+    if edited:
+        raise ConfigError(f"{name}: was edited at {join_names(edited)}; {_AGAIN}")
     return plan
 
 
-def _json(text: str, name: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{name}: is not JSON, so it is no saved plan; {_AGAIN}") from None
-
-
-def _check_format(data: _Object) -> None:
-    version = data.values.get("formatVersion")
-    if type(version) is not int or data.values.get("kind") != "plan":
-        data.fail("is no plan of codat-iac's")
+def _wrong_format(data: Any) -> str:
+    """Return why this is no plan that can be read, or an empty text."""
+    version = data.get("formatVersion") if isinstance(data, dict) and data.get("kind") == "plan" else None
+    if type(version) is not int:
+        return f"is no plan of codat-iac's; {_AGAIN}"
     if version > FORMAT_VERSION:
-        raise ConfigError(
-            f"{data.name}: was written by a newer codat-iac (formatVersion {version}, and this one reads"
+        return (
+            f"was written by a newer codat-iac (formatVersion {version}, and this one reads"
             f" {FORMAT_VERSION}); upgrade codat-iac, or {_AGAIN}"
         )
     if version < FORMAT_VERSION:
-        data.fail(f"formatVersion {version} is none that codat-iac reads")
+        return f"formatVersion {version} is none that codat-iac reads; {_AGAIN}"
+    return ""
 
 
-def _check_rest(data: _Object, written: Mapping[str, Any]) -> None:
-    """Refuse what isn't in a plan, or doesn't follow from it. How it is put in words may change."""
-    data.text("summary")
-    for key in (*written, *data.values):
-        same = _canonical(written.get(key)) == _canonical(data.values.get(key))
-        if key not in written or not (same or key == "summary"):
-            data.fail(f"{safe_text(key)!r} is not what codat-iac wrote there, so it was edited")
-    generated = moment(data.text("generatedAt"))
-    if generated is None or stamp(generated) != data.text("generatedAt"):
-        data.fail("generatedAt is no time such as 2026-11-24T11:05:00Z")
+def _against_schema(data: Any) -> str:
+    """Return the first violation of the schema in words, or an empty text."""
+    from codat_iac.desired.schemas import validator  # noqa: PLC0415  slow to import, and no plan needs it
+
+    error = next(validator("plan.schema.json").iter_errors(data), None)
+    return f"{_broken(error)}; {_AGAIN}" if error else ""
 
 
-def _canonical(value: Any) -> str:
-    """Write a value such that equal means the same: in Python `True` and `1.0` equal 1."""
-    return json.dumps(value, sort_keys=True)
+def _broken(error: Any) -> str:
+    """Return which rule is broken at which path; the value isn't shown, since it may be anything."""
+    path, wants = dotted(error.absolute_path), error.validator_value
+    match error.validator:
+        case "required":
+            missing = next(key for key in wants if key not in error.instance)
+            return f"{dotted((*error.absolute_path, missing))} is missing"
+        case "additionalProperties":
+            more = next(key for key in error.instance if key not in error.schema["properties"])
+            return f"{path} has a member {safe_text(more)!r}, which codat-iac doesn't write".lstrip()
+        case "type":
+            kinds = [wants] if isinstance(wants, str) else wants
+            return f"{path} is not {' or '.join(_KINDS[kind] for kind in kinds)}"
+        case "enum":
+            return f"{path} is none of {', '.join('null' if word is None else str(word) for word in wants)}"
+    return f"{path} breaks the schema's {error.validator} of {wants}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """One JSON object, read by the kinds of its members; `path` says where it stands."""
+def _edited(plan: Plan, data: Mapping[str, Any]) -> list[str]:
+    """Return the paths of derived values that are wrong, such as a count. The summary's words may differ.
 
-    values: Any
-    name: str
-    path: str
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, dict):
-            self.fail(f"{self.path.rstrip('.') or 'it'} is not an object")
-
-    def fail(self, what: str) -> NoReturn:
-        raise ConfigError(f"{self.name}: {what}; {_AGAIN}")
-
-    def _get(self, key: str, kind: str, fits: Callable[[Any], bool]) -> Any:
-        value = self.values.get(key, ...)
-        if value is ...:
-            self.fail(f"{self.path}{key} is missing")
-        if not fits(value):
-            self.fail(f"{self.path}{key} is not {kind}")
-        return value
-
-    def text(self, key: str) -> str:
-        value: str = self._get(key, "a text", lambda found: isinstance(found, str))
-        return value
-
-    def optional(self, key: str) -> str | None:
-        value: str | None = self._get(key, "a text or null", lambda found: isinstance(found, str | None))
-        return value
-
-    def flag(self, key: str) -> bool:
-        value: bool = self._get(key, "true or false", lambda found: isinstance(found, bool))
-        return value
-
-    def number(self, key: str) -> int:
-        value: int = self._get(key, "a number", _is_count)
-        return value
-
-    def optional_number(self, key: str) -> int | None:
-        value: int | None = self._get(
-            key, "a number or null", lambda found: found is None or _is_count(found)
-        )
-        return value
-
-    def word(self, key: str, words: Mapping[str, T]) -> T:
-        found = self.text(key)
-        if found not in words:
-            self.fail(f"{self.path}{key} is none of {', '.join(words)}")
-        return words[found]
-
-    def optional_word(self, key: str, words: Mapping[str, T]) -> T | None:
-        return None if self.optional(key) is None else self.word(key, words)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        found = self._get(
-            key, "a list of texts", lambda found: _is_list(found) and all(isinstance(x, str) for x in found)
-        )
-        return tuple(found)
-
-    def inner(self, key: str) -> _Object:
-        return _Object(self._get(key, "an object", lambda _: True), self.name, f"{self.path}{key}.")
-
-    def each(self, key: str, read: Callable[[_Object], T]) -> tuple[T, ...]:
-        items = self._get(key, "a list", _is_list)
-        return tuple(
-            read(_Object(item, self.name, f"{self.path}{key}[{index}].")) for index, item in enumerate(items)
-        )
+    Plain equality is enough here: the schema allows neither 1.0 nor true in the place of 1.
+    """
+    generated = parse_time(data["generatedAt"])
+    written = document(plan, timestamp(generated) if generated else "")
+    return [dotted(path) for path in differing_paths(written | {"summary": data["summary"]}, data)]
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+# Convert validated data into a plan.
 
 
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _change(data: _Object) -> Decision:
-    return Decision(
-        address=data.text("address"),
-        action=data.word("step", _STEPS),
-        cause=data.word("cause", _CAUSES),
-        company_id=data.text("companyId"),
-        platform_key=data.text("platformKey"),
-        status=data.text("status"),
-        connection_id=data.optional("connectionId"),
-        moved_from=data.optional("movedFrom"),
-        removal=data.optional_word("removal", _REMOVALS),
-        fields=data.each("fields", _field),
-        loses=data.flag("loses"),
-        old_half=data.optional("oldHalf"),
-        later=data.flag("later"),
+def _plan(data: Mapping[str, Any]) -> Plan:
+    return Plan(
+        changes=tuple(map(_change, data["changes"])),
+        waiting=tuple(Waiting(**_attributes(each)) for each in data["waiting"]),
+        unmanaged=tuple(Unmanaged(**_attributes(each)) for each in data["unmanaged"]),
+        problems=tuple(Problem(**_attributes(each)) for each in data["problems"]),
+        notes=tuple(data["notes"]),
+        declared=data["declared"],
+        recorded=data["recorded"],
+        calls=Calls(**_attributes(data["calls"])),
+        refusal=data["refusal"],
+        stateless=data["stateless"],
+        stack=data["stack"],
     )
 
 
-def _field(data: _Object) -> Field:
-    return Field(data.text("name"), data.optional("before"), data.optional("after"))
+def _change(data: Mapping[str, Any]) -> Decision:
+    given = _attributes(data)
+    given["action"] = Action(given.pop("step"))
+    given["cause"] = _CAUSES[given["cause"]]
+    given["fields"] = tuple(Field(**each) for each in given["fields"])
+    given["removal"] = given["removal"] and Action(given["removal"])
+    return Decision(**given)
 
 
-def _waiting(data: _Object) -> Waiting:
-    return Waiting(
-        address=data.text("address"),
-        company_id=data.text("companyId"),
-        connection_id=data.text("connectionId"),
-        platform_key=data.text("platformKey"),
-        status=data.text("status"),
-        since=data.text("since"),
-        text=data.text("text"),
-    )
+def _attributes(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a JSON object under their names here: `companyId` is `company_id`."""
+    return {_attribute(name): Address(value) if name == "address" else value for name, value in data.items()}
 
 
-def _unmanaged(data: _Object) -> Unmanaged:
-    return Unmanaged(
-        company_id=data.text("companyId"),
-        connection_id=data.text("connectionId"),
-        platform_key=data.text("platformKey"),
-        status=data.text("status"),
-        company=data.text("company"),
-    )
-
-
-def _calls(data: _Object) -> Calls:
-    return Calls(
-        reads=data.number("reads"),
-        writes=data.number("writes"),
-        quota_left=data.optional_number("quotaLeft"),
-        quota_resets=data.optional("quotaResets"),
-    )
+@cache
+def _attribute(name: str) -> str:
+    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)

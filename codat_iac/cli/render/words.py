@@ -1,4 +1,4 @@
-"""What all formats say alike: signs, causes, ages and counts; and foreign text, made fit to be shown."""
+"""Text that all formats share: signs, causes, ages and counts; and foreign text, made safe to show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
-from codat_iac.model.connection import ABSENT, Status
+from codat_iac.model.connection import ABSENT, Address, Status
 from codat_iac.model.errors import Problem
 from codat_iac.model.text import safe_text
 from codat_iac.planning.decision import Decision, Field
@@ -47,75 +47,75 @@ _MEANINGS: Mapping[str, str] = {
     Status.UNLINKED: "was disconnected",
 }
 _PLAIN = re.compile(r"[A-Za-z0-9 ._/,;()+'`?-]{,300}")
-"""Nothing in this can be a link, a password or a control character, so it needs no closer look."""
+"""Text that can't hold a link, a password or a control character, so it needs no cleaning."""
 
 _OF_A_LINK = "%/:?#[]@!$&'()*+,;=~"
-"""What may stand in a link beside letters, digits and `_.-`; source: RFC 3986, section 2.2."""
+"""Characters allowed in a URL besides letters, digits and `_.-`; source: RFC 3986, section 2.2."""
 
 _UNIX_SECONDS = re.compile(r"[0-9]{9,10}")
 _MOST_KINDS = 5
 
 
-class InACompany(Protocol):
-    """Anything at an address."""
+class HasAddress(Protocol):
+    """Anything that has an address."""
 
     @property
-    def address(self) -> str:
+    def address(self) -> Address:
         """The address, `acme/ledger`."""
 
 
-Addressed = TypeVar("Addressed", bound=InACompany)
+Addressed = TypeVar("Addressed", bound=HasAddress)
 
 
 def fit(text: str | None) -> str:
-    """Make a foreign value fit for a cell: one line, no links, not long; a dash where there is nothing."""
+    """Return a foreign value made safe for a table cell: one line, cut, without links; a dash if empty."""
     if not text:
         return "-"
     return (text.strip() if _PLAIN.fullmatch(text) else safe_text(text)) or "-"
 
 
-def address_of_page(url: str) -> str:
-    """Give a link whole, without what a terminal, a sheet or a browser could take for something else."""
+def safe_url(url: str) -> str:
+    """Return a URL uncut, with characters percent-encoded that a terminal, sheet or browser may interpret."""
     return quote(url.strip(), safe=_OF_A_LINK)
 
 
 def sentence(text: str) -> str:
-    """Make a sentence of ours fit, which may quote foreign text; unlike a value it is never cut."""
+    """Return a sentence of ours, which may quote foreign text, made safe to show; it is never cut."""
     if _PLAIN.fullmatch(text):
         return text.strip()
     return " ".join(word if _PLAIN.fullmatch(word) else safe_text(word) for word in text.split())
 
 
-def of(address: str, text: str) -> str:
-    """Take the address off the head of what is said of it, where the address stands beside."""
+def without_address(address: str, text: str) -> str:
+    """Return *text* without the address at its beginning, for a place that shows the address already."""
     return sentence(text.removeprefix(f"{address}: "))
 
 
 def count(number: int, noun: str) -> str:
-    """Count a thing: `1 change`, `2 changes`."""
+    """Return a number with its noun: `1 change`, `2 changes`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def by_company(items: Iterable[Addressed]) -> dict[str, list[Addressed]]:
-    """Group by the company's half of the address, companies in the order in which they first come."""
+    """Group *items* by the company's half of the address, companies in the order of their first item."""
     groups: dict[str, list[Addressed]] = {}
     for item in items:
-        groups.setdefault(item.address.partition("/")[0], []).append(item)
+        groups.setdefault(item.address.company, []).append(item)
     return groups
 
 
 def company_ids(changes: Iterable[Decision]) -> str:
-    """Give the ids of the companies that the changes of one group are about; nearly always one."""
+    """Return the ids of the companies of one group of changes; nearly always there is one."""
     return ", ".join(fit(company_id) for company_id in dict.fromkeys(change.company_id for change in changes))
 
 
 def company_of(unmanaged: Unmanaged) -> str:
-    """Give our name of a company, or else its id."""
+    """Return our name of a connection's company, or else its id."""
     return fit(unmanaged.company or unmanaged.company_id)
 
 
 def consequences(change: Decision) -> list[str]:
-    """Say in words who brought a change about and what it leads to, beside its fields."""
+    """Return in words the cause of a change, and its consequences apart from the changed fields."""
     said = [str(change.cause)]
     if change.moved_from is not None:
         said.append(f"was {fit(change.moved_from)}")
@@ -127,66 +127,66 @@ def consequences(change: Decision) -> list[str]:
     return said
 
 
-def value(text: str | None) -> str:
-    """Show one side of a field."""
+def field_value(text: str | None) -> str:
+    """Return the old or the new value of a field, made safe to show."""
     return "(none)" if text is None else fit(text)
 
 
-def differs(field: Field, arrow: str = "->") -> str:
-    """Show one field of a change."""
-    return f"{fit(field.name)}: {value(field.before)} {arrow} {value(field.after)}"
+def field_change(field: Field, arrow: str = "->") -> str:
+    """Return one field of a change: `status: Linked -> Unlinked`."""
+    return f"{fit(field.name)}: {field_value(field.before)} {arrow} {field_value(field.after)}"
 
 
 def meaning(status: str) -> str:
-    """Say what a status means to people who don't know Codat's; empty where it is none of Codat's."""
+    """Explain one of Codat's statuses in plain words; "" for a status that needs none or is unknown."""
     return _MEANINGS.get(status, "")
 
 
 def statement(waiting: Waiting) -> str:
-    """Say why a connection waits, without the address and the status that stand beside."""
-    return of(waiting.address, waiting.text).removeprefix(f"{fit(waiting.status)}, ")
+    """Return why a connection waits, without its address and status, which are shown beside it."""
+    return without_address(waiting.address, waiting.text).removeprefix(f"{fit(waiting.status)}, ")
 
 
-def kinds(counted: Mapping[str, int]) -> str:
-    """Count what there is of each kind, the most frequent first: `400 PendingAuth, 2 Unlinked`."""
+def count_kinds(counted: Mapping[str, int]) -> str:
+    """Return the number of each kind, the most frequent first: `400 PendingAuth, 2 Unlinked`."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{number:,} {fit(name)}" for name, number in ordered[:_MOST_KINDS])
     rest = len(ordered) - _MOST_KINDS
     return f"{named} and {rest:,} more" if rest > 0 else named
 
 
-def statuses(items: Iterable[Waiting | Unmanaged]) -> str:
-    """Count by status."""
-    return kinds(Counter(item.status for item in items))
+def count_statuses(items: Iterable[Waiting | Unmanaged]) -> str:
+    """Return the number of *items* of each status, as `count_kinds` does."""
+    return count_kinds(Counter(item.status for item in items))
 
 
-def moves(drifted: Iterable[Drifted]) -> str:
-    """Count by what moved whither."""
-    return kinds(Counter(f"{fit(each.was)} -> {fit(each.now)}" for each in drifted))
+def count_drift(drifted: Iterable[Drifted]) -> str:
+    """Return the number of connections for each old and new status, as `count_kinds` does."""
+    return count_kinds(Counter(f"{fit(each.was)} -> {fit(each.now)}" for each in drifted))
 
 
 def drift_sign(drifted: Drifted) -> str:
-    """Give the sign of what moved: gone, or changed."""
+    """Return the sign of a drift: `-` if the connection is gone, `~` if its status changed."""
     return "-" if drifted.now == ABSENT else "~"
 
 
 def drift_summary(drifted: Sequence[Drifted]) -> str:
-    """Say the drift in one line."""
+    """Return the drift in one line."""
     if not drifted:
         return NO_DRIFT
     are = "is" if len(drifted) == 1 else "are"
-    return f"Drift: {count(len(drifted), 'connection')} {are} not as recorded: {moves(drifted)}."
+    return f"Drift: {count(len(drifted), 'connection')} {are} not as recorded: {count_drift(drifted)}."
 
 
 def links_summary(number: int) -> str:
-    """Say how many wait, in one line."""
+    """Return in one line how many connections wait for their customers."""
     if not number:
         return NO_LINKS
     return f"{count(number, 'connection')} {'waits' if number == 1 else 'wait'} for a customer."
 
 
 def problems_summary(problems: Sequence[Problem], checked: str) -> str:
-    """Say in one line what came of a check of *checked*."""
+    """Return the result of checking *checked* in one line."""
     subject = f"{sentence(checked)}: " if checked else ""
     if problems:
         return f"{subject}{count(len(problems), 'problem')}."
@@ -194,14 +194,14 @@ def problems_summary(problems: Sequence[Problem], checked: str) -> str:
 
 
 def place(problem: Problem) -> str:
-    """Say where a problem is; empty where it has no place."""
+    """Return a problem's file, line and column, as far as they are known."""
     if not problem.line:
         return sentence(problem.path)
     return f"{sentence(problem.path)}, line {problem.line}, column {problem.column}"
 
 
 def forecast(plan: Plan) -> str:
-    """Say what an apply costs, and what is left of today's quota; empty where there is nothing to do."""
+    """Return how many calls an apply makes, and what is left of today's quota; "" without changes."""
     if not plan.changes:
         return ""
     calls = plan.calls
@@ -220,25 +220,25 @@ def forecast(plan: Plan) -> str:
 
 
 def _reset(said: str) -> str:
-    """Show when the quota resets: Codat doesn't say how it writes that, so it may be seconds since 1970."""
+    """Return when the quota resets. Codat doesn't document the format; it may be seconds since 1970."""
     if _UNIX_SECONDS.fullmatch(said):
-        return reading(datetime.fromtimestamp(int(said), UTC))
-    when = moment(said)
-    return reading(when) if when else fit(said)
+        return human_time(datetime.fromtimestamp(int(said), UTC))
+    when = parse_time(said)
+    return human_time(when) if when else fit(said)
 
 
 def over_quota(calls: Calls) -> bool:
-    """Say whether an apply would run into the quota."""
+    """Return whether an apply makes more calls than today's quota has left."""
     return calls.quota_left is not None and calls.reads + calls.writes > calls.quota_left
 
 
 def notes(plan: Plan) -> list[str]:
-    """Give what else there is to say of a plan."""
+    """Return a plan's notes."""
     return [*([STATELESS] if plan.stateless else []), *map(sentence, plan.notes)]
 
 
-def moment(since: str) -> datetime | None:
-    """Read a date as Codat writes it; None where it can't be read. Without a zone it is taken as UTC.
+def parse_time(since: str) -> datetime | None:
+    """Parse a time in Codat's format, in UTC if it has no zone; return None if that fails.
 
     Source: components/schemas/DateTime of https://github.com/codatio/oas.
     """
@@ -250,8 +250,8 @@ def moment(since: str) -> datetime | None:
 
 
 def age(since: str, now: datetime) -> str:
-    """Say how long ago that was, the way people do; a dash where nobody knows."""
-    when = moment(since)
+    """Return the time since *since* in minutes, hours or days: `3 days`; a dash if it is unknown."""
+    when = parse_time(since)
     if when is None:
         return "-"
     minutes = max(1, int((now - when).total_seconds() // 60))
@@ -262,16 +262,16 @@ def age(since: str, now: datetime) -> str:
 
 
 def longest_first(waiting: Iterable[Waiting], now: datetime) -> list[Waiting]:
-    """Sort by how long each has waited; those of which nobody knows come last."""
-    return sorted(waiting, key=lambda each: (moment(each.since) or now, each.address))
+    """Sort by the waiting time, the longest first; those without a readable time come last."""
+    return sorted(waiting, key=lambda each: (parse_time(each.since) or now, each.address))
 
 
-def stamp(now: datetime) -> str:
-    """Write a moment the way Codat does, in UTC."""
+def timestamp(now: datetime) -> str:
+    """Return a time in UTC in Codat's format: `2026-11-24T11:05:00Z`."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def reading(now: datetime) -> str:
-    """Write a moment for people."""
+def human_time(now: datetime) -> str:
+    """Return a time in UTC for people: `11:05 UTC on 24 November 2026`."""
     utc = now.astimezone(UTC)
     return f"{utc:%H:%M} UTC on {utc.day} {utc:%B %Y}"

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_iac.emulator.api.connections import the_company
+from codat_iac.emulator.api.connections import requested_company
 from codat_iac.emulator.api.paging import list_reply
 from codat_iac.emulator.api.views import COMPANY_FIELDS, INTEGRATION_FIELDS, company_json
 from codat_iac.emulator.requests.messages import CLIENTS_API, NOT_VALID, Call, Refusal, Reply, json_reply
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from codat_iac.emulator.world import World
 
 _FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9\s\-',&@.?!]")
-"""Codat strips these from a name without a word, so that it comes back changed."""
+"""Characters that Codat silently strips from a company's name."""
 
 _MOST_TAGS, _LONGEST_TAG_KEY, _LONGEST_TAG_VALUE = 10, 27, 100
 
 
 def list_companies(world: World, call: Call) -> Reply:
-    """GET /companies, connections inline: Codat's supported way to see a whole tenant."""
-    companies = list(world.tenants[call.tenant].as_of(world.read_moment()).values())
+    """Handle GET /companies, connections inline: Codat's supported way to read a whole tenant."""
+    companies = list(world.tenants[call.tenant].as_of(world.list_time()).values())
     return list_reply(world, call, companies, lambda each: company_json(world, each), COMPANY_FIELDS)
 
 
 def create_company(world: World, call: Call) -> Reply:
-    """POST /companies. Names need not be unique."""
+    """Handle POST /companies. Names need not be unique."""
     body = _body(call)
     company = Company(
         str(uuid.uuid4()), _name(body), world.now(), _description(body), _tags(body.get("tags")) or {}
@@ -42,16 +42,16 @@ def create_company(world: World, call: Call) -> Reply:
 
 
 def get_company(world: World, call: Call) -> Reply:
-    """GET one; its connections lag as they do in the list."""
-    company = the_company(world, call)
-    then = world.tenants[call.tenant].as_of(world.read_moment()).get(company.id)
+    """Handle GET of one company; its connections lag as in the list."""
+    company = requested_company(world, call)
+    then = world.tenants[call.tenant].as_of(world.list_time()).get(company.id)
     shown = replace(company, connections=then.connections if then else {})
     return json_reply(company_json(world, shown))
 
 
 def replace_company(world: World, call: Call) -> Reply:
-    """PUT: name, description and tags are replaced even where they aren't given."""
-    company, body = the_company(world, call), _body(call)
+    """Handle PUT: name, description and tags are replaced, also those that aren't given."""
+    company, body = requested_company(world, call), _body(call)
     changed = replace(
         company, name=_name(body), description=_description(body), tags=_tags(body.get("tags")) or {}
     )
@@ -59,8 +59,8 @@ def replace_company(world: World, call: Call) -> Reply:
 
 
 def update_company(world: World, call: Call) -> Reply:
-    """PATCH: only what is given. Of empty tags Codat says both that they stay and that they go."""
-    company, body = the_company(world, call), _body(call)
+    """Handle PATCH: only given members change. Codat says both that empty tags stay and that they go."""
+    company, body = requested_company(world, call), _body(call)
     if body.get("name") is not None:
         company = replace(company, name=_name(body))
     if body.get("description") is not None:
@@ -72,18 +72,18 @@ def update_company(world: World, call: Call) -> Reply:
 
 
 def delete_company(world: World, call: Call) -> Reply:
-    """DELETE: 204, and its connections go with it."""
-    world.tenants[call.tenant].drop(the_company(world, call).id, world.now())
+    """Handle DELETE: 204, and the company's connections are deleted, too."""
+    world.tenants[call.tenant].drop(requested_company(world, call).id, world.now())
     return Reply(204)
 
 
 def list_integrations(world: World, call: Call) -> Reply:
-    """GET /integrations: what this tenant could connect to, disabled ones too."""
+    """Handle GET /integrations: all platforms, including disabled ones."""
     return list_reply(world, call, list(INTEGRATIONS.values()), lambda each: each.json, INTEGRATION_FIELDS)
 
 
 def get_integration(world: World, call: Call) -> Reply:  # noqa: ARG001 - the same for every tenant
-    """GET one by its platform key."""
+    """Handle GET of one integration by its platform key."""
     integration = INTEGRATIONS.get(call.args["platformKey"])
     if integration is None:
         raise Refusal(404, f"Integration {call.args['platformKey']} not found")
@@ -118,7 +118,7 @@ def _description(body: Mapping[str, Any]) -> str | None:
 
 
 def _tags(tags: Any) -> dict[str, str] | None:
-    """At most 10, with keys of 1 to 27 characters and values of at most 100."""
+    """Return valid tags: at most 10, with keys of 1 to 27 characters and values of at most 100."""
     if tags is None:
         return None
     if not isinstance(tags, dict) or len(tags) > _MOST_TAGS:

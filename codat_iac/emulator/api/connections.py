@@ -36,20 +36,20 @@ _NO_ARGS_VALIDATION: Final[dict[str, list[Any]]] = {
     "_warnings": [],
     "_internals": [],
 }
-"""With the undocumented keys that Codat shows: https://docs.codat.io/updates/220825-string-request-deprecation."""
+"""Including undocumented keys that Codat shows: https://docs.codat.io/updates/220825-string-request-deprecation."""
 
 
 def list_connections(world: World, call: Call) -> Reply:
-    """GET /companies/{companyId}/connections."""
-    company = the_company(world, call)
-    then = world.tenants[call.tenant].as_of(world.read_moment()).get(company.id)
+    """Handle GET /companies/{companyId}/connections."""
+    company = requested_company(world, call)
+    then = world.tenants[call.tenant].as_of(world.list_time()).get(company.id)
     connections = list(then.connections.values()) if then else []
     return list_reply(world, call, connections, lambda each: connection_json(world, each), CONNECTION_FIELDS)
 
 
 def create_connection(world: World, call: Call) -> Reply:
-    """POST: a new row each time, PendingAuth. Codat never looks for one that is there already."""
-    company = the_company(world, call)
+    """Handle POST: a new PendingAuth connection each time, since Codat never looks for an existing one."""
+    company = requested_company(world, call)
     key = _platform_key(call)
     integration = INTEGRATIONS.get(key)
     if integration is None:
@@ -63,23 +63,23 @@ def create_connection(world: World, call: Call) -> Reply:
 
 
 def get_connection(world: World, call: Call) -> Reply:
-    """GET one."""
-    return json_reply(connection_json(world, _the_connection(world, call)))
+    """Handle GET of one connection."""
+    return json_reply(connection_json(world, _requested_connection(world, call)))
 
 
 def delete_connection(world: World, call: Call) -> Reply:
-    """DELETE: 200 and, as Codat's server contract of 2021 has it, perhaps the body `true`."""
-    company, connection_id = the_company(world, call), _connection_id(world, call)
+    """Handle DELETE: 200, perhaps with the body `true`, as in Codat's server contract of 2021."""
+    company, connection_id = requested_company(world, call), _connection_id(world, call)
     tenant = world.tenants[call.tenant]
     again = connection_id in tenant.deleted and world.knobs["deleteTwice"] == 200
     if not again:
-        tenant.drop_connection(_found(company, connection_id).id, world.now())
+        tenant.drop_connection(_connection_of(company, connection_id).id, world.now())
     return Reply(200, b"true" if world.knobs["deleteBody"] == "true" else b"")
 
 
 def unlink_connection(world: World, call: Call) -> Reply:
-    """PATCH {"status": "Unlinked"}, case-sensitive: the only change the API makes to a connection."""
-    connection = _the_connection(world, call)
+    """Handle PATCH {"status": "Unlinked"}, case-sensitive: the only change of a connection in Codat's API."""
+    connection = _requested_connection(world, call)
     body = call.json()
     if not isinstance(body, dict) or body.get("status") != UNLINKED:
         raise Refusal(400, NOT_VALID)
@@ -89,8 +89,8 @@ def unlink_connection(world: World, call: Call) -> Reply:
     return json_reply(connection_json(world, connection))
 
 
-def the_company(world: World, call: Call) -> Company:
-    """The company that the path names; a deleted, unknown or foreign one is a 404."""
+def requested_company(world: World, call: Call) -> Company:
+    """Return the company in the path. Raises `Refusal`, 404 if it is deleted, unknown or another tenant's."""
     company_id = _uuid(world, call.args["companyId"])
     company = world.tenants[call.tenant].companies.get(company_id)
     if company is not None:
@@ -103,12 +103,12 @@ def the_company(world: World, call: Call) -> Company:
     raise Refusal(404, f"No company was found with ID {company_id}", service=CLIENTS_API)
 
 
-def _the_connection(world: World, call: Call) -> Connection:
-    company = the_company(world, call)
-    return _found(company, _connection_id(world, call))
+def _requested_connection(world: World, call: Call) -> Connection:
+    company = requested_company(world, call)
+    return _connection_of(company, _connection_id(world, call))
 
 
-def _found(company: Company, connection_id: str) -> Connection:
+def _connection_of(company: Company, connection_id: str) -> Connection:
     connection = company.connections.get(connection_id)
     if connection is None:
         raise Refusal(404, f"Data connection {connection_id} not found")
@@ -136,7 +136,7 @@ def _platform_key(call: Call) -> str:
 
 
 def _check_second(world: World, company: Company, source_type: str) -> None:
-    """Codat allows one active accounting source; whether create minds is open."""
+    """Refuse a second active accounting source if the knob says so: Codat leaves open what create does."""
     if world.knobs["secondAccounting"] == "accept" or source_type not in ONE_ACTIVE:
         return
     for other in company.connections.values():
@@ -145,7 +145,7 @@ def _check_second(world: World, company: Company, source_type: str) -> None:
 
 
 def _may_unlink(world: World, connection: Connection) -> bool:
-    """Whether there is something to unlink; False is a 200 that changes nothing."""
+    """Return whether the connection is unlinked; False means a 200 that changes nothing. Raises `Refusal`."""
     knobs = world.knobs
     match connection.status:
         case "PendingAuth":

@@ -1,4 +1,4 @@
-"""Lists: query, order, one page, and Codat's envelope with relative links.
+"""Answer list requests: query, order, one page, and Codat's envelope with relative links.
 
 https://docs.codat.io/using-the-api/paging
 """
@@ -23,7 +23,7 @@ _INT32: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which page was asked for."""
+    """The number and size of the requested page."""
 
     page: int
     size: int
@@ -36,9 +36,13 @@ def list_reply(
     view: Callable[[T], dict[str, Any]],
     known: Collection[str],
 ) -> Reply:
-    """One page of what matches the query, in the order asked for. Only what is needed is rendered."""
+    """Return the requested page of the *items* that match the query, in the requested order.
+
+    *view* makes an item's JSON, and *known* are the properties that a query may name. Without query and order
+    only one page is rendered.
+    """
     window = _window(world, call)
-    query, order_by = _asked(world, call, "query"), _asked(world, call, "orderBy")
+    query, order_by = _parameter(world, call, "query"), _parameter(world, call, "orderBy")
     tags = call.query.get("tags")
     items = _default_order(world, items)
     if not (query or order_by or tags):
@@ -76,8 +80,8 @@ def _number(world: World, call: Call, name: str, default: int) -> int:
     return number
 
 
-def _asked(world: World, call: Call, name: str) -> str:
-    """The parameter's text, unless the knob of the same name has it ignored or refused."""
+def _parameter(world: World, call: Call, name: str) -> str:
+    """Return a parameter's text, or ignore or refuse it as the knob of the same name says."""
     text = call.query.get(name, "")
     if text and world.knobs[name] == "reject":
         raise Refusal(400, f"Error parsing query - {name} is not supported.", service=CLIENTS_API)
@@ -85,7 +89,7 @@ def _asked(world: World, call: Call, name: str) -> str:
 
 
 def _matching(call: Call, rows: Sequence[Any], query: str, known: Collection[str]) -> list[Any]:
-    """The rows that match. "The page size value is obligatory for querying", says Codat."""
+    """Return the rows that match. Codat: "The page size value is obligatory for querying"."""
     if "pageSize" not in call.query:
         raise Refusal(400, "Error parsing query - pageSize must be provided.", service=CLIENTS_API)
     test = compile_query(query, known)
@@ -100,8 +104,8 @@ def _default_order(world: World, items: Sequence[T]) -> Sequence[T]:
 
 
 def _page(world: World, rows: Sequence[T], window: Window) -> Sequence[T]:
-    """The rows of one page, after they have shifted."""
-    shift = world.shifted() % max(len(rows), 1)
+    """Return the rows of one page, after the rotation that the knob `rowShift` asks for."""
+    shift = world.next_row_shift() % max(len(rows), 1)
     if shift:
         rows = [*rows[shift:], *rows[:shift]]
     start = (window.page - 1) * window.size

@@ -1,4 +1,4 @@
-"""Codat's query language and `orderBy`: https://docs.codat.io/using-the-api/querying.
+"""Evaluate Codat's query language and `orderBy`: https://docs.codat.io/using-the-api/querying.
 
 `property op value`, joined by `&&` and `||` (`&&` binds tighter), grouped by curly braces, dots for
 sub-properties. There are no quotes and no escapes: a value ends at `&&`, `||`, `}` or the end.
@@ -35,14 +35,14 @@ _ORDERED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 def compile_query(text: str, known: Collection[str], operators: Collection[str] | None = None) -> Test:
-    """A test of rows. `known` are the properties there are (empty: any); a wrong query is a 400."""
+    """Return a test of rows. *known* are the valid properties (empty: any). Raises `Refusal` (400)."""
     if len(text) >= LONGEST_QUERY:
         raise _refused("Error parsing query - Query is too long.")
-    return _Parser(text, known, operators).whole()
+    return _Parser(text, known, operators).parse()
 
 
 def order_rows(rows: Sequence[Row], order_by: str, known: Collection[str]) -> list[Row]:
-    """The rows sorted by `field`, or by `-field` downwards; those without a value come first."""
+    """Return rows sorted by `field`, or descending by `-field`; without a value counts as lowest."""
     name = order_by.removeprefix("-")
     if name not in known:
         raise _unresolved(name)
@@ -52,7 +52,7 @@ def order_rows(rows: Sequence[Row], order_by: str, known: Collection[str]) -> li
 
 
 class _Parser:
-    """Recursive descent over the tokens of one query."""
+    """A recursive descent parser of one query."""
 
     def __init__(self, text: str, known: Collection[str], operators: Collection[str] | None) -> None:
         self._tokens = list(_tokens(text))
@@ -60,7 +60,7 @@ class _Parser:
         self._operators = operators
         self._next = 0
 
-    def whole(self) -> Test:
+    def parse(self) -> Test:
         test = self._either(0)
         if self._next < len(self._tokens):
             raise _refused(MALFORMED_QUERY)
@@ -68,20 +68,20 @@ class _Parser:
 
     def _either(self, depth: int) -> Test:
         tests = [self._both(depth)]
-        while self._took("||"):
+        while self._accept("||"):
             tests.append(self._both(depth))
         return tests[0] if len(tests) == 1 else lambda row: any(test(row) for test in tests)
 
     def _both(self, depth: int) -> Test:
         tests = [self._one(depth)]
-        while self._took("&&"):
+        while self._accept("&&"):
             tests.append(self._one(depth))
         return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
 
     def _one(self, depth: int) -> Test:
-        if depth < _DEEPEST and self._took("{"):
+        if depth < _DEEPEST and self._accept("{"):
             test = self._either(depth + 1)
-            if not self._took("}"):
+            if not self._accept("}"):
                 raise _refused(MALFORMED_QUERY)
             return test
         if self._next == len(self._tokens) or self._tokens[self._next]["mark"]:
@@ -98,7 +98,7 @@ class _Parser:
         fits = _comparison(op, value)
         return lambda row: any(fits(found) for found in _values(row, name))
 
-    def _took(self, mark: str) -> bool:
+    def _accept(self, mark: str) -> bool:
         there = self._next < len(self._tokens) and self._tokens[self._next]["mark"] == mark
         self._next += there
         return there
@@ -115,7 +115,7 @@ def _tokens(text: str) -> Iterator[dict[str, str]]:
 
 
 def _comparison(op: str, wanted: str) -> Callable[[Any], bool]:
-    """Values compare without regard to case: Codat's own example asks for `sourceType=accounting`."""
+    """Return a test of values, ignoring case: Codat's own example asks for `sourceType=accounting`."""
     if op == "~":
         return lambda found: isinstance(found, str) and wanted.lower() in found.lower()
     if op == "=":
@@ -140,7 +140,7 @@ def _same(found: object, wanted: str) -> bool:
 
 
 def _measure(text: str) -> float | datetime | None:
-    """A number or a date; a date without an offset is UTC."""
+    """Return the text as a number or a date, None if it is neither; a date without an offset is UTC."""
     if _NUMBER.fullmatch(text):
         return float(text)
     try:
@@ -151,9 +151,9 @@ def _measure(text: str) -> float | datetime | None:
 
 
 def _values(row: Any, name: str) -> Iterator[Any]:
-    """What stands under a dotted name: nothing for null, each one for an array.
+    """Yield the values under a dotted name: none for null, those of each element for an array.
 
-    Codat says that arrays can't be queried, and then queries `dataConnections.status` of companies.
+    Codat says that arrays can't be queried, but queries `dataConnections.status` of companies itself.
     """
     if isinstance(row, list):
         for each in row:

@@ -1,10 +1,10 @@
-"""Codat's JSON for connections and companies, as the knobs want it."""
+"""Make Codat's JSON for connections and companies, as the knobs ask."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_iac.emulator.tenant.clock import stamp
+from codat_iac.emulator.tenant.clock import timestamp
 from codat_iac.emulator.tenant.integrations import INTEGRATIONS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ INTEGRATION_FIELDS: Final = frozenset(
 def connection_json(
     world: World, connection: Connection, *, inline: bool = False, on_create: bool = False
 ) -> dict[str, Any]:
-    """Codat's Connection."""
+    """Return Codat's Connection; *inline* if it is part of a company."""
     knobs = world.knobs
     integration = INTEGRATIONS[connection.platform_key]
     data: dict[str, Any] = {"id": connection.id, "integrationId": integration.integration_id}
@@ -54,16 +54,16 @@ def connection_json(
         "platformName": integration.name,
         "linkUrl": link_url(world, connection),
         "status": connection.status,
-        "created": stamp(connection.created),
+        "created": timestamp(connection.created),
     }
-    optional = {"lastSync": None if connection.last_sync is None else stamp(connection.last_sync)}
+    optional = {"lastSync": None if connection.last_sync is None else timestamp(connection.last_sync)}
     if not (inline and knobs["inlineConnections"] == "sparse"):
         optional |= _details(connection)
     return data | _given(world, optional) | _unknown(world)
 
 
 def company_json(world: World, company: Company) -> dict[str, Any]:
-    """Codat's Company, with its connections inline."""
+    """Return Codat's Company, with its connections inline."""
     connections = company.connections.values()
     syncs = [connection.last_sync for connection in connections if connection.last_sync is not None]
     data: dict[str, Any] = {
@@ -71,26 +71,26 @@ def company_json(world: World, company: Company) -> dict[str, Any]:
         "name": company.name,
         "platform": "",
         "redirect": redirect(world, company),
-        "created": stamp(company.created),
+        "created": timestamp(company.created),
         "createdByUserName": None,
         "products": [],
         "tags": dict(company.tags),
     }
     if world.knobs["inlineConnections"] != "absent":
         data["dataConnections"] = [connection_json(world, each, inline=True) for each in connections]
-    optional = {"description": company.description, "lastSync": stamp(max(syncs)) if syncs else None}
+    optional = {"description": company.description, "lastSync": timestamp(max(syncs)) if syncs else None}
     return data | _given(world, optional) | _unknown(world)
 
 
 def link_url(world: World, connection: Connection) -> str:
-    """Where the customer authorises: on this emulator, and a secret once it holds a password."""
+    """Return the URL on this emulator where the customer authorises; with a password it is a secret."""
     otp = world.links.connection_otp(connection, world.knobs["linkUrlOtp"], world.now())
     page = f"{world.url}/companies/{connection.company_id}/connections/{connection.id}/start"
     return page if otp is None else f"{page}?otp={otp}"
 
 
 def redirect(world: World, company: Company) -> str:
-    """Where the customer picks a platform."""
+    """Return the URL on this emulator where the customer chooses a platform."""
     otp = world.links.company_otp(company.id, company.created, world.knobs["linkUrlOtp"], world.now())
     page = f"{world.url}/company/{company.id}"
     return page if otp is None else f"{page}?link.otp={otp}"
@@ -110,5 +110,5 @@ def _given(world: World, optional: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(world: World) -> dict[str, Any]:
-    """Added fields are no breaking change: https://docs.codat.io/using-the-api/change-policy."""
+    """Return unknown fields. Adding one is no breaking change: https://docs.codat.io/using-the-api/change-policy."""
     return {"addedLater": {"by": ["Codat"]}} if world.knobs["unknownFields"] else {}

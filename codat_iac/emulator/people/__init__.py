@@ -1,1 +1,1 @@
-"""What people do with an emulator: the pages that they see, and the routes under /_emulator."""
+"""Acts of people: the pages that they see, and the control routes under /_emulator."""

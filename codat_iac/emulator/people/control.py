@@ -1,4 +1,4 @@
-"""The routes under /_emulator, keyless: the customer's and the Portal's acts, faults, knobs, the log."""
+"""The routes under /_emulator, without a key: acts of the customer and the Portal, faults, knobs, the log."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from codat_iac.emulator.world import World
 
 
-class Misused(Exception):
-    """A control request that can't be done; the text says why."""
+class BadControlRequest(Exception):
+    """A control request that can't be carried out; the text says why."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -29,7 +29,7 @@ class Misused(Exception):
 
 
 def add_company(world: World, call: Call) -> Reply:
-    """`{name, tenant?}`. The name is taken as it is, with the characters that Codat's API would strip."""
+    """Add a company: `{name, tenant?}`. The name keeps characters that Codat's API would strip."""
     body = _body(call)
     tenant = world.tenant(_text(body, "tenant", MAIN))
     company = Company(str(uuid.uuid4()), _text(body, "name"), world.now())
@@ -38,32 +38,32 @@ def add_company(world: World, call: Call) -> Reply:
 
 
 def remove_company(world: World, call: Call) -> Reply:
-    """Somebody deletes the company, and its connections with it."""
+    """Delete the company and its connections."""
     tenant, company = _company(world, call)
     tenant.drop(company.id, world.now())
     return json_reply({"deleted": company.id})
 
 
 def connect(world: World, call: Call) -> Reply:
-    """`{platformKey, status?}`: a customer connects on their own, Linked unless another status is given.
+    """Make a connection as the customer: `{platformKey, status?}`, Linked by default.
 
-    Any status goes, so that a client meets one that it doesn't know.
+    Any status is accepted, so that a client can be tested with one that it doesn't know.
     """
     tenant, company = _company(world, call)
     body = _body(call)
     key, status = _text(body, "platformKey"), _text(body, "status", LINKED)
     if key not in INTEGRATIONS:
-        raise Misused(f"there is no platform {key!r}; GET /integrations lists them")
+        raise BadControlRequest(f"there is no platform {key!r}; GET /integrations lists them")
     connection = Connection(str(uuid.uuid4()), company.id, key, status, world.now())
     if status == LINKED:
         connection = connection.authorised(world.now())
     if status == DEAUTHORIZED:
         connection = connection.authorised(world.now()).revoked(world.now(), _cause(connection))
-    return _put(world, tenant, connection)
+    return _store(world, tenant, connection)
 
 
 def show_connections(world: World, call: Call) -> Reply:
-    """What the company really has, whatever its lists may show, and at no cost to any limit."""
+    """Return the company's actual connections, unaffected by read lag, and without counting for a limit."""
     _, company = _company(world, call)
     held = [
         {"id": each.id, "platformKey": each.platform_key, "status": each.status}
@@ -73,81 +73,81 @@ def show_connections(world: World, call: Call) -> Reply:
 
 
 def authorise(world: World, call: Call) -> Reply:
-    """The customer authorises, whatever the status was."""
+    """Authorise the connection as the customer, whatever its status."""
     tenant, connection = _connection(world, call)
-    return _put(world, tenant, connection.authorised(world.now()))
+    return _store(world, tenant, connection.authorised(world.now()))
 
 
 def revoke(world: World, call: Call) -> Reply:
-    """The customer revokes access at the platform."""
+    """Revoke a Linked connection's access at the platform, as the customer."""
     tenant, connection = _connection(world, call)
-    _expect(connection, LINKED)
-    return _put(world, tenant, connection.revoked(world.now(), _cause(connection)))
+    _require_status(connection, LINKED)
+    return _store(world, tenant, connection.revoked(world.now(), _cause(connection)))
 
 
 def fail(world: World, call: Call) -> Reply:
-    """The customer's attempt fails: the status stays, `dataConnectionErrors` says why."""
+    """Let the customer's attempt to authorise fail: the status stays, `dataConnectionErrors` says why."""
     tenant, connection = _connection(world, call)
-    return _put(world, tenant, connection.failed(world.now(), "The authorization was cancelled."))
+    return _store(world, tenant, connection.failed(world.now(), "The authorization was cancelled."))
 
 
 def unlink(world: World, call: Call) -> Reply:
-    """The customer, or somebody in the Portal, disconnects."""
+    """Disconnect as the customer or somebody in the Portal; only Linked or Deauthorized connections."""
     tenant, connection = _connection(world, call)
-    _expect(connection, LINKED, DEAUTHORIZED)
-    return _put(world, tenant, connection.unlinked())
+    _require_status(connection, LINKED, DEAUTHORIZED)
+    return _store(world, tenant, connection.unlinked())
 
 
 def remove_connection(world: World, call: Call) -> Reply:
-    """Somebody deletes the connection in the Portal."""
+    """Delete the connection, as somebody in the Portal."""
     tenant, connection = _connection(world, call)
     tenant.drop_connection(connection.id, world.now())
     return json_reply({"deleted": connection.id})
 
 
 def add_key(world: World, call: Call) -> Reply:
-    """`{apiKey, tenant?, outdated?}`: another key, of this tenant or of another, new one; outdated: 403."""
+    """Add a key: `{apiKey, tenant?, outdated?}`. The tenant may be new; an outdated key gets 403."""
     body = _body(call)
     tenant, outdated = _text(body, "tenant", MAIN), body.get("outdated", False)
     if not isinstance(outdated, bool):
-        raise Misused("`outdated` is true or false")
+        raise BadControlRequest("`outdated` is true or false")
     world.add_key(_text(body, "apiKey"), ApiKey(tenant, outdated))
     return json_reply({"tenant": tenant, "outdated": outdated})
 
 
 def get_faults(world: World, call: Call) -> Reply:  # noqa: ARG001 - every route takes both
-    """The faults in force with their hits, and what a fault can do."""
+    """Return the active faults with their hits, and the kinds of faults."""
     return json_reply({"faults": [fault.json for fault in world.faults.faults], "kinds": KINDS})
 
 
 def set_faults(world: World, call: Call) -> Reply:
-    """A list of faults, in place of those in force."""
+    """Replace the active faults by a list of faults."""
     try:
         world.faults.faults = read_faults(call.json())
     except UnknownFaultError as error:
-        raise Misused(str(error)) from None
+        raise BadControlRequest(str(error)) from None
     return get_faults(world, call)
 
 
 def get_knobs(world: World, call: Call) -> Reply:  # noqa: ARG001 - every route takes both
-    """Every knob: its value, what is possible, what it is for."""
+    """Return every knob with its value, possible values and purpose."""
     return json_reply({"knobs": describe(world.knobs)})
 
 
 def set_knobs(world: World, call: Call) -> Reply:
-    """`{name: value, ...}`; the others stay."""
+    """Set knobs: `{name: value, ...}`; the others stay."""
     try:
-        world.turn(knob_values(call.json()))
+        world.set_knobs(knob_values(call.json()))
     except UnknownKnobError as error:
-        raise Misused(str(error)) from None
+        raise BadControlRequest(str(error)) from None
     return get_knobs(world, call)
 
 
 def get_requests(world: World, call: Call) -> Reply:
-    """What was asked of the Codat side; `?last=10` shows so many of the latest requests, none for 0."""
+    """Return the log of requests to Codat's API; `?last=10` limits it to the latest 10 requests."""
     last = call.query.get("last", str(len(world.log.entries)))
     if not last.isdecimal():
-        raise Misused("`last` is a whole number")
+        raise BadControlRequest("`last` is a whole number")
     skipped = max(0, len(world.log.entries) - int(last))
     return json_reply(
         {
@@ -163,19 +163,19 @@ def get_requests(world: World, call: Call) -> Reply:
 
 
 def clear_requests(world: World, call: Call) -> Reply:
-    """Start the log and the peaks anew; what was used of a quota stays used."""
+    """Clear the log and the peaks; used quotas stay used."""
     world.log = RequestLog()
     world.limits = Limits(used=world.limits.used)
     return get_requests(world, call)
 
 
 def reset(world: World, call: Call) -> Reply:  # noqa: ARG001 - every route takes both
-    """Back to how the emulator started."""
+    """Restore the state that the emulator started with."""
     world.reset()
     return json_reply({"companies": len(world.tenants[MAIN].companies)})
 
 
-def _put(world: World, tenant: Tenant, connection: Connection) -> Reply:
+def _store(world: World, tenant: Tenant, connection: Connection) -> Reply:
     tenant.put_connection(connection, world.now())
     return json_reply(connection_json(world, connection))
 
@@ -184,16 +184,16 @@ def _cause(connection: Connection) -> str:
     return f"The customer revoked access at {INTEGRATIONS[connection.platform_key].name}."
 
 
-def _expect(connection: Connection, *statuses: str) -> None:
+def _require_status(connection: Connection, *statuses: str) -> None:
     if connection.status not in statuses:
-        raise Misused(f"{connection.id} is {connection.status}; this needs {' or '.join(statuses)}")
+        raise BadControlRequest(f"{connection.id} is {connection.status}; this needs {' or '.join(statuses)}")
 
 
 def _company(world: World, call: Call) -> tuple[Tenant, Company]:
     company_id = call.args["companyId"].lower()
     tenant = world.tenant_of_company(company_id)
     if tenant is None:
-        raise Misused(f"there is no company {company_id}", 404)
+        raise BadControlRequest(f"there is no company {company_id}", 404)
     return tenant, tenant.companies[company_id]
 
 
@@ -202,19 +202,19 @@ def _connection(world: World, call: Call) -> tuple[Tenant, Connection]:
     tenant = world.tenant_of_connection(connection_id)
     connection = tenant.connection(connection_id) if tenant else None
     if tenant is None or connection is None:
-        raise Misused(f"there is no connection {connection_id}", 404)
+        raise BadControlRequest(f"there is no connection {connection_id}", 404)
     return tenant, connection
 
 
 def _body(call: Call) -> dict[str, Any]:
     body = call.json()
     if not isinstance(body, dict):
-        raise Misused("the body is a JSON object")
+        raise BadControlRequest("the body is a JSON object")
     return body
 
 
 def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
     value = body.get(name, default)
     if not isinstance(value, str) or not value:
-        raise Misused(f"`{name}` is needed, a text that isn't empty")
+        raise BadControlRequest(f"`{name}` is needed, a text that isn't empty")
     return value

@@ -1,4 +1,4 @@
-"""What a person sees: the link page, the company's page, and the emulator's index.
+"""The pages for people: the link page, the company's page, and the emulator's index.
 
 Names come from outside and may hold anything, so every page is rendered with autoescape.
 """
@@ -12,10 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from codat_iac.emulator.api.views import link_url, redirect
 from codat_iac.emulator.people import control
-from codat_iac.emulator.people.control import Misused
+from codat_iac.emulator.people.control import BadControlRequest
 from codat_iac.emulator.requests.messages import Call, Reply, html_reply, json_reply
 from codat_iac.emulator.tenant.integrations import INTEGRATIONS
-from codat_iac.emulator.tenant.links import lasting
+from codat_iac.emulator.tenant.links import lifetime
 from codat_iac.emulator.world import MAIN
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ _TEMPLATES: Final = Environment(
     lstrip_blocks=True,
 )
 
-_SHOWN: Final = 50
-"""So many companies stand on the index."""
+_MOST_COMPANIES: Final = 50
+"""The most companies on the index page."""
 
 _ROUTES: Final = (
     ("POST", "companies", "{name, tenant?}: a company; answers it"),
@@ -53,8 +53,8 @@ _ROUTES: Final = (
 )
 
 
-class _Closed(Exception):
-    """A link that leads nowhere, and the page that says so."""
+class _DeadLink(Exception):
+    """A link that doesn't work, with the page that says so."""
 
     def __init__(self, title: str, text: str, status: int) -> None:
         super().__init__(title)
@@ -62,20 +62,20 @@ class _Closed(Exception):
 
 
 def show_link(world: World, call: Call) -> Reply:
-    """The page behind a linkUrl. To look at it spends nothing: previews and mail scanners do."""
+    """Show the page of a linkUrl. This doesn't use up the link, since previews and mail scanners do it."""
     try:
-        _, company, connection = _linked(world, call, call.query.get("otp", ""))
-    except _Closed as closed:
+        _, company, connection = _open_link(world, call, call.query.get("otp", ""))
+    except _DeadLink as closed:
         return closed.reply
-    return _page("link.html", **_described(connection), company=company, otp=call.query.get("otp", ""))
+    return _page("link.html", **_with_platform(connection), company=company, otp=call.query.get("otp", ""))
 
 
 def follow_link(world: World, call: Call) -> Reply:
-    """The customer authorises, or cancels; either way the password is spent."""
+    """Authorise or cancel, as the customer; either uses up the password."""
     form = _form(call)
     try:
-        tenant, company, connection = _linked(world, call, form.get("otp", ""))
-    except _Closed as closed:
+        tenant, company, connection = _open_link(world, call, form.get("otp", ""))
+    except _DeadLink as closed:
         return closed.reply
     cancelled = form.get("action") == "cancel"
     now = world.now()
@@ -85,36 +85,36 @@ def follow_link(world: World, call: Call) -> Reply:
         else connection.authorised(now)
     )
     if form.get("otp"):
-        changed = changed.spent(form["otp"])
+        changed = changed.with_used_otp(form["otp"])
     tenant.put_connection(changed, now)
-    return _page("done.html", **_described(changed), company=company, cancelled=cancelled)
+    return _page("done.html", **_with_platform(changed), company=company, cancelled=cancelled)
 
 
 def show_company(world: World, call: Call) -> Reply:
-    """The company's own page: what is connected, and what could be."""
+    """Show the company's own page: its connections, and the platforms that it may connect."""
     try:
-        company = _visited(world, call, call.query.get("link.otp", ""))
-    except _Closed as closed:
+        company = _open_company(world, call, call.query.get("link.otp", ""))
+    except _DeadLink as closed:
         return closed.reply
     return _company_page(company, call.query.get("link.otp", ""))
 
 
 def change_company(world: World, call: Call) -> Reply:
-    """The customer picks a platform, or changes a connection: what the control routes do, with a page."""
+    """Connect a platform or change a connection, as the customer: the control routes' acts, on a page."""
     form = _form(call)
     otp = form.get("otp", "")
     try:
-        company = _visited(world, call, otp)
+        company = _open_company(world, call, otp)
         _act(world, company, form)
-    except _Closed as closed:
+    except _DeadLink as closed:
         return closed.reply
-    except Misused as misused:
+    except BadControlRequest as misused:
         return _page("notice.html", 400, title="That can't be done", text=str(misused))
-    return _company_page(_visited(world, call, otp), otp)
+    return _company_page(_open_company(world, call, otp), otp)
 
 
 def show_index(world: World, call: Call) -> Reply:
-    """What the emulator offers: a page for people, JSON for the rest."""
+    """Show the emulator's routes and companies: as a page to a browser, else the routes as JSON."""
     if "text/html" not in call.headers.get("Accept", ""):
         rows = [
             {"method": method, "path": f"/_emulator/{path}", "text": text} for method, path, text in _ROUTES
@@ -122,7 +122,8 @@ def show_index(world: World, call: Call) -> Reply:
         return json_reply({"url": world.url, "routes": rows})
     companies = world.tenants[MAIN].companies.values()
     shown = [
-        (company, redirect(world, company)) for company, _ in zip(companies, range(_SHOWN), strict=False)
+        (company, redirect(world, company))
+        for company, _ in zip(companies, range(_MOST_COMPANIES), strict=False)
     ]
     waiting = [
         (company, connection, INTEGRATIONS[connection.platform_key].name, link_url(world, connection))
@@ -140,30 +141,34 @@ def show_index(world: World, call: Call) -> Reply:
     )
 
 
-def _linked(world: World, call: Call, otp: str) -> tuple[Tenant, Company, Connection]:
-    """Whose link this is, if it still leads anywhere."""
+def _open_link(world: World, call: Call, otp: str) -> tuple[Tenant, Company, Connection]:
+    """Return the tenant, company and connection of a link. Raises `_DeadLink` if it doesn't work."""
     connection_id = call.args["connectionId"].lower()
     tenant = world.tenant_of_connection(connection_id)
     connection = tenant.connection(connection_id) if tenant else None
     if tenant is None or connection is None or connection.company_id != call.args["companyId"].lower():
-        raise _Closed("This connection is gone", "It was deleted, or it never was. Ask for a new link.", 404)
+        raise _DeadLink(
+            "This connection is gone", "It was deleted, or it never was. Ask for a new link.", 404
+        )
     if world.knobs["linkUrlOtp"] != "off":
         if otp in connection.links_used:
-            raise _Closed("This link was used", "A link works once. Ask for a new one.", 410)
-        if not world.links.good(connection.id, otp, world.now(), lasting(connection)):
-            raise _Closed(
+            raise _DeadLink("This link was used", "A link works once. Ask for a new one.", 410)
+        if not world.links.is_valid(connection.id, otp, world.now(), lifetime(connection)):
+            raise _DeadLink(
                 "This link no longer works", "It expired, or it is incomplete. Ask for a new one.", 410
             )
     return tenant, tenant.companies[connection.company_id], connection
 
 
-def _visited(world: World, call: Call, otp: str) -> Company:
+def _open_company(world: World, call: Call, otp: str) -> Company:
     company_id = call.args["companyId"].lower()
     tenant = world.tenant_of_company(company_id)
     if tenant is None:
-        raise _Closed("This company is gone", "It was deleted, or it never was.", 404)
-    if world.knobs["linkUrlOtp"] != "off" and not world.links.good(company_id, otp, world.now()):
-        raise _Closed("This link no longer works", "It expired, or it is incomplete. Ask for a new one.", 410)
+        raise _DeadLink("This company is gone", "It was deleted, or it never was.", 404)
+    if world.knobs["linkUrlOtp"] != "off" and not world.links.is_valid(company_id, otp, world.now()):
+        raise _DeadLink(
+            "This link no longer works", "It expired, or it is incomplete. Ask for a new one.", 410
+        )
     return tenant.companies[company_id]
 
 
@@ -172,7 +177,7 @@ def _act(world: World, company: Company, form: dict[str, str]) -> None:
     connection_id, action = form.get("connection", ""), form.get("action", "")
     if connection_id:
         if action not in acts or connection_id not in company.connections:
-            raise Misused("The page is out of date; load it again.")
+            raise BadControlRequest("The page is out of date; load it again.")
         acts[action](world, Call("POST", "", args={"connectionId": connection_id}))
         return
     chosen = json_reply({"platformKey": form.get("platform", "")}).body
@@ -184,12 +189,12 @@ def _company_page(company: Company, otp: str) -> Reply:
         "company.html",
         company=company,
         otp=otp,
-        connections=[_described(each) for each in company.connections.values()],
+        connections=[_with_platform(each) for each in company.connections.values()],
         platforms=[each for each in INTEGRATIONS.values() if each.enabled],
     )
 
 
-def _described(connection: Connection) -> dict[str, Any]:
+def _with_platform(connection: Connection) -> dict[str, Any]:
     return {"connection": connection, "platform": INTEGRATIONS[connection.platform_key].name}
 
 

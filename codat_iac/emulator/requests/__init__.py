@@ -1,1 +1,1 @@
-"""What a request meets before its work is done: limits, faults, idempotency, the log."""
+"""The stages before a request's work: limits, faults, idempotency, the log."""

@@ -1,8 +1,8 @@
-"""What goes wrong on purpose: which requests, how, how often.
+"""Deliberate faults: which requests fail, how, and how often.
 
 A list of `{"on": "POST /companies/*/connections", "do": "status", "status": 503, "times": 2}`. `on` is a
 method (or `*`) and a path, in which `*` stands for one part and `**` for any number. The first fault that
-fits, and isn't used up, is the one.
+matches, and isn't used up, hits the request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KINDS: Final[Mapping[str, str]] = {
     "html-after-commit": "do it, then such a page",
     "slow-body": "do it, and send the answer in drips over `seconds`",
 }
-"""What a fault can do."""
+"""The kinds of faults (`do`), each with an explanation."""
 
 _FIELDS: Final = ("on", "do", "status", "headers", "body", "seconds", "times", "skip", "probability", "seed")
 _ON: Final = re.compile(r"([A-Z]+|\*) (/\S*)")
@@ -33,12 +33,12 @@ _GLOB: Final = re.compile(r"(\*\*|\*)")
 
 
 class UnknownFaultError(ValueError):
-    """A fault that can't be; the text says what is possible."""
+    """An invalid fault; the text says what is valid."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """One fault, and how often it has struck."""
+    """One fault; `hits` is how often it has struck, `seen` how many requests have matched."""
 
     on: str
     do: str
@@ -61,7 +61,7 @@ class Fault:
         self._path = re.compile("".join(parts))
 
     def strikes(self, method: str, path: str) -> bool:
-        """Whether this request is hit; counts it if so."""
+        """Return whether the fault hits this request, and count it."""
         wanted = self.on.partition(" ")[0]
         if wanted not in {"*", method} or not self._path.fullmatch(path):
             return False
@@ -74,23 +74,23 @@ class Fault:
 
     @property
     def json(self) -> dict[str, Any]:
-        """As it was given, and `hits`."""
+        """The fault as it was given, and `hits`."""
         return {name: getattr(self, name) for name in (*_FIELDS, "hits")}
 
 
 @dataclass(slots=True)
 class Faults:
-    """The faults in force."""
+    """The active faults."""
 
     faults: list[Fault] = field(default_factory=list)
 
     def pick(self, method: str, path: str) -> Fault | None:
-        """The fault for this request."""
+        """Return the fault that hits this request, None if there is none, and count it."""
         return next((fault for fault in self.faults if fault.strikes(method, path)), None)
 
 
 def read_faults(data: object) -> list[Fault]:
-    """Faults from JSON; the first thing wrong is said."""
+    """Return the faults in JSON data. Raises `UnknownFaultError` for the first mistake."""
     if not isinstance(data, list):
         raise UnknownFaultError('faults are a list, such as [{"on": "GET /companies", "do": "reset-before"}]')
     return [_fault(each) for each in data]

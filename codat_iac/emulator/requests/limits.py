@@ -1,6 +1,7 @@
 """Codat's rate limits: https://docs.codat.io/using-the-api/rate-limits.
 
-Reported on every answer; enforced only where a knob says so. The peaks say how close a client came.
+They are reported on every answer, but enforced only if a knob says so. The peaks show how close a client came
+to them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from codat_iac.emulator.requests.messages import Refusal
-from codat_iac.emulator.tenant.clock import DAY, end_of_day, http_date, stamp
+from codat_iac.emulator.tenant.clock import DAY, end_of_day, http_date, timestamp
 
 MINUTE: Final = 60.0
 _FREE_REQUESTS: Final = 1_000
@@ -20,7 +21,10 @@ _FREE_REQUESTS: Final = 1_000
 
 @dataclass(slots=True)
 class Limits:
-    """What has been asked, by whom and when."""
+    """The requests counted for each limit.
+
+    `used` counts by tenant and day, `running` by company; `recent` holds times in seconds since 1970.
+    """
 
     used: Counter[tuple[str, int]] = field(default_factory=Counter)
     recent: deque[float] = field(default_factory=deque)
@@ -29,7 +33,7 @@ class Limits:
     peak_concurrent: int = 0
 
     def begin(self, company: str | None, now: float) -> None:
-        """Count a request as it comes in."""
+        """Count a request that comes in."""
         while self.recent and self.recent[0] <= now - MINUTE:
             self.recent.popleft()
         self.recent.append(now)
@@ -39,12 +43,12 @@ class Limits:
             self.peak_concurrent = max(self.peak_concurrent, self.running[company])
 
     def end(self, company: str | None) -> None:
-        """It has been answered."""
+        """Count a request as answered."""
         if company:
             self.running[company] -= 1
 
     def check(self, knobs: Mapping[str, Any], tenant: str, company: str | None, now: float) -> None:
-        """Take one from the tenant's quota, or refuse and say when to come back."""
+        """Take one from the tenant's quota. Raises `Refusal` (429, with Retry-After) over a limit."""
         per_minute, together = knobs["requestsPerMinute"], knobs["concurrentPerCompany"]
         if per_minute is not None and len(self.recent) > per_minute:
             self.recent.pop()
@@ -57,7 +61,7 @@ class Limits:
         self.used[tenant, day] += 1
 
     def headers(self, knobs: Mapping[str, Any], tenant: str, active: int, now: float) -> dict[str, str]:
-        """The three headers of every answer. `active`: companies with a Linked connection."""
+        """Return the three headers of every answer. *active* is the number of companies with a Linked one."""
         quota = knobs["dailyQuota"]
         limit = _FREE_REQUESTS * (1 + active) if quota is None else quota
         return {
@@ -71,7 +75,7 @@ class Limits:
 
 
 def retry_after(knobs: Mapping[str, Any], seconds: float, now: float) -> str:
-    """Retry-After in the knob's format, rounded up: Codat documents neither."""
+    """Return a Retry-After in the knob's format, rounded up; Codat documents neither."""
     if knobs["retryAfterFormat"] == "http-date":
         return http_date(math.ceil(now + seconds))
     return str(math.ceil(seconds))
@@ -80,7 +84,7 @@ def retry_after(knobs: Mapping[str, Any], seconds: float, now: float) -> str:
 def _reset(how: str, moment: int) -> str:
     match how:
         case "iso":
-            return stamp(moment)
+            return timestamp(moment)
         case "http-date":
             return http_date(moment)
         case _:

@@ -1,7 +1,7 @@
-"""What goes in and out: a call, a reply, and Codat's refusals with Codat's own texts.
+"""Requests and answers: `Call`, `Reply`, and `Refusal` with Codat's own texts.
 
-Nothing here knows a socket, so every rule of the emulator is a plain function `(world, call) -> Reply`.
-Texts: the named responses of https://github.com/codatio/oas, json/Codat-Platform.json.
+They are independent of sockets, so every rule of the emulator is a plain function `(world, call) -> Reply`.
+The texts are the named responses of https://github.com/codatio/oas, json/Codat-Platform.json.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ TEXTS: Final[Mapping[int, str]] = {
     500: "There is a problem with our server. Please try again later.",
     503: "The Codat API is temporarily offline for maintenance. Please try again later.",
 }
-"""Codat's text for a status. It documents none for 402, 405, 409 and 422: those are ours."""
+"""Codat's text for a status. Codat documents none for 402, 405, 409 and 422: those are ours."""
 
 BODY_STATUS: Final[Mapping[int, int]] = {402: 429, 503: 500}
-"""Where Codat's own examples carry another `statusCode` in the body than the HTTP status."""
+"""HTTP statuses for which Codat's own examples have a different `statusCode` in the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, read whole. `args` holds what the path's template named."""
+    """One request, with its whole body. `args` are the path's parameters by name."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class Call:
     tenant: str = ""
 
     def json(self) -> Any:
-        """The body as JSON, or None where it isn't any."""
+        """Return the body as JSON data, None if it isn't JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -68,7 +68,7 @@ class Reply:
 
 
 class Refusal(Exception):
-    """An answer other than success, raised where the rule stands."""
+    """An error answer of Codat's API, raised by the rule that refuses the request."""
 
     def __init__(
         self,
@@ -84,13 +84,13 @@ class Refusal(Exception):
 
 
 def json_reply(data: object, status: int = 200) -> Reply:
-    """Data as JSON."""
+    """Return a reply with *data* as JSON."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return Reply(status, text.encode(errors="replace"))
 
 
 def html_reply(text: str, status: int = 200) -> Reply:
-    """A page that may run nothing, frame nothing and tell nobody where it was."""
+    """Return a page that may run no scripts, load nothing, and send no referrer."""
     headers = {
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
         "Referrer-Policy": "no-referrer",
@@ -107,7 +107,7 @@ def error_reply(
     validation: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Codat's ErrorMessage. `canBeRetried` is a string; `statusCode` can't be trusted, as at Codat."""
+    """Return Codat's ErrorMessage. As at Codat, `canBeRetried` is a string and `statusCode` may be wrong."""
     body = {
         "statusCode": BODY_STATUS.get(status, status),
         "service": service,

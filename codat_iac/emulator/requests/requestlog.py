@@ -1,4 +1,4 @@
-"""What was asked of the Codat side: enough to count calls by, and no secret in it."""
+"""The log of requests to Codat's API: enough to count calls, and without secrets."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from codat_iac.emulator.tenant.clock import stamp
+from codat_iac.emulator.tenant.clock import timestamp
 
 LONGEST: Final = 100_000
-"""So many requests are remembered; the counts go on."""
+"""The most requests that are kept; the counts include all."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One request. `status` is None while it runs, and where no answer was sent."""
+    """One request. `status` is None while it runs, and if no answer was sent."""
 
     sequence: int
     time: float
@@ -31,10 +31,10 @@ class Entry:
 
     @property
     def json(self) -> dict[str, Any]:
-        """As it is served."""
+        """The entry as JSON data."""
         return {
             "sequence": self.sequence,
-            "time": stamp(self.time),
+            "time": timestamp(self.time),
             "method": self.method,
             "path": self.path,
             "query": self.query,
@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(slots=True)
 class RequestLog:
-    """The latest requests, and a count for each operation."""
+    """The latest requests, and a count by operation."""
 
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=LONGEST))
     counts: Counter[str] = field(default_factory=Counter)
@@ -67,7 +67,7 @@ class RequestLog:
         company: str | None,
         idempotency_key: str | None,
     ) -> Entry:
-        """Note a request as it comes in; its outcome is filled in later."""
+        """Add a request that comes in, and return its entry; the outcome is filled in later."""
         self.total += 1
         self.counts[operation] += 1
         entry = Entry(self.total, time, method, path, query, operation, company, idempotency_key)

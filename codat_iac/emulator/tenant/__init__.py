@@ -1,1 +1,1 @@
-"""What an emulated Codat has: companies, connections, platforms, links, and its open points."""
+"""The state of an emulated Codat: companies, connections, platforms, links and knobs."""

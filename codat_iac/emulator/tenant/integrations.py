@@ -1,6 +1,6 @@
-"""The platforms a tenant may connect to: key, name and source type, as Codat's guides list them.
+"""The platforms of a tenant: key, name and source type, as Codat's guides list them.
 
-Ids are derived from the key: Codat publishes none, and its examples disagree with each other.
+Ids are derived from the key, since Codat publishes none and its examples disagree with each other.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ Accounting vjms Pandle
 """
 
 _DISABLED: Final = frozenset({"dfxm", "ldgh", "vjms"})
-"""Retired on 2025-10-31 and 2026-01-10: still listed, no longer to be connected."""
+"""Platforms retired on 2025-10-31 and 2026-01-10: still listed, but they can't be connected."""
 
 _OFFLINE: Final = frozenset({"pqsw", "hbql"})
-"""Reached through a program on the customer's own machine."""
+"""Platforms that are reached through a program on the customer's own machine."""
 
 
 @dataclass(frozen=True)

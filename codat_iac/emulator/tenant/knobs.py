@@ -1,6 +1,6 @@
-"""What Codat leaves open, each with the answers that are possible: one table, served as it stands.
+"""Knobs: the points that Codat leaves open, with their possible values, in one table that is served as it is.
 
-A client must cope with every setting. Defaults are the answer that a source suggests most.
+A client must cope with every value. The default is the value that the sources suggest most.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Knob:
         return f"{kind} from {self.least:,.0f} to {self.most:,.0f}" + (", or null" if self.nullable else "")
 
     def accepts(self, value: Any) -> bool:
-        """Whether `value` is possible. True is no number, and 1 is not true."""
+        """Return whether *value* is possible. True is not a number, and 1 is not true."""
         if self.choices:
             return any(type(value) is type(choice) and value == choice for choice in self.choices)
         if value is None:
@@ -211,11 +211,11 @@ KNOBS: Final[Mapping[str, Knob]] = {
 
 
 class UnknownKnobError(ValueError):
-    """A knob that isn't there, or a value it can't have; the text names what is possible."""
+    """An unknown knob, or a value that it can't have; the text says what is possible."""
 
 
 def knob_values(changes: object) -> dict[str, Any]:
-    """`changes` if every one of them is possible."""
+    """Return *changes*, values by name of knob. Raises `UnknownKnobError` if one isn't possible."""
     if not isinstance(changes, dict):
         raise UnknownKnobError('knobs are an object, such as {"deleteTwice": 200}')
     for name, value in changes.items():
@@ -228,7 +228,7 @@ def knob_values(changes: object) -> dict[str, Any]:
 
 
 def describe(current: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The table, with what is set now."""
+    """Return the table as JSON data, with the *current* values."""
     return [
         {
             "name": knob.name,

@@ -1,4 +1,4 @@
-"""The companies that an emulator starts with: plausible names, and ids that a seed decides."""
+"""Make the companies that an emulator starts with: plausible names, and ids determined by a seed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _THIRD: Final = ("Ltd", "& Sons", "& Co", "Group", "UK", "Partners", "Trading")
 
 _STRIDE: Final = 7_919
 _START: Final = 1_767_225_600
-"""2026-01-01: the first company was made then, and one each minute since."""
+"""2026-01-01, in seconds since 1970: the first company was made then, and one each minute after it."""
 
 
 def seeded_companies(count: int, seed: int, *, linked: bool) -> Iterator[Company]:
-    """`count` companies, each with one Linked Xero connection if `linked`."""
-    dice = random.Random(seed)  # noqa: S311 - the same at every start is what is wanted
+    """Yield *count* companies, each with one Linked Xero connection if *linked*."""
+    dice = random.Random(seed)  # noqa: S311 - it must be the same at every start
     for index in range(count):
         company_id, created = _uuid(dice), _START + 60.0 * index
         connections = {}
@@ -48,7 +48,7 @@ def _uuid(dice: random.Random) -> str:
 
 
 def _name(index: int) -> str:
-    """Distinct: a stride that shares no factor with the number of names visits each once."""
+    """Return a distinct name: a stride without a common factor with the number of names visits each once."""
     total = len(_FIRST) * len(_SECOND) * len(_THIRD)
     lap, place = divmod(index, total)
     rest, first = divmod(place * _STRIDE % total, len(_FIRST))

@@ -1,7 +1,7 @@
 """The state of one Codat client: companies, their connections, and how a connection changes.
 
-Companies and connections are values that are replaced, never changed. So what stood there a moment ago is
-still whole, and a read that lags can show it.
+Companies and connections are immutable values that are replaced. So an earlier state stays intact, and a
+lagging read can show it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from codat_iac.emulator.tenant.clock import stamp
+from codat_iac.emulator.tenant.clock import timestamp
 
 PENDING_AUTH = "PendingAuth"
 LINKED = "Linked"
@@ -19,12 +19,12 @@ DEAUTHORIZED = "Deauthorized"
 UNLINKED = "Unlinked"
 
 LONGEST_LAG = 600.0
-"""For how many seconds a replaced company is kept for reads that lag."""
+"""Seconds for which a replaced company is kept for lagging reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One connection. `links_used` holds the one-time passwords that are spent."""
+    """One connection. Times are in seconds since 1970; `links_used` holds used one-time passwords."""
 
     id: str
     company_id: str
@@ -36,34 +36,34 @@ class Connection:
     links_used: tuple[str, ...] = ()
 
     def authorised(self, now: float) -> Connection:
-        """The customer agreed; from any status, and under the same id."""
+        """Return the connection after the customer authorised it, from any status; the id stays."""
         resolved = tuple(
-            {**error, "status": "Resolved", "resolvedOnUtc": stamp(now)} for error in self.errors
+            {**error, "status": "Resolved", "resolvedOnUtc": timestamp(now)} for error in self.errors
         )
         return replace(self, status=LINKED, last_sync=now, errors=resolved)
 
     def revoked(self, now: float, cause: str) -> Connection:
-        """Access was lost at the platform. Where Codat knows why, it is in `dataConnectionErrors`."""
-        return replace(self._troubled(now, "401", "Unauthorized", cause), status=DEAUTHORIZED)
+        """Return the connection after its access was lost; the cause is in `dataConnectionErrors`."""
+        return replace(self._with_error(now, "401", "Unauthorized", cause), status=DEAUTHORIZED)
 
     def failed(self, now: float, cause: str) -> Connection:
-        """The customer's attempt failed or was cancelled: the status stays, an error is added."""
-        return self._troubled(now, "400", "Bad Request", cause)
+        """Return the connection after a failed attempt to authorise: an error is added, the status stays."""
+        return self._with_error(now, "400", "Bad Request", cause)
 
     def unlinked(self) -> Connection:
-        """Codat's client, or the customer, gave the access up."""
+        """Return the connection after Codat's client, or the customer, has unlinked it."""
         return replace(self, status=UNLINKED)
 
-    def spent(self, otp: str) -> Connection:
-        """A one-time password has been used."""
+    def with_used_otp(self, otp: str) -> Connection:
+        """Return the connection with the one-time password marked as used."""
         return replace(self, links_used=(*self.links_used, otp))
 
-    def _troubled(self, now: float, code: str, text: str, message: str) -> Connection:
+    def _with_error(self, now: float, code: str, text: str, message: str) -> Connection:
         error = {
             "statusCode": code,
             "statusText": text,
             "errorMessage": message,
-            "erroredOnUtc": stamp(now),
+            "erroredOnUtc": timestamp(now),
             "status": "Active",
             "resolvedOnUtc": None,
         }
@@ -81,23 +81,23 @@ class Company:
     tags: Mapping[str, str] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
 
-    def holding(self, connection: Connection) -> Company:
-        """With this connection, in the place of the one of the same id."""
+    def with_connection(self, connection: Connection) -> Company:
+        """Return the company with this connection added, or replaced if it has one with that id."""
         return replace(self, connections={**self.connections, connection.id: connection})
 
-    def without(self, connection_id: str) -> Company:
-        """Without that connection."""
+    def without_connection(self, connection_id: str) -> Company:
+        """Return the company without that connection."""
         left = {id_: each for id_, each in self.connections.items() if id_ != connection_id}
         return replace(self, connections=left)
 
     @property
     def active(self) -> bool:
-        """Whether it counts for Codat's quota: an active, linked connection."""
+        """Whether it counts for Codat's quota: it has a Linked connection."""
         return any(connection.status == LINKED for connection in self.connections.values())
 
 
 class Recorder(Protocol):
-    """Where every change goes before it is answered."""
+    """A store that records every change before it is answered."""
 
     def put_company(self, tenant: str, company: Company) -> None:
         """Record a company as it is now."""
@@ -110,12 +110,16 @@ class Recorder(Protocol):
 
 
 class Tenant:
-    """One client of Codat: what its API keys can see."""
+    """One client of Codat: the companies that its API keys can see.
+
+    `company_ids` are the companies' ids by connection id, `deleted` the ids of deleted connections;
+    `revision` grows with each change.
+    """
 
     def __init__(self, name: str, recorder: Recorder) -> None:
         self.name = name
         self.companies: dict[str, Company] = {}
-        self.homes: dict[str, str] = {}
+        self.company_ids: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.active_companies = 0
         self.revision = 0
@@ -123,7 +127,7 @@ class Tenant:
         self._before: deque[tuple[float, str, Company | None]] = deque()
 
     def fill(self, companies: Iterable[Company]) -> None:
-        """Take companies as they are, without a record: they come from one, or are recorded in bulk."""
+        """Add companies without recording them: they are recorded already, or will be in bulk."""
         for company in companies:
             self._place(company)
 
@@ -136,27 +140,27 @@ class Tenant:
     def drop(self, company_id: str, now: float) -> None:
         """Remove a company and its connections."""
         self._remember(company_id, now)
-        company = self._take(company_id)
+        company = self._remove(company_id)
         self._recorder.drop_company(company_id)
         for connection_id in company.connections:
             self._forget(connection_id)
 
     def put_connection(self, connection: Connection, now: float) -> None:
-        """Add or replace a connection of a company that is there."""
-        self.put(self.companies[connection.company_id].holding(connection), now)
+        """Add or replace a connection of an existing company."""
+        self.put(self.companies[connection.company_id].with_connection(connection), now)
 
     def drop_connection(self, connection_id: str, now: float) -> None:
         """Remove a connection."""
-        self.put(self.companies[self.homes[connection_id]].without(connection_id), now)
+        self.put(self.companies[self.company_ids[connection_id]].without_connection(connection_id), now)
         self._forget(connection_id)
 
     def connection(self, connection_id: str) -> Connection | None:
-        """The connection of that id, as it is now."""
-        home = self.homes.get(connection_id)
-        return None if home is None else self.companies[home].connections[connection_id]
+        """Return the connection with that id as it is now, None if there is none."""
+        company_id = self.company_ids.get(connection_id)
+        return None if company_id is None else self.companies[company_id].connections[connection_id]
 
     def as_of(self, moment: float) -> Mapping[str, Company]:
-        """The companies as they stood then; changes older than the longest lag are not undone."""
+        """Return the companies as they were at *moment*, but no earlier than `LONGEST_LAG` ago."""
         if not self._before or self._before[-1][0] <= moment:
             return self.companies
         then = dict(self.companies)
@@ -179,14 +183,14 @@ class Tenant:
         before = self.companies.get(company.id)
         self.active_companies += company.active - (before is not None and before.active)
         self.companies[company.id] = company
-        self.homes.update(dict.fromkeys(company.connections, company.id))
+        self.company_ids.update(dict.fromkeys(company.connections, company.id))
 
-    def _take(self, company_id: str) -> Company:
+    def _remove(self, company_id: str) -> Company:
         company = self.companies.pop(company_id)
         self.active_companies -= company.active
         return company
 
     def _forget(self, connection_id: str) -> None:
-        del self.homes[connection_id]
+        del self.company_ids[connection_id]
         self.deleted.add(connection_id)
         self._recorder.put_deleted(connection_id)

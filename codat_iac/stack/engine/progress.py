@@ -1,4 +1,4 @@
-"""How a build that takes minutes tells that it is alive."""
+"""Show the progress of a build that takes minutes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Where `install` says what it does. It prints nothing itself."""
+    """Receives the progress of `install`, which prints nothing itself."""
 
     def say(self, text: str) -> None:
-        """Show one line that lasts: a step begins, or has ended."""
+        """Show one permanent line: a step begins, or has ended."""
 
     def alive(self, text: str) -> None:
-        """Show what goes on now. Called about once a second, so most calls may be dropped."""
+        """Show what is being done. Called about once a second, so most calls may be dropped."""
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that isn't shown."""
 
     def say(self, text: str) -> None:
         """Drop the line."""
@@ -32,9 +32,9 @@ class Silent:
 
 
 class TerminalProgress:
-    """Progress for people, on stderr: a spinner with the elapsed time, or a line now and then in a log.
+    """Progress on stderr: a spinner with the elapsed time on a terminal, else a line every 15 seconds.
 
-    A context manager: on the way out it takes the spinner off the terminal.
+    It is a context manager, which removes the spinner at the end.
     """
 
     def __init__(self, stream: TextIO | None = None, *, every: float = 15.0) -> None:
@@ -56,14 +56,14 @@ class TerminalProgress:
             self._spinner.stop()
 
     def say(self, text: str) -> None:
-        """Print the line, above the spinner if it turns."""
+        """Print the line, above the spinner if there is one."""
         if self._console is None:
             print(text, file=self._stream, flush=True)
         else:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def alive(self, text: str) -> None:
-        """Turn the spinner; in a log, print a line if the last one is `every` seconds old."""
+        """Update the spinner; in a log, print a line if the last one is `every` seconds old."""
         if self._console is not None:
             self._turn(self._console, text)
         elif (now := time.monotonic()) - self._last >= self._every:

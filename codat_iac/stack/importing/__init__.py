@@ -1,1 +1,1 @@
-"""From what a tenant has to what is declared: into a stack, or into a file alone."""
+"""Import a tenant's connections into a stack, or export them to a desired-state file."""

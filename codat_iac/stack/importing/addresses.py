@@ -1,7 +1,7 @@
-"""Addresses for connections that have none yet: readable, and the same ones each time. Pure.
+"""Make addresses for connections that have none: readable, and the same ones each time. Pure.
 
-`acme-ltd/xero`: the company's name, and the platform's. What is named already keeps its name, and a name
-depends on no order in which Codat lists things.
+An address is made of the company's and the platform's name: `acme-ltd/xero`. Companies and connections that
+have a name keep it, and names don't depend on the order of Codat's lists.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from codat_iac.model.connection import UUID, Company, LiveConnection
+from codat_iac.model.connection import UUID, Address, Company, LiveConnection
 
 LONGEST = 60
-"""Characters that a name gives to a half; with what tells it from others it stays below 100."""
+"""The most characters of a name in half an address; with a suffix that makes it unique it has under 100."""
 
 _ID_PIECE = 8
 
@@ -35,35 +35,35 @@ _LETTERS = str.maketrans(
         "&": " and ",
     }
 )
-"""Letters that Unicode doesn't take apart, and signs that are no gaps between words."""
+"""Letters that Unicode doesn't decompose, and signs that don't separate words."""
 
 
 def addresses(
     companies: Iterable[Company],
     *,
     halves: Mapping[str, str] | None = None,
-    known: Mapping[str, str] | None = None,
-    taken: Collection[str] = (),
-) -> dict[str, str]:
-    """Give an address to each connection of *companies*, by its id.
+    known: Mapping[str, Address] | None = None,
+    taken: Collection[Address] = (),
+) -> dict[str, Address]:
+    """Return an address for each connection of *companies*, by connection id.
 
-    *halves* are the names that companies have already, by company id; *known* the addresses of
-    connections, by connection id; *taken* all addresses that are in use, whoever has them. A connection
-    whose platform is unknown gets no address, and neither do those of a company whose id is no UUID.
+    *halves* are the first halves of addresses that companies have already, by company id; *known* the
+    addresses of connections, by connection id; *taken* all addresses in use. A connection whose platform is
+    unknown, or whose company's id isn't a UUID, gets no address.
     """
     usable = [company for company in companies if UUID.fullmatch(company.id)]
     ordered = sorted(usable, key=lambda company: company.id)
     known = known or {}
     used = {*taken, *known.values()}
-    named = _company_halves(ordered, halves or {}, {address.partition("/")[0] for address in used})
-    found: dict[str, str] = {}
+    named = _company_halves(ordered, halves or {}, {address.company for address in used})
+    found: dict[str, Address] = {}
     for company in ordered:
-        found |= _of_company(named[company.id], company.connections or (), known, used)
+        found |= _connection_addresses(named[company.id], company.connections or (), known, used)
     return found
 
 
 def slug(name: str) -> str:
-    """Give what of *name* can stand in an address, and that may be nothing."""
+    """Return *name* reduced to the characters of an address; the result may be empty."""
     folded = unicodedata.normalize("NFKD", name).casefold().translate(_LETTERS)
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
     return "-".join(re.findall(r"[a-z0-9]+", plain))[:LONGEST].rstrip("-")
@@ -72,7 +72,7 @@ def slug(name: str) -> str:
 def _company_halves(
     companies: Iterable[Company], halves: Mapping[str, str], used: Collection[str]
 ) -> dict[str, str]:
-    """Name the companies: those that would get one name all get a longer one, whichever came first."""
+    """Return a name for each company id; companies that would get the same name all get a longer one."""
     waiting = {company.id: _candidates(company) for company in companies}
     named = {company_id: halves[company_id] for company_id in waiting.keys() & halves.keys()}
     taken = {*used, *halves.values()}
@@ -85,7 +85,7 @@ def _company_halves(
 
 
 def _candidates(company: Company) -> Iterator[str]:
-    """Give names for *company*, each less likely to be another's than the one before."""
+    """Yield names for *company*, each less likely to be another's than the one before."""
     base = slug(company.name)
     whole = company.id.replace("-", "")
     if base:
@@ -96,11 +96,11 @@ def _candidates(company: Company) -> Iterator[str]:
     yield from (f"{base}-{whole}-{number}" for number in itertools.count(2))
 
 
-def _of_company(
-    half: str, connections: Iterable[LiveConnection], known: Mapping[str, str], used: set[str]
-) -> dict[str, str]:
-    """Name the connections of one company, the oldest of each platform first."""
-    found: dict[str, str] = {}
+def _connection_addresses(
+    half: str, connections: Iterable[LiveConnection], known: Mapping[str, Address], used: set[Address]
+) -> dict[str, Address]:
+    """Return the addresses of one company's connections by id, the oldest of each platform first."""
+    found: dict[str, Address] = {}
     by_platform: dict[str, list[LiveConnection]] = {}
     for connection in sorted(connections, key=lambda each: (each.created, each.id)):
         if connection.id in known:
@@ -112,7 +112,7 @@ def _of_company(
     for key, group in sorted(by_platform.items()):
         base = bases[key] if times[bases[key]] == 1 else f"{bases[key]}-{key}"
         numbered = itertools.chain([base], (f"{base}-{number}" for number in itertools.count(2)))
-        free = (address for each in numbered if (address := f"{half}/{each}") not in used)
+        free = (address for each in numbered if (address := Address(f"{half}/{each}")) not in used)
         found |= {connection.id: address for connection, address in zip(group, free, strict=False)}
         used |= {found[connection.id] for connection in group}
     return found

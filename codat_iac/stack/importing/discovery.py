@@ -1,7 +1,7 @@
-"""Find connections in the tenant: every company with all its connections, and which of them are asked for.
+"""Find connections in the tenant: every company with all its connections, and which of them are chosen.
 
-What the server filters is only an optimisation, since Codat's pages disagree about whether it does
-(https://docs.codat.io/using-the-api/querying); everything is filtered here again.
+Filtering by the server is only an optimisation, since Codat's pages disagree about whether it works
+(https://docs.codat.io/using-the-api/querying). Everything is filtered here again.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codat_iac.codat.client import Reader
-from codat_iac.model.connection import PLATFORM_KEY, UUID, Company, LiveConnection
+from codat_iac.model.connection import PLATFORM_KEY, UUID, Company, LiveConnection, normalised
 from codat_iac.model.errors import ConfigError, NotFound, Rejected, TransportError
 from codat_iac.model.text import safe_text
 from codat_iac.reconcile.snapshot import Snapshot
 
 PAGE_SIZES = (500, 1000, 2000, 2000)
-"""Companies on a page, one size for each time that the tenant is read: fewer pages leave fewer gaps."""
+"""Companies on a page, for each time that the tenant is read: with fewer pages, fewer rows are missed."""
 
 MOST_LOOKED_UP = 100
-"""So many companies are looked up by their ids where a reading missed them."""
+"""The most companies that are looked up by id because a reading missed them."""
 
 LONGEST_QUERY = 2048
-"""A query must be shorter (https://docs.codat.io/using-the-api/querying)."""
+"""A query must have fewer characters (https://docs.codat.io/using-the-api/querying)."""
 
 _DEEPEST = 20
 _TOKEN = re.compile(r"&&|\|\||[{}]|(?:(?!&&|\|\||[{}]).)+", re.DOTALL)
 _CLAUSE = re.compile(r"(?P<key>[^=!~]+?)\s*(?P<op>!=|=|~)\s*(?P<value>.+)", re.DOTALL)
 
 TagTest = Callable[[Mapping[str, str]], bool]
-"""Whether the tags of a company are as asked."""
+"""A function that returns whether a company's tags match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which connections are asked for: those that fit every filter; without any filter, all.
+    """The filters that choose connections: all that match every filter; without filters, all.
 
-    `companies` are ids or names, in any case; `tags` queries in Codat's language, such as `region=uk`, all
-    of which must hold; `platforms` are platform keys, `statuses` Codat's, in any case.
+    `companies` are ids or names, ignoring case; `tags` are queries in Codat's language, such as `region=uk`,
+    all of which must match; `platforms` are platform keys; `statuses` are Codat's, ignoring case.
     """
 
     companies: tuple[str, ...] = ()
@@ -50,25 +50,25 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the tenant has.
+    """The result of `find`.
 
-    `companies` are those that fit the filters on companies, each with **all** its connections, by id;
-    `chosen` holds the ids of the connections that fit every filter.
+    `companies` are those that match the filters on companies, each with **all** its connections, sorted by
+    id; `chosen` holds the ids of the connections that match every filter.
     """
 
     companies: tuple[Company, ...]
     chosen: frozenset[str]
 
     def __iter__(self) -> Iterator[LiveConnection]:
-        """Give the chosen connections, oldest first in each company."""
+        """Iterate over the chosen connections, the oldest of each company first."""
         return (c for company in self.companies for c in company.connections or () if c.id in self.chosen)
 
 
 def find(client: Reader, filters: Filters) -> Found:
-    """Read the tenant, as far as *filters* need it.
+    """Read the tenant, as far as *filters* need it, and return the chosen connections.
 
-    Raises `ConfigError` for a filter that makes no sense or a company that isn't there, `TransportError`
-    where the tenant doesn't stand still, and every other `ApiError` as it comes.
+    Raises `ConfigError` for an invalid filter or an unknown company, `TransportError` if the tenant keeps
+    changing while it is read, and any other `ApiError`.
     """
     for key in filters.platforms:
         if not PLATFORM_KEY.fullmatch(key):
@@ -77,7 +77,8 @@ def find(client: Reader, filters: Filters) -> Found:
             )
     snapshot = Snapshot(client)
     companies = tuple(
-        _whole(company, snapshot) for company in sorted(_companies(client, filters), key=lambda each: each.id)
+        _with_connections(company, snapshot)
+        for company in sorted(_companies(client, filters), key=lambda each: each.id)
     )
     statuses = {status.casefold() for status in filters.statuses}
     chosen = frozenset(
@@ -90,12 +91,12 @@ def find(client: Reader, filters: Filters) -> Found:
     return Found(companies, chosen)
 
 
-def _whole(company: Company, snapshot: Snapshot) -> Company:
-    """Fill in the connections where Codat sent none along, and their platform keys."""
+def _with_connections(company: Company, snapshot: Snapshot) -> Company:
+    """Return the company with its connections, read if Codat didn't send them, and their platform keys."""
     if company.connections is None:
         connections = snapshot.relist(company.id)
     else:
-        connections = tuple(snapshot.named(connection) for connection in company.connections)
+        connections = tuple(snapshot.with_platform_key(connection) for connection in company.connections)
     ordered = sorted(connections, key=lambda connection: (connection.created, connection.id))
     return dataclasses.replace(company, connections=tuple(ordered))
 
@@ -103,7 +104,9 @@ def _whole(company: Company, snapshot: Snapshot) -> Company:
 def _companies(client: Reader, filters: Filters) -> list[Company]:
     tests = [tag_test(query) for query in filters.tags]
     if filters.companies and all(UUID.fullmatch(wanted) for wanted in filters.companies):
-        listed = [_company(client, wanted) for wanted in sorted({each.lower() for each in filters.companies})]
+        listed = [
+            _company(client, wanted) for wanted in sorted({normalised(each) for each in filters.companies})
+        ]
     elif filters.companies:
         listed = _named(_scan(client), filters.companies)
     else:
@@ -116,11 +119,11 @@ def _company(client: Reader, company_id: str) -> Company:
     try:
         return client.get_company(company_id)
     except NotFound as error:
-        raise ConfigError(f"{_nobody(company_id)} or the API key") from error
+        raise ConfigError(f"{_not_visible(company_id)} or the API key") from error
 
 
 def _named(companies: Iterable[Company], wanted: Iterable[str]) -> list[Company]:
-    """Give the companies that are called so, or have that id: names need not be unique."""
+    """Return the companies with these names or ids; names need not be unique."""
     known: dict[str, list[Company]] = {}
     for company in companies:
         known.setdefault(company.id, []).append(company)
@@ -128,12 +131,12 @@ def _named(companies: Iterable[Company], wanted: Iterable[str]) -> list[Company]
     found = []
     for each in wanted:
         if _folded(each) not in known:
-            raise ConfigError(f"{_nobody(each)} or its name")
+            raise ConfigError(f"{_not_visible(each)} or its name")
         found += known[_folded(each)]
     return found
 
 
-def _nobody(wanted: str) -> str:
+def _not_visible(wanted: str) -> str:
     return f"no company {safe_text(wanted)!r} can be seen with this API key; check its id"
 
 
@@ -152,10 +155,10 @@ def _tagged(client: Reader, tags: tuple[str, ...]) -> list[Company]:
 
 
 def _scan(client: Reader, tags: str | None = None) -> list[Company]:
-    """Read all companies: as many as are announced, each once.
+    """Read all companies, each once: as many as Codat's `totalResults` says.
 
-    Rows move between pages (offset paging, https://docs.codat.io/using-the-api/paging). What only an
-    earlier reading saw is looked up by its id, so that a reading need not be perfect.
+    Rows move between pages (offset paging, https://docs.codat.io/using-the-api/paging). Companies that only
+    an earlier reading had are looked up by id, so that a reading need not be perfect.
     """
     seen: dict[str, Company] = {}
     for size in PAGE_SIZES:
@@ -178,7 +181,7 @@ def _scan(client: Reader, tags: str | None = None) -> list[Company]:
 
 
 def _looked_up(client: Reader, company_ids: Iterable[str]) -> dict[str, Company]:
-    """Give those of the companies that are still there."""
+    """Return by id those of the companies that still exist."""
     found = {}
     for company_id in sorted(company_ids):
         try:
@@ -192,39 +195,39 @@ def _looked_up(client: Reader, company_ids: Iterable[str]) -> dict[str, Company]
 
 
 def tag_test(query: str) -> TagTest:
-    """Read a query for tags. Keys and values are compared without regard to case.
+    """Compile a query for tags into a test. Keys and values are compared ignoring case.
 
-    A tag that a company doesn't have fits no clause, `!=` included. Raises `ConfigError`.
+    A tag that a company doesn't have matches no clause, not even `!=`. Raises `ConfigError`.
     """
     tokens = [token.strip() for token in _TOKEN.findall(query) if token.strip()]
     if len(query) >= LONGEST_QUERY or query.count("{") > _DEEPEST:
         raise _malformed(query)
-    test, rest = _either(tokens, query)
+    test, rest = _parse_or(tokens, query)
     if rest:
         raise _malformed(query)
     return test
 
 
-def _either(tokens: list[str], query: str) -> tuple[TagTest, list[str]]:
+def _parse_or(tokens: list[str], query: str) -> tuple[TagTest, list[str]]:
     tests, rest = [], ["||", *tokens]
     while rest[:1] == ["||"]:
-        test, rest = _both(rest[1:], query)
+        test, rest = _parse_and(rest[1:], query)
         tests.append(test)
     return lambda tags: any(test(tags) for test in tests), rest
 
 
-def _both(tokens: list[str], query: str) -> tuple[TagTest, list[str]]:
+def _parse_and(tokens: list[str], query: str) -> tuple[TagTest, list[str]]:
     tests, rest = [], ["&&", *tokens]
     while rest[:1] == ["&&"]:
-        test, rest = _one(rest[1:], query)
+        test, rest = _parse_term(rest[1:], query)
         tests.append(test)
     return lambda tags: all(test(tags) for test in tests), rest
 
 
-def _one(tokens: list[str], query: str) -> tuple[TagTest, list[str]]:
+def _parse_term(tokens: list[str], query: str) -> tuple[TagTest, list[str]]:
     first, rest = (tokens[0], tokens[1:]) if tokens else ("", [])
     if first == "{":
-        test, rest = _either(rest, query)
+        test, rest = _parse_or(rest, query)
         if rest[:1] != ["}"]:
             raise _malformed(query)
         return test, rest[1:]

@@ -1,4 +1,4 @@
-"""Which connections an import brings in, at which addresses, and which it leaves alone and why. Pure."""
+"""Decide which connections an import takes, at which addresses, and which it skips and why. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import cached_property
 from codat_iac.model.connection import (
     PLATFORM_KEY,
     UUID,
+    Address,
     DesiredConnection,
     LiveConnection,
     OnExisting,
@@ -18,7 +19,7 @@ from codat_iac.model.connection import (
     Slot,
     Status,
 )
-from codat_iac.model.text import safe_text, shortened
+from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning import rule_table
 from codat_iac.planning.rule_table import Action
 from codat_iac.stack.importing import addresses
@@ -27,31 +28,31 @@ from codat_iac.stack.importing.discovery import Found
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One connection that comes into the stack. `declared`: the desired state has its address already."""
+    """One connection that is imported. `declared`: the desired state has its address already."""
 
     live: LiveConnection
-    address: str
+    address: Address
     declared: bool = False
 
     @property
     def desired(self) -> DesiredConnection:
-        """What the desired state is to say of it, by its id."""
-        return _as_it_is(self.live, self.address)
+        """The connection to add to the desired state, with its id."""
+        return _desired_from_live(self.live, self.address)
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """One connection that is left alone. `held`: since the state has it already, at `address`."""
+    """One connection that isn't imported. `held`: because the state has it already, at `address`."""
 
     live: LiveConnection
     reason: str
-    address: str | None = None
+    address: Address | None = None
     held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What an import does, by address; `names` are the companies' real names, by company id."""
+    """The plan of an import, sorted by address; `names` are the companies' real names by company id."""
 
     arrivals: tuple[Arrival, ...]
     skipped: tuple[Skipped, ...]
@@ -59,17 +60,17 @@ class Draft:
 
     @property
     def undeclared(self) -> tuple[DesiredConnection, ...]:
-        """What the desired state has yet to say, each connection by its id."""
+        """The connections to add to the desired state, each with its id."""
         return tuple(arrival.desired for arrival in self.arrivals if not arrival.declared)
 
 
 def draft(
     found: Found, declared: Sequence[DesiredConnection] = (), recorded: Iterable[PriorConnection] = ()
 ) -> Draft:
-    """Decide what becomes of what was *found*. *recorded* is all that the state holds.
+    """Decide for each connection in *found* whether it is imported. *recorded* is the whole state.
 
-    What the state holds at any address is never taken over. What the desired state declares already, and
-    nothing else can be meant, comes in at its own address; whatever isn't certain stays out.
+    A connection that the state has, at any address, is skipped. One that the desired state certainly means is
+    imported at its declared address; one that it may mean is skipped.
     """
     known = _Known(found, declared, recorded)
     arrivals, skipped = [], []
@@ -86,10 +87,11 @@ def draft(
 def exported(
     found: Found, declared: Sequence[DesiredConnection] = (), recorded: Iterable[PriorConnection] = ()
 ) -> tuple[tuple[DesiredConnection, ...], tuple[Skipped, ...], Mapping[str, str]]:
-    """Put what was *found* into desired connections, each by its id, whoever manages it.
+    """Convert the connections in *found* to desired ones, each with its id, whoever manages it.
 
-    Gives them, what can't be declared, and the companies' real names. What the state holds keeps what it
-    says, unless live asks for a call: a plan for the same stack is empty, and so is one without a state.
+    Returns them, those that can't be declared, and the companies' real names by id. A recorded connection
+    keeps its recorded settings unless they would cause a call now. So a plan for the same stack is empty, and
+    so is a plan without a state.
     """
     known = _Known(found, declared, recorded)
     whole, skipped = [], []
@@ -107,7 +109,7 @@ def _names(found: Found) -> Mapping[str, str]:
 
 
 class _Known:
-    """What is declared and recorded already, looked up by what was found."""
+    """The declared and recorded connections, looked up for a live one."""
 
     def __init__(
         self, found: Found, declared: Sequence[DesiredConnection], recorded: Iterable[PriorConnection]
@@ -120,7 +122,7 @@ class _Known:
         self._occupied = {prior.address for prior in self._recorded}
 
     def place(self, live: LiveConnection) -> Arrival | Skipped:
-        """Decide about one connection."""
+        """Decide whether one connection is imported, and at which address."""
         prior, pinned = self._held.get(live.id), self._pinned.get(live.id)
         if prior:
             return Skipped(live, f"is managed as {prior.address} already", prior.address, held=True)
@@ -128,18 +130,18 @@ class _Known:
         if problem:
             return Skipped(live, problem)
         if pinned:
-            return self._at(pinned, live)
-        # One with `onExisting: create` asks for another connection than the one that somebody authorised.
+            return self._as_declared(pinned, live)
+        # `onExisting: create` asks for a new connection, not for one that somebody authorised.
         waiting = [
             each
-            for each in self._open.get(_slot(live), ())
+            for each in self._unrecorded.get(_slot(live), ())
             if each.on_existing is not OnExisting.CREATE or live.status == Status.PENDING_AUTH
         ]
         if not waiting:
             return Arrival(live, self._addresses[live.id])
-        if len(waiting) == len(self._free[_slot(live)]) == 1:
-            return self._at(waiting[0], live)
-        there = shortened([each.address for each in waiting])
+        if len(waiting) == len(self._unclaimed[_slot(live)]) == 1:
+            return self._as_declared(waiting[0], live)
+        there = join_names([each.address for each in waiting])
         return Skipped(
             live,
             f"may be what {there} declares and the state doesn't hold yet, which isn't certain; name it there"
@@ -147,8 +149,8 @@ class _Known:
         )
 
     def as_recorded(self, live: LiveConnection) -> DesiredConnection:
-        """Give what is recorded of a connection, by its id; of one that isn't, what it is."""
-        desired = _as_it_is(live, self._addresses[live.id])
+        """Return a live connection as a desired one with its id, and with its recorded settings, if any."""
+        desired = _desired_from_live(live, self._addresses[live.id])
         prior = self._held.get(live.id)
         if prior:
             kept = rule_table.declared(prior.desired.status, live).action is Action.NONE
@@ -156,8 +158,8 @@ class _Known:
             desired = dataclasses.replace(desired, status=status, on_removal=prior.desired.on_removal)
         return desired
 
-    def _at(self, desired: DesiredConnection, live: LiveConnection) -> Arrival | Skipped:
-        """Bring *live* in where it is declared, unless more than recording it would follow."""
+    def _as_declared(self, desired: DesiredConnection, live: LiveConnection) -> Arrival | Skipped:
+        """Import *live* at its declared address, unless that would lead to more than recording it."""
         cell = rule_table.declared(desired.status, live)
         if desired.address in self._occupied:
             reason = "where the state holds another connection; see `pulumi preview`"
@@ -172,8 +174,8 @@ class _Known:
         return Skipped(live, f"is declared as {desired.address} {reason}", desired.address)
 
     @cached_property
-    def _open(self) -> Mapping[Slot, Sequence[DesiredConnection]]:
-        """What is declared without an id and not recorded."""
+    def _unrecorded(self) -> Mapping[Slot, Sequence[DesiredConnection]]:
+        """The connections that are declared without an id and not recorded, by slot."""
         found = defaultdict(list)
         for each in self._declared:
             if not each.connection_id and each.address not in self._occupied:
@@ -181,8 +183,8 @@ class _Known:
         return found
 
     @cached_property
-    def _free(self) -> Mapping[Slot, Sequence[LiveConnection]]:
-        """What lives and that nobody holds or names."""
+    def _unclaimed(self) -> Mapping[Slot, Sequence[LiveConnection]]:
+        """The live connections that are neither recorded nor named by a `connectionId`, by slot."""
         found = defaultdict(list)
         for company in self._found.companies:
             for live in company.connections or ():
@@ -191,36 +193,36 @@ class _Known:
         return found
 
     @cached_property
-    def _addresses(self) -> Mapping[str, str]:
+    def _addresses(self) -> Mapping[str, Address]:
         halves = self._halves()
         there = {each.connection_id: each for each in self._declared if each.connection_id}
         there |= {prior.id: prior.desired for prior in self._recorded}
         return addresses.addresses(
             self._found.companies,
             halves=halves,
-            # A program of somebody's own may give one company several names, which no file can.
-            known={i: d.address for i, d in there.items() if halves.get(d.company_id) == _half(d.address)},
+            # A user's own program may give one company several names, which a file can't.
+            known={i: d.address for i, d in there.items() if halves.get(d.company_id) == d.address.company},
             taken={each.address for each in self._declared} | self._occupied,
         )
 
     def _halves(self) -> Mapping[str, str]:
-        """Give the names that companies have: in the desired state, or else in the state."""
-        named = {each.company_id: _half(each.address) for each in self._declared}
+        """Return the first half of the address by company id: from the desired state, else from the state."""
+        named = {each.company_id: each.address.company for each in self._declared}
         taken = set(named.values())
         for prior in sorted(self._recorded, key=lambda each: each.address):
-            half = _half(prior.address)
+            half = prior.address.company
             if prior.desired.company_id not in named and half not in taken:
                 named[prior.desired.company_id] = half
                 taken.add(half)
         return named
 
 
-def _as_it_is(live: LiveConnection, address: str) -> DesiredConnection:
+def _desired_from_live(live: LiveConnection, address: Address) -> DesiredConnection:
     return DesiredConnection(
         address,
         live.company_id,
         live.platform_key or "",
-        # What somebody unlinked is to stay so; only its customer could make it Linked.
+        # An unlinked connection shall stay so; only its customer could make it Linked.
         status=Status.UNLINKED if live.status == Status.UNLINKED else Status.LINKED,
         connection_id=live.id,
     )
@@ -240,7 +242,3 @@ def _undeclarable(live: LiveConnection) -> str | None:
 
 def _slot(live: LiveConnection) -> Slot:
     return Slot(live.company_id, live.platform_key or "")
-
-
-def _half(address: str) -> str:
-    return address.partition("/")[0]

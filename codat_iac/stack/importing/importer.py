@@ -1,12 +1,12 @@
-"""Bring connections that exist into the stack, and write their desired state.
+"""Import existing connections into the stack, and write their desired state.
 
-An import can be broken off at any moment, since each step leaves something whole:
+An import may be interrupted at any moment, since each step leaves a consistent state:
 
-1. the desired state, each connection by its id: `pulumi up`, or the same import again, would complete it
-2. the stack's state, which Pulumi writes once, at the end
-3. the proof: the plan is empty, or all is undone, the state first and the file after it
-4. the desired state without the ids, which the state holds by now: what is deleted in Codat one day can
-   be made again
+1. Write the desired state, each connection with its id: `pulumi up`, or the same import again, completes it.
+2. Import into the stack's state, which Pulumi writes once, at the end.
+3. Check that the plan is empty; otherwise undo all, first the state and then the file.
+4. Write the desired state again without the ids, which the state holds now, so that a connection that is
+   deleted in Codat later can be created again.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from pulumi.dynamic.dynamic import serialize_provider
 from codat_iac import desired
 from codat_iac.codat.client import Reader
 from codat_iac.desired import yaml_writer
-from codat_iac.desired.page import Page, check_target, declared_at
+from codat_iac.desired.page import RestorableFile, check_target, load_if_present
 from codat_iac.model import properties
-from codat_iac.model.connection import RESOURCE_TYPE, DesiredConnection, LiveConnection
+from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection, LiveConnection, normalised
 from codat_iac.model.errors import CodatIacError
 from codat_iac.model.record import connections as ours
 from codat_iac.model.record import recorded, resources
 from codat_iac.model.settings import Settings
-from codat_iac.model.text import shortened
+from codat_iac.model.text import join_names
 from codat_iac.planning import rule_table
 from codat_iac.provider import ConnectionProvider
 from codat_iac.reconcile.planner import Planner
@@ -41,7 +41,7 @@ from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported
 from codat_iac.stack.stack import Stack
 
 DEFAULT_FILE = "imported.yaml"
-"""The name of the new file where the desired state is a folder."""
+"""The name of the new file if the desired state is a folder."""
 
 TITLE = (
     "Written by `codat-iac import`, yours from here on. A name is half of an address, such as acme/ledger:",
@@ -53,19 +53,19 @@ EXPORT_TITLE = (
 )
 
 OWN_TYPES = frozenset({"pulumi:pulumi:Stack", "pulumi:providers:pulumi-python"})
-"""What the engine adds to a stack that was empty."""
+"""The types of resources that the engine adds to an empty stack by itself."""
 
 
 class ImportFailed(CodatIacError):
-    """The import was undone, or the message says what is left of it and how to go on."""
+    """The import failed and was undone, unless the message says what is left and how to go on."""
 
 
 def export(
     found: Found, declared: Sequence[DesiredConnection] = (), state: Mapping[str, Any] | None = None
 ) -> tuple[str, tuple[Skipped, ...]]:
-    """Write what was *found* as a desired state, and say what can't be in it. No state is touched.
+    """Return the connections in *found* as the text of a desired state, and those that can't be in it.
 
-    What *declared* and *state* name already keeps its name.
+    Connections that have an address in *declared* or *state* keep it. Nothing is written.
     """
     connections, skipped, names = exported(found, declared, recorded(state or {}))
     return yaml_writer.dump(connections, names, title=EXPORT_TITLE), skipped
@@ -83,42 +83,45 @@ def import_into(
     confirm: Callable[[Draft], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
-    """Bring what was *found* into *stack*, and write to *out* what the desired state doesn't say yet.
+    """Import the connections in *found* into *stack*, and write those that aren't declared yet to *out*.
 
-    *desired_path* is what the stack's program reads: *out* must be that file, or lie in that folder. A file
-    that exists is only written with *overwrite*, and then says what it said before, too, without its
-    comments. *confirm* is shown what will be done and may raise; *tell* is told the steps.
+    *desired_path* is the desired state that the stack's program reads: *out* must be that file, or lie in
+    that folder. An existing file is only written with *overwrite*; it keeps its connections but not its
+    comments.
+    *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
-    Raises `ConfigError` where the files don't fit, and `ImportFailed` once it had to be undone.
+    Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
     """
     before = stack.export()
-    declared = declared_at(desired_path)
+    declared = load_if_present(desired_path)
     drafted = draft(found, declared, recorded(before))
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     if drafted.undeclared:
         check_target(target, desired_path, overwrite=overwrite)
     confirm(drafted)
     if drafted.arrivals:
-        attempt = _Import(stack, client, settings, desired_path, Page(target), drafted, before, declared)
+        attempt = _Import(
+            stack, client, settings, desired_path, RestorableFile(target), drafted, before, declared
+        )
         attempt.run(tell)
     return drafted
 
 
 @dataclass
 class _Import:
-    """One attempt, and what it takes to undo it."""
+    """One attempt, with the data needed to undo it."""
 
     stack: Stack
     client: Reader
     settings: Settings
     desired_path: Path
-    page: Page
+    page: RestorableFile
     draft: Draft
     before: Mapping[str, Any]
     declared: Sequence[DesiredConnection]
 
     def run(self, tell: Callable[[str], None]) -> None:
-        """Do all of it, or nothing."""
+        """Do the whole import, or undo it and raise."""
         kept = self.page.load() if self.draft.undeclared else ()
         try:
             if self.draft.undeclared:
@@ -140,13 +143,13 @@ class _Import:
     def _write(self, connections: Iterable[DesiredConnection]) -> None:
         self.page.write(yaml_writer.dump(connections, self.draft.names, title=TITLE))
 
-    def _program(self) -> dict[str, DesiredConnection]:
+    def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
         program = {each.address: each for each in desired.load(self.desired_path)}
         new = [each.address for each in self.draft.undeclared]
         return program | {address: _without_id(program[address]) for address in new}
 
-    def _import(self, program: Mapping[str, DesiredConnection]) -> None:
+    def _import(self, program: Mapping[Address, DesiredConnection]) -> None:
         """Let Pulumi record the arrivals. It saves the state once, at the end."""
         provider = {"__provider": serialize_provider(ConnectionProvider())}
         arrivals = [
@@ -177,50 +180,50 @@ class _Import:
                 },
             )
 
-    def _prove(self, program: Mapping[str, DesiredConnection]) -> None:
-        """Raise `ImportFailed` where the state isn't as meant, or the plan has what it hadn't before."""
+    def _prove(self, program: Mapping[Address, DesiredConnection]) -> None:
+        """Raise `ImportFailed` if the state isn't as intended, or the plan has new changes or problems."""
         after = self.stack.export()
         places: dict[str, list[str]] = {}
         for resource in ours(after):
-            places.setdefault(resource["id"].lower(), []).append(
+            places.setdefault(normalised(resource["id"]), []).append(
                 resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2]
             )
         for arrival in self.draft.arrivals:
             at = places.get(arrival.live.id, [])
             if at != [arrival.address]:
                 raise ImportFailed(
-                    f"connection {arrival.live.id} is recorded as {shortened(at) or 'nothing'} and not as"
+                    f"connection {arrival.live.id} is recorded as {join_names(at) or 'nothing'} and not as"
                     f" {arrival.address} alone; somebody else changed the stack meanwhile, so try again"
                 )
         left = self._plan(after, program.values())
         if left:
             left -= self._plan(self.before, self.declared)
         if left:
-            raise ImportFailed(f"the plan afterwards would not be empty: {shortened(sorted(left))}")
+            raise ImportFailed(f"the plan afterwards would not be empty: {join_names(sorted(left))}")
 
     def _plan(self, state: Mapping[str, Any], declared: Iterable[DesiredConnection]) -> set[str]:
-        """Say what a plan would do."""
+        """Return the changes and problems of a plan for *state*, in words."""
         plan = Planner(self.client, self.settings, recorded(state)).plan(tuple(declared))
         changes = {f"{change.address}: {change.action}, {change.status} by now" for change in plan.changes}
         return changes | {problem.text for problem in plan.problems}
 
     def _undo(self, error: BaseException) -> None:
-        """Take out of the state what came in, then put the file back. Raises `ImportFailed` if that fails.
+        """Remove the import from the state, then restore the file. Raises `ImportFailed` if that fails.
 
-        Without the file the next `pulumi up` would unlink what the state holds: never the other way round.
+        The order matters: without the file, the next `pulumi up` would unlink what the state holds.
         """
         try:
-            self._forget()
+            self._remove_imported()
         except CodatIacError as second:
             raise ImportFailed(
                 f"{str(error) or type(error).__name__}; and the state can't be put back ({second}). The"
                 " desired state names what was found by its ids: `pulumi up`, or the same import again,"
                 " completes it"
             ) from error
-        self.page.put_back()
+        self.page.restore()
 
-    def _forget(self) -> None:
-        """Leave whatever somebody else did to the stack meanwhile."""
+    def _remove_imported(self) -> None:
+        """Remove the imported connections from the state; keep what others did to the stack meanwhile."""
         now = self.stack.export()
         there = {resource["urn"] for resource in resources(self.before)}
         mine = {(arrival.address, arrival.live.id) for arrival in self.draft.arrivals}
@@ -249,7 +252,7 @@ def _without_id(connection: DesiredConnection) -> DesiredConnection:
 
 @contextlib.contextmanager
 def _json_file(data: Mapping[str, Any]) -> Iterator[Path]:
-    """Put *data* into a file that only we can read, for as long as it is needed."""
+    """Yield a temporary file with *data* that only this user can read."""
     with tempfile.TemporaryDirectory(prefix="codat-iac-") as folder:
         file = Path(folder) / "data.json"
         file.write_text(json.dumps(data))

@@ -26,25 +26,12 @@ from codat_iac.model.errors import (
     Unauthorized,
 )
 from tests.support.raw_server import answering, http, page
+from tests.support.waiting import Naps
 
 NOWHERE = str(uuid.UUID(int=0))
 COMPANIES = "GET /companies"
 CREATE = "POST /companies/*/connections"
 ONE = "/companies/*/connections/*"
-
-
-class Naps(list[float]):
-    """How to sleep in a test: not at all, but noted."""
-
-    def __call__(self, seconds: float) -> None:
-        """Note it."""
-        self.append(seconds)
-
-
-@pytest.fixture
-def naps() -> Naps:
-    """The waits of a test."""
-    return Naps()
 
 
 @pytest.fixture

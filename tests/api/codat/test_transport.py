@@ -26,25 +26,12 @@ from codat_iac.model.errors import (
     TransportError,
 )
 from tests.support.raw_server import answering, http
+from tests.support.waiting import Naps
 
 KEY = "k3y-of-forty-characters-and-some-more-00"
 HEADER = "Basic azN5LW9mLWZvcnR5LWNoYXJhY3RlcnMtYW5kLXNvbWUtbW9yZS0wMA=="
 OK = http({"fine": True})
 LASTING = http({"fine": True}, Connection="keep-alive")
-
-
-class Naps(list[float]):
-    """How to sleep in a test: not at all, but noted."""
-
-    def __call__(self, seconds: float) -> None:
-        """Note it."""
-        self.append(seconds)
-
-
-@pytest.fixture
-def naps() -> Naps:
-    """The waits of a test."""
-    return Naps()
 
 
 @pytest.fixture
@@ -198,7 +185,7 @@ def test_what_came_is_in_no_traceback_and_in_no_log(
 )
 def test_a_link_is_followed_on_codats_own_host(href: str, path: str) -> None:
     """Whatever stands in it is a path, and never the rest of a host's name."""
-    assert Transport(KEY, "https://api.codat.io").same_host(href) == path
+    assert Transport(KEY, "https://api.codat.io").link_path(href) == path
 
 
 @pytest.mark.parametrize(
@@ -217,7 +204,7 @@ def test_a_link_is_followed_on_codats_own_host(href: str, path: str) -> None:
 )
 def test_a_link_to_elsewhere_is_not_followed(href: str) -> None:
     """It would carry the key there."""
-    error = failure(Transport(KEY, "https://api.codat.io").same_host, href)
+    error = failure(Transport(KEY, "https://api.codat.io").link_path, href)
 
     assert isinstance(error, NotCodat)
     assert "doesn't lead to Codat" in str(error)
@@ -233,7 +220,7 @@ def test_a_link_to_elsewhere_is_not_followed(href: str) -> None:
 )
 def test_a_link_behind_a_proxys_path_is_followed_there(href: str, path: str) -> None:
     """Whether the proxy rewrites links or not."""
-    assert Transport(KEY, "https://proxy.example/codat").same_host(href) == path
+    assert Transport(KEY, "https://proxy.example/codat").link_path(href) == path
 
 
 # Answers that are none.

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,19 +22,6 @@ from codat_iac.model.errors import ConfigError
 
 NOWHERE = str(uuid.UUID(int=0))
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z")
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """A new one for each test."""
-    with serving() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def company(emulator: Emulator) -> str:
-    """The id of a company without connections."""
-    return str(emulator.add_company("Acme")["id"])
 
 
 def ask(

@@ -5,28 +5,14 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from codat_iac.emulator import Emulator, serving
+from codat_iac.emulator import Emulator
 
 CREATE = "POST /companies/*/connections"
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """A new one for each test."""
-    with serving() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def company(emulator: Emulator) -> str:
-    """The id of a company without connections."""
-    return str(emulator.add_company("Acme")["id"])
 
 
 def post(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,6 @@ from codat_iac.emulator.store import Store
 from codat_iac.emulator.tenant.tenant import Company, Tenant
 
 NOWHERE = str(uuid.UUID(int=0))
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """A new one for each test."""
-    with serving() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def company(emulator: Emulator) -> str:
-    """The id of a company without connections."""
-    return str(emulator.add_company("Acme")["id"])
 
 
 def ask(emulator: Emulator, method: str, path: str, **options: Any) -> requests.Response:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from codat_iac.emulator import Emulator, serving
+from codat_iac.emulator import Emulator
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> & {{7*7}} {% raise %}"
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """A new one for each test."""
-    with serving() as emulator:
-        yield emulator
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from codat_iac.model.errors import (
     TransportError,
     Unauthorized,
 )
-from codat_iac.reconcile.create_once import ATTEMPTS, Posting
+from codat_iac.reconcile.create_once import ATTEMPTS, CreateOnce
 from tests.support.builders import a_desired, keys, rows, writes
 
 POST = "POST /companies/*/connections"
@@ -44,7 +44,7 @@ class Post:
         self.client = Client(
             emulator.api_key, emulator.url, timeout=5, retries=1, guard=guard, sleep=self.waits.append
         )
-        self.posting = Posting(self.client, self.waits.append, 5.0)
+        self.create_once = CreateOnce(self.client, self.waits.append, 5.0)
 
     def fault(self, do: str, times: int | None = 1, **rest: Any) -> None:
         """Let something go wrong with the next POSTs, after what goes wrong already."""
@@ -53,7 +53,7 @@ class Post:
 
     def make(self, look: Callable[[], LiveConnection | None] | None = None) -> LiveConnection:
         """Make it; by default what was made is looked for in the listing."""
-        return self.posting.post(self.desired, look or self.look)
+        return self.create_once.create(self.desired, look or self.look)
 
     def look(self) -> LiveConnection | None:
         """Find what the company has."""
@@ -77,7 +77,7 @@ def test_one_post_is_enough(post: Post, emulator: Emulator, acme: str) -> None:
 
 def test_listings_are_given_five_seconds_to_settle(post: Post) -> None:
     """Unless somebody says otherwise: so long an effect may stay unseen."""
-    post.posting = Posting(post.client, post.waits.append)
+    post.create_once = CreateOnce(post.client, post.waits.append)
     post.fault("reset-after-commit")
 
     post.make()
@@ -155,7 +155,7 @@ def test_a_request_that_is_in_progress_at_codat_is_not_sent_anew(emulator: Emula
             while not any(each["committed"] for each in emulator.requests()["requests"]):
                 time.sleep(0.02)
 
-    made = Posting(client, sleep).post(post.desired, never)
+    made = CreateOnce(client, sleep).create(post.desired, never)
 
     assert rows(emulator, acme) == {made.id: "PendingAuth"}
     assert len(set(keys(emulator))) == 1

@@ -36,8 +36,8 @@ def hand_over(tmp_path: Path) -> Callable[..., None]:
         **rest: bool,
     ) -> None:
         file = tmp_path / "handover.json"
-        file.write_text(handover.write(recorded, staying or {}, companies or {}, **rest))
-        handover.take_over(file, run.operations)
+        file.write_text(handover.to_json(recorded, staying or {}, companies or {}, **rest))
+        handover.load(file, run.operations)
 
     return tell
 
@@ -53,7 +53,7 @@ def test_nothing_secret_is_in_it() -> None:
     error = DataConnectionError(error_message=LINK)
     live = a_live(link_url=LINK, data_connection_errors=(error,))
 
-    text = handover.write([a_prior()], {a_prior().place: an_id(1)}, {COMPANY: [live]})
+    text = handover.to_json([a_prior()], {a_prior().place: an_id(1)}, {COMPANY: [live]})
 
     assert "otp" not in text
     assert an_id(1) in text
@@ -191,8 +191,8 @@ def test_what_is_gone_is_known_to_come_again(run: Run, hand_over: Callable[..., 
 
     hand_over(run, here, *gone, companies={COMPANY: (a_live(1),)})
 
-    besides = [run.operations.state.beside(prior.desired) for prior in gone]
-    assert run.operations.state.gone == 2
+    besides = [run.operations.state.slot_view(prior.desired) for prior in gone]
+    assert run.operations.state.missing_count == 2
     assert [(beside.rank, beside.comers) for beside in besides] == [(0, 2), (1, 2)]
 
 
@@ -242,4 +242,4 @@ def test_a_file_that_is_not_ours_is_refused(run: Run, tmp_path: Path, text: str 
         file.write_text(text)
 
     with pytest.raises(ConfigError, match=r"^CODAT_HANDOVER names no file of `codat-iac apply`; unset it$"):
-        handover.take_over(file, run.operations)
+        handover.load(file, run.operations)

@@ -16,7 +16,7 @@ from codat_iac.model.settings import Settings
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.moves import moves
 from codat_iac.planning.rule_table import Action
-from codat_iac.reconcile.losses_ahead import candidates, coming_losses
+from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
 from tests.support.builders import UNLINKED, a_desired, a_prior, an_id, connected
 
 OTHER_COMPANY = "0b3d3c57-0d5c-4f5c-9a55-2b7d0a9f5c11"
@@ -83,7 +83,7 @@ def test_where_an_authorisation_may_end(
     declared: list[DesiredConnection], recorded: list[PriorConnection], expected: set[str]
 ) -> None:
     """Only there something is read."""
-    assert candidates(declared, recorded, moves(declared, recorded)) == expected
+    assert addresses_at_risk(declared, recorded, moves(declared, recorded)) == expected
 
 
 # What is read there.
@@ -99,9 +99,9 @@ def losses(
     """What a program finds that it would lose."""
     reader = Reader(emulator.api_key, emulator.url, retries=1, sleep=lambda _: None)
     chosen = Settings(emulator.api_key, emulator.url, accept_missing=accept_missing)
-    asked = candidates(declared, recorded, moves(declared, recorded))
+    asked = addresses_at_risk(declared, recorded, moves(declared, recorded))
     emulator.clear_requests()
-    return coming_losses(declared, recorded, asked, reader, chosen)
+    return expected_losses(declared, recorded, asked, reader, chosen)
 
 
 def told(found: Sequence[Decision]) -> list[tuple[str, Action, Action | None]]:
@@ -235,7 +235,7 @@ def test_a_wrong_key_is_an_error(emulator: Emulator, acme: str) -> None:
     prior = live(emulator, acme, "acme/a")
     reader = Reader("wrong", emulator.url, retries=1, sleep=lambda _: None)
     with pytest.raises(Unauthorized):
-        coming_losses([], [prior], {"acme/a"}, reader, Settings("wrong", emulator.url))
+        expected_losses([], [prior], {"acme/a"}, reader, Settings("wrong", emulator.url))
 
 
 # What an older version recorded without its id.

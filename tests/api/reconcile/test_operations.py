@@ -99,7 +99,7 @@ def create(run: Run, desired: DesiredConnection, made: list[str]) -> None:
 
 def foresee_and_create(run: Run, desired: DesiredConnection) -> None:
     """What an `up` does about a new resource."""
-    run.operations.foresee(desired)
+    run.operations.preview_create(desired)
     run.operations.create(desired)
 
 
@@ -171,7 +171,7 @@ def test_a_connection_id_takes_exactly_that_one(run: Run, emulator: Emulator, ac
     assert writes(emulator) == []
 
 
-@pytest.mark.parametrize("step", ["foresee", "create"])
+@pytest.mark.parametrize("step", ["preview_create", "create"])
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
@@ -200,7 +200,7 @@ def test_a_connection_id_that_can_not_be_had_is_refused(
     assert writes(emulator) == []
 
 
-@pytest.mark.parametrize("step", ["foresee", "create"])
+@pytest.mark.parametrize("step", ["preview_create", "create"])
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
@@ -221,7 +221,7 @@ def test_a_platform_that_can_not_be_had_is_refused_before_a_post(
     assert writes(emulator) == []
 
 
-@pytest.mark.parametrize("step", ["foresee", "create"])
+@pytest.mark.parametrize("step", ["preview_create", "create"])
 def test_there_is_nothing_to_unlink_where_nothing_is(
     run: Run, emulator: Emulator, acme: str, step: str
 ) -> None:
@@ -240,7 +240,7 @@ def test_what_is_adopted_is_unlinked_by_the_next_run(
     there = connected(emulator, acme, status=status)
     desired = a_desired(company_id=acme, status=Status.UNLINKED, on_existing=OnExisting.ADOPT)
     declare(run, desired)
-    decision = run.operations.foresee(desired)
+    decision = run.operations.preview_create(desired)
 
     live = run.operations.create(desired)
 
@@ -269,7 +269,7 @@ def test_an_adoption_loses_nothing(emulator: Emulator, acme: str) -> None:
     there = connected(emulator, acme)
     desired = a_desired(company_id=acme, status=Status.UNLINKED, connection_id=there)
 
-    run.operations.foresee(desired)
+    run.operations.preview_create(desired)
     assert run.operations.create(desired).id == there
 
     assert rows(emulator, acme) == {there: "Linked"}
@@ -332,7 +332,7 @@ def test_a_company_that_is_not_there_is_named(run: Run, emulator: Emulator) -> N
     """It may be the key or the id; neither is a reason to post."""
     desired = a_desired(company_id=an_id(1))
 
-    for step in (run.operations.foresee, run.operations.create):
+    for step in (run.operations.preview_create, run.operations.create):
         with pytest.raises(Refused, match="can't be seen with this API key; is it the right key"):
             step(desired)
 
@@ -344,7 +344,7 @@ def test_a_company_that_is_accepted_as_gone_has_no_connection(emulator: Emulator
     run = a_run(emulator, accept_missing=True)
 
     with pytest.raises(Refused) as caught:
-        run.operations.foresee(a_desired(company_id=an_id(1)))
+        run.operations.preview_create(a_desired(company_id=an_id(1)))
 
     assert str(caught.value) == (
         f"acme/ledger: company {an_id(1)} can't be seen with this API key; it can have no connection; correct"
@@ -541,7 +541,7 @@ def test_who_is_created_first_takes_nothing_from_the_others(
     three = siblings("acme/a", "acme/b", "acme/c", company_id=acme, platform_key="suuo")
     by_letter = dict(zip("abc", three, strict=True))
     declare(run, *three)
-    foreseen = {letter: run.operations.foresee(by_letter[letter]).becomes for letter in order}
+    foreseen = {letter: run.operations.preview_create(by_letter[letter]).becomes for letter in order}
 
     made = {letter: run.operations.create(by_letter[letter]).id for letter in order}
 
@@ -567,7 +567,7 @@ def test_what_was_made_in_this_run_lets_nobody_adopt_the_rest(
 
 @pytest.mark.parametrize("status", ["PendingAuth", "Linked"])
 @pytest.mark.parametrize("on_existing", OnExisting)
-@pytest.mark.parametrize("step", ["foresee", "create"])
+@pytest.mark.parametrize("step", ["preview_create", "create"])
 def test_nothing_is_made_beside_what_may_be_recorded(
     emulator: Emulator, run: Run, acme: str, status: str, on_existing: OnExisting, step: str
 ) -> None:
@@ -600,7 +600,7 @@ def test_a_targeted_run_takes_nothing_from_a_sibling_that_it_did_not_read(
         run.read(recorded(a, first))
     run.operations.compare(recorded(a, first), a)
 
-    run.operations.foresee(b)
+    run.operations.preview_create(b)
     made = run.operations.create(b)
 
     assert made.id not in {first, third}
@@ -619,7 +619,7 @@ def test_a_crash_on_a_new_stack_costs_nothing(emulator: Emulator, acme: str) -> 
     run = a_run(emulator)
     declare(run, *pair)
 
-    foreseen = [run.operations.foresee(each).becomes for each in pair]
+    foreseen = [run.operations.preview_create(each).becomes for each in pair]
     adopted = [run.operations.create(each).id for each in reversed(pair)]
 
     assert foreseen == adopted[::-1]
@@ -633,10 +633,10 @@ def test_what_was_created_meanwhile_is_not_foreseen_any_more(run: Run, acme: str
     """The engine creates one before it checks its sibling, and nothing is said of what is done."""
     first, second = siblings("acme/a", "acme/b", company_id=acme, platform_key="suuo")
     declare(run, first, second)
-    run.operations.foresee(first)
+    run.operations.preview_create(first)
     run.operations.create(first)
 
-    assert run.operations.foresee(second).action is Action.CREATE
+    assert run.operations.preview_create(second).action is Action.CREATE
 
     assert run.said() == []
 
@@ -651,7 +651,7 @@ def test_a_customers_connection_is_refused_on_a_new_stack_with_siblings(
 
     for each in pair:
         with pytest.raises(Refused, match=f"^{each.address}: .*that nobody manages here: {there}"):
-            run.operations.foresee(each)
+            run.operations.preview_create(each)
 
     assert writes(emulator) == []
 
@@ -706,7 +706,7 @@ def test_create_takes_nothing_that_is_recorded(
     run.read(recorded(old, there))
     declare(run, desired, old, recorded=[recorded(old, there)])
 
-    assert run.operations.foresee(desired).action is Action.CREATE
+    assert run.operations.preview_create(desired).action is Action.CREATE
     assert run.operations.create(desired).id != there
 
     assert writes(emulator) == ["POST 200"]
@@ -790,7 +790,7 @@ def test_going_back_after_a_replacement_that_broke_off_takes_the_old_one(
 
 
 @pytest.mark.parametrize("on_removal", OnRemoval)
-@pytest.mark.parametrize("step", ["foresee", "create"])
+@pytest.mark.parametrize("step", ["preview_create", "create"])
 def test_nothing_is_removed_if_a_create_failed(
     emulator: Emulator, run: Run, acme: str, step: str, on_removal: OnRemoval
 ) -> None:
@@ -801,7 +801,7 @@ def test_nothing_is_removed_if_a_create_failed(
     run.read(old)
     if step == "create":
         declare(run, new, recorded=[])
-        run.operations.foresee(new)
+        run.operations.preview_create(new)
         emulator.faults([{"on": POST, "do": "status", "status": 400}])
     else:
         new = a_desired("acme/new", company_id=acme, connection_id=an_id(1))
@@ -974,7 +974,7 @@ def test_a_removal_can_be_foreseen(
     """What the table asks for and what is live, without a call."""
     prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status=status))
 
-    decision = run.operations.foresee_removal(prior)
+    decision = run.operations.preview_removal(prior)
 
     assert (decision.action, decision.removal, decision.status) == (Action.REMOVE, action, status)
     assert writes(emulator) == []
@@ -985,7 +985,7 @@ def test_a_removal_that_will_be_refused_is_foreseen(emulator: Emulator, run: Run
     prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status="Migrating"))
 
     with pytest.raises(Refused, match="acme/ledger: its status is none that codat-iac knows"):
-        run.operations.foresee_removal(prior)
+        run.operations.preview_removal(prior)
 
 
 def test_a_status_that_nobody_knows_stops_a_removal_at_the_last_moment(
@@ -1057,7 +1057,7 @@ def test_a_refused_unlink_of_a_declared_one_ends_there(emulator: Emulator, run: 
 
     again, after = recorded(desired, prior.id, unlink_refused=True), a_run(emulator)
     after.read(again)
-    assert after.operations.outlook() == {Notice.UNLINK_REFUSED: ["acme/ledger"]}
+    assert after.operations.expected_notices() == {Notice.UNLINK_REFUSED: ["acme/ledger"]}
     assert after.operations.compare(again, desired).action is Action.NONE
     assert after.operations.update(again, desired).status == "Deauthorized"
     assert writes(emulator) == ["PATCH 400"]
@@ -1253,7 +1253,7 @@ def test_what_there_will_be_to_say_is_counted_ahead(emulator: Emulator, run: Run
     linked = recorded(a_desired("acme/b", company_id=acme), connected(emulator, acme))
     run.read(waiting, linked)
 
-    assert run.operations.outlook() == {Notice.WAITING: ["acme/a"]}
+    assert run.operations.expected_notices() == {Notice.WAITING: ["acme/a"]}
 
 
 # Absence.
@@ -1298,7 +1298,7 @@ def test_a_read_that_fails_is_never_an_absence(
             step(prior)
         assert not isinstance(caught.value, NotFound)
 
-    assert run.operations.state.gone == 0
+    assert run.operations.state.missing_count == 0
     assert writes(emulator) == []
 
 
@@ -1321,7 +1321,7 @@ def test_the_key_of_another_tenant_forgets_nothing(
         with pytest.raises((Refused, Unauthorized), match="key"):
             step()
 
-    assert run.operations.state.gone == 0
+    assert run.operations.state.missing_count == 0
     assert rows(emulator, acme) == {prior.id: "Linked"}
     assert writes(emulator) == []
 
@@ -1709,7 +1709,7 @@ def test_everything_at_once_finishes(emulator: Emulator, run: Run) -> None:
             partial(run.operations.compare, kept, kept.desired),
             partial(foresee_and_create, run, new),
             partial(run.operations.remove, gone),
-            run.operations.outlook,
+            run.operations.expected_notices,
         ]
 
     raised = at_once(*jobs)

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 
 from codat_iac.codat.client import Client, Reader
 from codat_iac.emulator import Emulator, serving
-from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
+from codat_iac.model.connection import (
+    Address,
+    DesiredConnection,
+    OnExisting,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
 from codat_iac.model.errors import CodatBroken, Refused, Unauthorized
 from codat_iac.planning.decision import Cause, Decision
 from codat_iac.planning.plan import Drifted, Plan, Unmanaged, still_holds
@@ -409,7 +416,7 @@ def test_the_limit_is_that_of_the_whole_stack(emulator: Emulator, stack: Stack) 
 
 def test_a_status_is_live_where_a_plan_looked(two: Stack, emulator: Emulator) -> None:
     """Else it is the recorded one: what an apply tells of the rest of the stack costs no call."""
-    declared = {each.address: each for each in two.declared()}
+    declared: dict[str, DesiredConnection] = {each.address: each for each in two.declared()}
     emulator.unlink(two.recorded["beta/b1"].id)
     emulator.delete_connection(two.recorded["beta/b2"].id)
     narrow, wide = (two.planner(company) for company in ("acme", None))
@@ -500,7 +507,7 @@ def test_without_a_state_a_company_that_is_not_there_is_a_problem(emulator: Emul
 def test_drift_is_what_somebody_else_did(stack: Stack, was: str, now: str, drifted: bool) -> None:
     """Recorded against live, whatever the file says; that a customer authorises is progress."""
     connection_id = stack.record("acme/a", now, was=was)
-    found = Drifted("acme/a", stack.company_id, connection_id, "suuo", was, now)
+    found = Drifted(Address("acme/a"), stack.company_id, connection_id, "suuo", was, now)
 
     assert stack.planner().drift() == ((found,) if drifted else ())
 

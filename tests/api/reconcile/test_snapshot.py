@@ -16,7 +16,7 @@ from codat_iac.codat import parsing
 from codat_iac.codat.client import Client
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.errors import ApiError, CodatBroken, NotCodat, NotFound, TransportError, Unauthorized
-from codat_iac.reconcile.snapshot import AT_A_TIME, LISTINGS_UNTIL_STILL, Snapshot
+from codat_iac.reconcile.snapshot import CONCURRENT_READS, LISTING_ATTEMPTS, Snapshot
 
 NOWHERE = str(uuid.UUID(int=0))
 LIST = "/companies/*/connections"
@@ -189,7 +189,7 @@ def test_reading_ahead_costs_what_reading_one_by_one_does(emulator: Emulator, sn
     """Several at a time, but the same two companies, the same look at the tenant, the same scan."""
     pairs = fill(emulator, 450)
     emulator.clear_requests()
-    snapshot.prefetch([pair.company.upper() for pair in pairs])
+    snapshot.prefetch([pair.company for pair in pairs])
     assert cost(emulator) <= 2 * 5
 
     assert all(snapshot.find(*pair) for pair in pairs)
@@ -236,7 +236,7 @@ def test_eight_companies_are_read_at_once(emulator: Emulator) -> None:
 
     Snapshot(quick(emulator, throttle)).prefetch([pair.company for pair in pairs])
 
-    assert most == AT_A_TIME == 8
+    assert most == CONCURRENT_READS == 8
 
 
 def test_reading_nothing_ahead_costs_nothing(emulator: Emulator, snapshot: Snapshot) -> None:
@@ -252,7 +252,7 @@ def test_what_another_process_read_is_taken_over(emulator: Emulator, snapshot: S
     other = Snapshot(quick(emulator))
     connections = other.company(acme)
     emulator.clear_requests()
-    snapshot.seed(acme.upper(), connections, [NOWHERE.upper()])
+    snapshot.seed(acme, connections, [NOWHERE])
 
     assert snapshot.company(acme) == connections
     assert snapshot.find(acme, connections[0].id) == connections[0]
@@ -286,24 +286,6 @@ def test_what_a_lagging_listing_lacks_is_found(emulator: Emulator, snapshot: Sna
     assert live is not None
     assert (live.id, live.status) == (fresh, "Linked")
     assert snapshot.company(acme) == (live,)
-
-
-def test_ids_may_come_in_capitals(emulator: Emulator, snapshot: Snapshot, acme: str) -> None:
-    """`pulumi import` takes what people paste; that isn't absent, nor another company."""
-    connection = emulator.connect(acme, "gbol")["id"]
-    shouted, loud = acme.upper(), connection.upper()
-    live = snapshot.find(shouted, loud)
-    assert live is not None
-    assert snapshot.find(acme, connection) == live
-    assert snapshot.company(shouted) == (live,)
-    assert cost(emulator) == 1
-
-    assert snapshot.fresh(shouted, loud) == live
-    assert snapshot.relist(shouted) == (live,)
-    snapshot.drop(shouted, loud)
-    assert snapshot.company(acme) == ()
-    assert snapshot.find(acme, connection) is None
-    assert cost(emulator) == 3
 
 
 @pytest.mark.parametrize("service", ["ClientsApi", "PublicApi"])
@@ -483,7 +465,7 @@ def test_a_company_that_never_rests_is_an_error(emulator: Emulator, snapshot: Sn
         f"GET /companies/{acme}/connections: 1001 connections are announced and 1000 come, 4 times over; try"
         " again when the company is at rest"
     )
-    assert cost(emulator) == 2 * LISTINGS_UNTIL_STILL
+    assert cost(emulator) == 2 * LISTING_ATTEMPTS
 
 
 # What changes.
@@ -594,7 +576,7 @@ def test_a_platform_that_nothing_names_stays_unnamed(
 ) -> None:
     """A guess could adopt the wrong connection."""
     raw = {"id": NOWHERE, "status": "Linked", "integrationId": integration}
-    named = snapshot.named(parsing.parse_connection(raw, NOWHERE))
+    named = snapshot.with_platform_key(parsing.parse_connection(raw, NOWHERE))
 
     assert named.platform_key is None
     assert cost(emulator) == (0 if integration is None else 1)
@@ -677,8 +659,8 @@ def test_a_company_is_held_by_one_thread_at_a_time(emulator: Emulator, snapshot:
     """Listing and posting are one step, or two threads would make two of one."""
     client = quick(emulator)
 
-    def work(number: int) -> None:
-        with snapshot.locked(acme if number % 2 else acme.upper()):
+    def work(_: int) -> None:
+        with snapshot.locked(acme):
             if not snapshot.relist(acme):
                 snapshot.put(client.create(acme, "gbol"))
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,10 +16,11 @@ import pytest
 
 from codat_iac.emulator import Emulator
 from codat_iac.planning.plan import FORMAT_VERSION
-from tests.engine.provider.test_traps import until
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project, Ran, connections
 from tests.support.raw_server import answering, http
+from tests.support.terminal import Terminal
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -442,69 +440,6 @@ def test_warnings_are_shown_to_whoever_asks_for_them(project: Project) -> None:
 
 
 # Terminals.
-
-
-_ON_A_TERMINAL = """
-import fcntl, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from codat_iac.cli import main
-main()
-"""
-"""Makes the terminal the one that its Ctrl-C goes by, and then is `codat-iac`."""
-
-
-class Terminal:
-    """A terminal with `codat-iac` in it."""
-
-    def __init__(self, project: Project, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        self._leader, follower = pty.openpty()
-        environment = {
-            **{name: text for name, text in os.environ.items() if name != "NO_COLOR"},
-            "TERM": "xterm",
-            "COLUMNS": "100",
-            **project.environment,
-            **(env or {}),
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _ON_A_TERMINAL, *arguments],
-            cwd=project.folder,
-            env=environment,
-            stdin=follower,
-            stdout=follower,
-            stderr=follower,
-            start_new_session=True,
-        )
-        os.close(follower)
-        self.shown = ""
-
-    def wait_for(self, text: str) -> None:
-        """Read until *text* is shown."""
-        while text not in self.shown:
-            assert self._read(), self.shown
-
-    def type(self, text: str) -> None:
-        """Type *text*, which may be a control character, no sooner than a person could."""
-        time.sleep(0.3)
-        os.write(self._leader, text.encode())
-
-    def end(self) -> int:
-        """Read to the end, and give the exit code."""
-        while self._read():
-            pass
-        code = self._process.wait(timeout=60)
-        os.close(self._leader)
-        return code
-
-    def _read(self) -> bool:
-        """Read on, until the other end is closed; Ctrl-C makes a terminal give nothing for once."""
-        ready, _, _ = select.select([self._leader], [], [], 60)
-        assert ready, self.shown
-        try:
-            chunk = os.read(self._leader, 65536)
-        except OSError:
-            return False
-        self.shown += chunk.decode(errors="replace").replace("\r\n", "\n")
-        return True
 
 
 ESCAPE = "\x1b["

@@ -10,8 +10,8 @@ import pytest
 
 from codat_iac import program as stock
 from codat_iac.emulator import Emulator
-from tests.engine.provider.test_traps import PATIENCE, until
 from tests.support.project import Outcome, Project, connections
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.engine
 

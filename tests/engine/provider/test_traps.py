@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from codat_iac import Client
 from codat_iac.provider import host
-from tests.support.project import Project, connections
+from tests.support.project import Project, connections, holding_posts
+from tests.support.waiting import PATIENCE, alive, descendants, until
 
 pytestmark = pytest.mark.engine
 
 LEDGER = "ledger: {platformKey: gbol}"
-
-
-PATIENCE = 240
-"""Seconds until a test gives up on what takes one or two: the machine may be busy."""
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def holding_posts(project: Project, company: str = "*") -> Iterator[None]:
-    """Let no POST come through meanwhile, however long that takes: each is told to try again in a second."""
-    on, headers = f"POST /companies/{company}/connections", {"Retry-After": "1"}
-    project.emulator.faults([{"on": on, "do": "status", "status": 429, "headers": headers}])
-    yield
-    project.emulator.faults([])
 
 
 def many(company_id: str, count: int) -> str:
@@ -56,25 +33,6 @@ def live(project: Project, company_id: str) -> list[tuple[str, str]]:
     """What the company has: platform keys and statuses."""
     client = Client(project.emulator.api_key, project.emulator.url)
     return sorted((str(c.platform_key), c.status) for c in client.list(company_id).results)
-
-
-def descendants(pid: int) -> list[tuple[int, str]]:
-    """The processes below *pid*: pid and command line."""
-    listed = subprocess.run(
-        ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    rows = [(int(row[0]), int(row[1]), row[2]) for row in (line.split(None, 2) for line in listed)]
-    below = [(child, name) for child, parent, name in rows if parent == pid]
-    return below + [further for child, _ in below for further in descendants(child)]
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 # Absence.
@@ -313,7 +271,7 @@ def test_an_engine_that_is_merely_stopped_is_waited_for(project: Project, acme: 
         process = project.start("up", "--yes", "--skip-preview")
         until(lambda: "create-connection" in project.emulator.counts(), "a POST")
         process.send_signal(signal.SIGSTOP)
-        time.sleep(4 * host.WATCH)
+        time.sleep(4 * host.WATCH_SECONDS)
     process.send_signal(signal.SIGCONT)
     shown, _ = process.communicate(timeout=PATIENCE)
 

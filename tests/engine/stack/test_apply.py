@@ -16,9 +16,9 @@ import pytest
 
 from codat_iac.emulator import Emulator
 from codat_iac.model.connection import OnRemoval, PriorConnection
-from tests.engine.provider.test_traps import PATIENCE, alive, descendants, holding_posts, until
 from tests.support.builders import a_desired, a_prior, connected, rows
-from tests.support.project import PROGRAM, Project, Ran, connections
+from tests.support.project import PROGRAM, Project, Ran, connections, holding_posts
+from tests.support.waiting import PATIENCE, alive, descendants, until
 
 pytestmark = pytest.mark.engine
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -19,12 +16,12 @@ from random import Random
 import pytest
 
 from codat_iac.emulator import Emulator
-from tests.engine.cli.test_cli import Terminal
-from tests.engine.provider.test_traps import PATIENCE, holding_posts, until
 from tests.support.builders import connected, rows
-from tests.support.project import Project, connections
+from tests.support.project import Project, connections, holding_posts
+from tests.support.terminal import Terminal
+from tests.support.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
 
 LEDGER = "ledger: {platformKey: gbol}"
 
@@ -141,7 +138,8 @@ def test_a_stack_that_changed_meanwhile_is_planned_anew(project: Project, acme: 
     terminal.type("y\n")
 
     assert terminal.end() == 1
-    assert terminal.shown.endswith("codat-iac: the stack changed since this plan was made; run again\n")
+    said = "the stack changed since this plan was made; run again (acme/ledger, acme/shop)"
+    assert terminal.shown.endswith(f"codat-iac: {said}\n")
     assert project.writes() == []
 
 
@@ -244,128 +242,7 @@ def _is_there(emulator: Emulator, moment: int, process: subprocess.Popen[str]) -
     return emulator.requests(last=0)["total"] >= moment or process.poll() is not None
 
 
-# A disk that fails.
-
-
-@dataclass(frozen=True)
-class Disk:
-    """Where the state is kept: a small disk of its own, or a mere folder where this user may not mount."""
-
-    folder: Path
-    mounted: bool
-
-    @property
-    def _stacks(self) -> Path:
-        return self.folder / ".pulumi" / "stacks" / "shop"
-
-    def become_read_only(self) -> None:
-        """Take no more writes, for whatever reason a disk may have."""
-        if self.mounted:
-            subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
-        else:
-            self._give_way()
-
-    def fill_up(self) -> None:
-        """Have no room for one more file."""
-        if self.mounted:
-            (self.folder / "fill").mkdir()
-            self._fill()
-        else:
-            self._give_way()
-
-    def stay_full(self, still: Callable[[], bool]) -> None:
-        """Have no room for as long as *still* says, whatever is removed meanwhile."""
-        while self.mounted and still():
-            self._fill()
-            time.sleep(0.002)
-
-    def _fill(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                (self.folder / "fill" / str(time.monotonic_ns())).touch()
-
-    def recover(self) -> None:
-        """Be as good as new, with what was written before."""
-        if self.mounted:
-            subprocess.run(["mount", "-o", "remount,rw", self.folder], check=True)
-            shutil.rmtree(self.folder / "fill", ignore_errors=True)
-        else:
-            self._stacks.unlink()
-            self._stacks.with_name("away").rename(self._stacks)
-
-    def _give_way(self) -> None:
-        """Let a file stand where the folder was: nobody can write there, not even root."""
-        self._stacks.rename(self._stacks.with_name("away"))
-        self._stacks.touch()
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A disk of one megabyte, for 64 files."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=64", "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
-    try:
-        yield Disk(folder, mounted)
-    finally:
-        if mounted:
-            subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@pytest.fixture
-def on_disk(tmp_path: Path, emulator: Emulator, disk: Disk, acme: str) -> Project:
-    """A project whose state is on that disk, with two connections to make."""
-    project = Project(tmp_path / "project", emulator, {"PULUMI_BACKEND_URL": f"file://{disk.folder}"})
-    project.declare(connections(acme, LEDGER, SHOP))
-    return project
-
-
-def recovers(project: Project, acme: str) -> None:
-    """The next run takes up what was made and makes the rest; it says so itself where a lock is left."""
-    ran = project.codat_iac("apply", "--yes")
-    if "run `pulumi cancel --yes --stack dev` and try again" in ran.err:
-        assert project.pulumi("cancel", "--yes", "--stack", "dev").code == 0
-        ran = project.codat_iac("apply", "--yes")
-    assert ran.code == 0, ran.err
-    assert set(project.recorded().values()) == set(rows(project.emulator, acme))
-    assert project.writes().count("POST 200") == 2
-    assert project.preview("--expect-no-changes").code == 0
-
-
-def test_an_up_on_a_disk_that_becomes_read_only(on_disk: Project, acme: str, disk: Disk) -> None:
-    """After a minute of trying, Pulumi says which file it can't write; nothing is made twice afterwards."""
-    with holding_posts(on_disk):
-        process = on_disk.start("up", "--yes", "--skip-preview")
-        until(lambda: "create-connection" in on_disk.emulator.counts(), "a POST")
-        disk.become_read_only()
-    shown, _ = process.communicate(timeout=PATIENCE)
-
-    assert process.returncode != 0
-    assert "failed to save snapshot" in shown
-    assert "Traceback" not in shown
-    disk.recover()
-    recovers(on_disk, acme)
-
-
-def test_an_apply_on_a_disk_that_is_full(on_disk: Project, acme: str, disk: Disk) -> None:
-    """One line for each change: what can't be written, why, and that the next run takes up what was made."""
-    with holding_posts(on_disk):
-        process = on_disk.start_codat_iac("apply", "--yes")
-        until(lambda: "create-connection" in on_disk.emulator.counts(), "a POST")
-        disk.fill_up()
-    disk.stay_full(lambda: process.poll() is None)
-    out, err = process.communicate(timeout=PATIENCE)
-
-    assert process.returncode == 1
-    assert "Traceback" not in err
-    failed = [line for line in out.splitlines() if line.startswith("failed")]
-    assert failed
-    for line in failed:
-        assert "Pulumi can't write the stack's state" in line
-        assert line.endswith("then run again: what was made is taken up, and not made twice")
-    disk.recover()
-    recovers(on_disk, acme)
+# A state that is damaged.
 
 
 def cut_short(file: Path) -> None:

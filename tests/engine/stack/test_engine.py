@@ -34,6 +34,7 @@ from codat_iac.stack.engine import (
 from codat_iac.stack.engine.command import last_line
 from codat_iac.stack.engine.locate import FILES, MODULE, Version
 from tests.support.project import plain_lines
+from tests.support.waiting import alive, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,20 +112,9 @@ build)
 esac"""
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def lives(pid: int) -> bool:
-    """Whether a process still runs: a zombie doesn't."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+def building() -> list[Path]:
+    """The engines that are being put together."""
+    return [*locate.cache().glob(".building-*/engine/bin/pulumi")]
 
 
 def unfinished() -> list[Path]:
@@ -432,9 +422,7 @@ def test_a_killed_build_leaves_nothing_that_could_be_taken_for_an_engine(tool: T
     """Not even with kill -9 and all files compiled. The next build tidies up."""
     tool("go", fake_go(tmp_path, build="sleep 600"))
     with subprocess.Popen(INSTALL) as build:
-        wait_for(
-            lambda: [*locate.cache().glob(".building-*/engine/bin/pulumi")] and (tmp_path / "go-pid").exists()
-        )
+        until(lambda: building() and (tmp_path / "go-pid").exists(), "Go is at work")
         build.kill()
     os.killpg(int((tmp_path / "go-pid").read_text()), signal.SIGKILL)
 
@@ -451,12 +439,12 @@ def test_ctrl_c_ends_a_build_and_tidies_up(tool: Tool, tmp_path: Path) -> None:
     """Go is ended too."""
     tool("go", fake_go(tmp_path, build="sleep 600"))
     with subprocess.Popen(INSTALL, stderr=subprocess.DEVNULL) as build:
-        wait_for(lambda: [*locate.cache().glob(".building-*/engine/bin/pulumi")])
+        until(building, "a build is under way")
         time.sleep(0.2)
         build.send_signal(signal.SIGINT)
 
     assert build.returncode == -signal.SIGINT
-    assert not lives(int((tmp_path / "go-pid").read_text()))
+    assert not alive(int((tmp_path / "go-pid").read_text()))
     assert not unfinished()
     assert find() is None
 
@@ -466,7 +454,7 @@ def test_a_second_build_waits_and_uses_the_first_ones(tool: Tool, tmp_path: Path
     tool("go", fake_go(tmp_path, build=f"while [ ! -e {tmp_path}/waited ]; do sleep 0.1; done"))
     progress = Recorder(lambda _: (tmp_path / "waited").touch())
     with subprocess.Popen(INSTALL) as first:
-        wait_for(unfinished)
+        until(unfinished, "a build is under way")
         engine = install(progress)
 
     assert first.returncode == 0
@@ -541,7 +529,7 @@ def test_the_doctor_of_a_machine_without_anything_names_the_remedy() -> None:
 @pytest.mark.usefixtures("tool")
 def test_the_doctor_tells_too_little_room() -> None:
     """A build that would fill the disk is better not begun."""
-    assert checkup.room(None, needed=10**18).severity is Severity.PROBLEM
+    assert checkup.disk_space(None, needed=10**18).severity is Severity.PROBLEM
 
 
 def test_the_doctor_looks_at_go(tool: Tool, tmp_path: Path) -> None:

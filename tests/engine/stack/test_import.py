@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codat_iac.codat.client import Client
-from codat_iac.desired.page import declared_at
+from codat_iac.desired.page import load_if_present
 from codat_iac.emulator import Emulator
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import recorded
@@ -51,13 +51,13 @@ class Importer:
     def export(self) -> str:
         """Write everything as a desired state, with what the stack knows."""
         found = discovery.find(self.client, Filters())
-        declared = declared_at(self.stack.desired_path())
+        declared = load_if_present(self.stack.desired_path())
         return export(found, declared, self.stack.export())[0]
 
     def changes(self) -> list[str]:
         """What a plan of the project would do."""
         planner = Planner(self.client, self.settings, recorded(self.stack.export()))
-        plan = planner.plan(declared_at(self.stack.desired_path()))
+        plan = planner.plan(load_if_present(self.stack.desired_path()))
         changes = [f"{change.action} {change.address}" for change in plan.changes]
         return changes + [problem.text for problem in plan.problems]
 
@@ -340,7 +340,7 @@ import os, signal, sys
 from pathlib import Path
 from codat_iac import discovery, importing
 from codat_iac.codat.client import Client
-from codat_iac.desired.page import declared_at
+from codat_iac.desired.page import load_if_present
 from codat_iac.stack import Stack
 
 stack = Stack.open(Path.cwd())

@@ -14,11 +14,14 @@ from hypothesis import given
 
 from codat_iac.cli import render
 from codat_iac.cli.render import FORMATS, Output
+from codat_iac.model.connection import Address
 from codat_iac.model.errors import ConfigError, EngineError, Problem
-from codat_iac.planning.plan import Drifted, Plan, Unmanaged, summary
-from tests.unit.cli.test_render_samples import (
+from codat_iac.planning.decision import Cause
+from codat_iac.planning.plan import STEPS, Drifted, Plan, Unmanaged, summary
+from tests.support.samples import (
     CALM,
     DRIFTED,
+    EVERY_STEP,
     EVERYTHING,
     HOSTILE,
     NOW,
@@ -161,7 +164,7 @@ def test_a_link_stands_in_no_rendering_but_that_of_the_links(output: Output) -> 
     )
 
     assert OTP not in render.plan(told, output, NOW)
-    assert OTP not in render.drift([Drifted("a/b", URL, URL, URL, URL, URL)], output, NOW)
+    assert OTP not in render.drift([Drifted(Address("a/b"), URL, URL, URL, URL, URL)], output, NOW)
     assert OTP not in render.problems([Problem(URL, 1, 1, f"see {URL}")], output, NOW, checked=URL)
     assert OTP not in summary(told)
     assert OTP not in repr(a_link())
@@ -193,3 +196,11 @@ def test_rendering_text_imports_neither_rich_nor_jinja() -> None:
 def test_a_hostile_sample_is_hostile() -> None:
     """The tests that use it would say nothing otherwise."""
     assert unfit(HOSTILE) == {"\x1b", "\u202e"}
+
+
+def test_the_samples_hold_every_kind_of_change() -> None:
+    """What is tested on them is tested for all steps and causes."""
+    assert {change.action for change in EVERY_STEP} == set(STEPS)
+    assert {change.cause for change in EVERY_STEP} == set(Cause)
+    assert {change.later for change in EVERY_STEP} == {True, False}
+    assert {change.action for change in many().changes} == set(STEPS)

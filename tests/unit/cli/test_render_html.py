@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 
 from codat_iac.cli import render
+from codat_iac.model.connection import Address
 from codat_iac.model.errors import Problem
 from codat_iac.planning.decision import Field
 from codat_iac.planning.plan import Calls, Drifted, Plan
-from tests.unit.cli.test_render_samples import (
+from tests.support.samples import (
     CALM,
     DRIFTED,
     EVERYTHING,
@@ -236,7 +237,7 @@ def test_a_hostile_text_is_only_a_text(text: str) -> None:
             "html",
             NOW,
         ),
-        "drift": render.drift([Drifted(text, text, text, text, text, text)], "html", NOW),
+        "drift": render.drift([Drifted(Address(text), text, text, text, text, text)], "html", NOW),
         "links": render.links([a_link(company=text, platform=text, status=text)], "html", NOW),
         "problems": render.problems([Problem(text, 1, 1, text)], "html", NOW, checked=text),
     }

@@ -8,7 +8,7 @@ import io
 import pytest
 
 from codat_iac.cli import render
-from tests.unit.cli.test_render_samples import HOSTILE, NOW, URL, a_link
+from tests.support.samples import HOSTILE, NOW, URL, a_link
 
 NAMES = ["Acme Ltd", "", "x" * 200, "Müller 漢字 👍", HOSTILE, 'a "quoted", name', "=1+1"]
 

@@ -15,12 +15,13 @@ from codat_iac.cli import render
 from codat_iac.cli.render import as_markdown
 from codat_iac.cli.render.as_markdown import MOST_BYTES, escaped
 from codat_iac.cli.render.words import fit
+from codat_iac.model.connection import Address
 from codat_iac.model.errors import Problem
 from codat_iac.planning.decision import Field
 from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged
 from codat_iac.planning.plan import Problem as Forbidden
 from codat_iac.planning.rule_table import Action
-from tests.unit.cli.test_render_samples import (
+from tests.support.samples import (
     CALM,
     DRIFTED,
     EVERYTHING,
@@ -230,7 +231,7 @@ def test_the_worst_of_plans_fits(text: str) -> None:
 @pytest.mark.parametrize("text", [HUGE, "x"])
 def test_the_other_reports_fit_too(text: str) -> None:
     """They are comments as well."""
-    drifted = [Drifted(text, text, text, text, text, text) for _ in range(10_000)]
+    drifted = [Drifted(Address(text), text, text, text, text, text) for _ in range(10_000)]
     problems = [Problem(text, 1, 1, text) for _ in range(10_000)]
     for rendered in (
         render.drift(drifted, "markdown", NOW),

@@ -12,7 +12,7 @@ from codat_iac.cli.render import layout
 from codat_iac.model.errors import Problem
 from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
-from tests.unit.cli.test_render_samples import (
+from tests.support.samples import (
     DRIFTED,
     EVERY_STEP,
     EVERYTHING,
@@ -256,7 +256,7 @@ def test_columns_count_what_a_terminal_shows() -> None:
     long = "a" * 60
     assert layout.columns([(long, "x"), ("b", "y")]) == [f"{long}  x", "b" + " " * 45 + "y"]
     assert layout.columns([]) == []
-    assert layout.beside([], 80) == []
+    assert layout.rows_with_text([], 80) == []
 
 
 def test_a_long_name_is_cut_between_characters() -> None:

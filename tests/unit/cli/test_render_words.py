@@ -13,7 +13,7 @@ from codat_iac.cli.render import words
 from codat_iac.model.errors import Problem
 from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
-from tests.unit.cli.test_render_samples import DRIFTED, EVERYTHING, NOW, a_change, a_waiting, an_unmanaged
+from tests.support.samples import DRIFTED, EVERYTHING, NOW, a_change, a_waiting, an_unmanaged
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_a_moment_is_written_in_utc_wherever_it_was_taken() -> None:
     """A plan that was made in Tokyo says the same."""
     tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
 
-    assert words.stamp(tokyo) == "2026-11-24T11:05:00Z"
-    assert words.reading(tokyo) == "11:05 UTC on 24 November 2026"
+    assert words.timestamp(tokyo) == "2026-11-24T11:05:00Z"
+    assert words.human_time(tokyo) == "11:05 UTC on 24 November 2026"
 
 
 def test_those_that_wait_longest_come_first() -> None:
@@ -145,7 +145,7 @@ def test_the_address_is_said_once() -> None:
     assert (
         words.statement(dataclasses.replace(waiting, text="Unlinked by somebody")) == "Unlinked by somebody"
     )
-    assert words.of("a/b", "a/b: gone") == "gone"
+    assert words.without_address("a/b", "a/b: gone") == "gone"
 
 
 def test_of_many_kinds_the_most_frequent_are_counted() -> None:
@@ -153,7 +153,7 @@ def test_of_many_kinds_the_most_frequent_are_counted() -> None:
     statuses = ["Linked", "Linked", "f", "e", "d", "c", "b", "a"]
     unmanaged = [an_unmanaged(index, status) for index, status in enumerate(statuses)]
 
-    assert words.statuses(unmanaged) == "2 Linked, 1 a, 1 b, 1 c, 1 d and 2 more"
+    assert words.count_statuses(unmanaged) == "2 Linked, 1 a, 1 b, 1 c, 1 d and 2 more"
 
 
 def test_drift_is_summed_up_in_one_line() -> None:
@@ -194,7 +194,7 @@ def test_a_problem_says_where_it_is_where_it_has_a_place() -> None:
 
 def test_a_link_is_given_whole_but_for_what_can_do_harm() -> None:
     """Its one-time password included; control characters and quotes are percent-encoded."""
-    assert words.address_of_page("https://x/a%20b?otp=A-b_c~d.e&x=[1]#y") == (
+    assert words.safe_url("https://x/a%20b?otp=A-b_c~d.e&x=[1]#y") == (
         "https://x/a%20b?otp=A-b_c~d.e&x=[1]#y"
     )
-    assert words.address_of_page(' https://x/\x1b[1m"<é\u202e ') == ("https://x/%1B[1m%22%3C%C3%A9%E2%80%AE")
+    assert words.safe_url(' https://x/\x1b[1m"<é\u202e ') == ("https://x/%1B[1m%22%3C%C3%A9%E2%80%AE")

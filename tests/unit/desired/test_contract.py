@@ -26,11 +26,6 @@ WRITE_CONNECTIONS = (
 START = "start with version: 1 and companies:"
 
 
-@pytest.fixture(autouse=True)
-def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def problems(text: str) -> list[str]:
     """What is wrong with a file c.yaml, without the file's name."""
     Path("c.yaml").write_text(text)

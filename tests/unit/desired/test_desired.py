@@ -10,18 +10,13 @@ from pathlib import Path
 import pytest
 
 from codat_iac.desired import load
-from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.model.connection import Address, DesiredConnection, OnExisting, OnRemoval, Status
 from codat_iac.model.errors import ConfigError
 from tests.support import ROOT
 
 ACME = "8a210b68-6988-11ed-a1eb-0242ac120002"
 GLOBEX = "1c9d3c0e-7a0c-4a39-9d0a-6f1f7d1f9b55"
 BANK = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
-
-
-@pytest.fixture(autouse=True)
-def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def problems(path: Path | str) -> str:
@@ -61,9 +56,13 @@ def test_a_file_becomes_connections_with_every_default() -> None:
     )
 
     assert load("c.yaml") == (
-        DesiredConnection("acme/a", ACME, "suuo", Status.LINKED, OnRemoval.DELETE, OnExisting.REFUSE),
-        DesiredConnection("acme/b", ACME, "suuo", Status.UNLINKED, OnRemoval.RETAIN, OnExisting.ADOPT, BANK),
-        DesiredConnection("acme/c", ACME, "gbol", on_removal=OnRemoval.RETAIN),
+        DesiredConnection(
+            Address("acme/a"), ACME, "suuo", Status.LINKED, OnRemoval.DELETE, OnExisting.REFUSE
+        ),
+        DesiredConnection(
+            Address("acme/b"), ACME, "suuo", Status.UNLINKED, OnRemoval.RETAIN, OnExisting.ADOPT, BANK
+        ),
+        DesiredConnection(Address("acme/c"), ACME, "gbol", on_removal=OnRemoval.RETAIN),
     )
 
 

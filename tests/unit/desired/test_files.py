@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.fixture(autouse=True)
-def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def problems(path: Path | str) -> str:
     """The text of the ConfigError that loading *path* raises."""
     with pytest.raises(ConfigError) as caught:

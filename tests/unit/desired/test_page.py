@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codat_iac.desired.page import Page, check_target, declared_at
+from codat_iac.desired.page import RestorableFile, check_target, load_if_present
 from codat_iac.model.errors import ConfigError
 
 GOOD = """\
@@ -17,18 +17,18 @@ companies: {acme: {id: 8a210b68-6988-11ed-a1eb-0242ac120002, connections: {ledge
 
 def test_a_desired_state_need_not_be_there_yet(tmp_path: Path) -> None:
     """Neither the file nor any file of the folder; what is there is loaded, or is an error."""
-    assert declared_at(tmp_path / "connections.yaml") == ()
-    assert declared_at(tmp_path) == ()
+    assert load_if_present(tmp_path / "connections.yaml") == ()
+    assert load_if_present(tmp_path) == ()
     (tmp_path / "readme.txt").write_text("")
-    assert declared_at(tmp_path) == ()
+    assert load_if_present(tmp_path) == ()
 
     (tmp_path / "a.YAML").write_text(GOOD)
-    assert [each.address for each in declared_at(tmp_path)] == ["acme/ledger"]
-    assert declared_at(tmp_path / "a.YAML") == declared_at(tmp_path)
+    assert [each.address for each in load_if_present(tmp_path)] == ["acme/ledger"]
+    assert load_if_present(tmp_path / "a.YAML") == load_if_present(tmp_path)
 
     (tmp_path / "b.yml").write_text("nonsense")
     with pytest.raises(ConfigError, match=r"b\.yml"):
-        declared_at(tmp_path)
+        load_if_present(tmp_path)
 
 
 def test_what_the_program_reads_may_be_written(tmp_path: Path) -> None:
@@ -70,17 +70,17 @@ def test_what_would_be_lost_or_not_be_read_is_refused(
 @pytest.mark.parametrize("before", [None, GOOD])
 def test_a_page_is_put_back_as_it_was(tmp_path: Path, before: str | None) -> None:
     """However often it was written; nothing else is left in the folder."""
-    page = Page(tmp_path / "c.yaml")
+    page = RestorableFile(tmp_path / "c.yaml")
     if before:
         page.path.write_text(before)
     assert len(page.load()) == (1 if before else 0)
 
-    page.put_back()
+    page.restore()
     assert page.path.exists() == bool(before)
     page.write("one")
     page.write("two")
     assert [file.read_text() for file in tmp_path.iterdir()] == ["two"]
-    page.put_back()
+    page.restore()
 
     assert [file.read_text() for file in tmp_path.iterdir()] == ([before] if before else [])
 
@@ -88,9 +88,9 @@ def test_a_page_is_put_back_as_it_was(tmp_path: Path, before: str | None) -> Non
 def test_a_page_that_can_not_be_written_is_said_so(tmp_path: Path) -> None:
     """In one line, and nothing is left behind."""
     with pytest.raises(ConfigError, match=r"c\.yaml can't be written \(No such file or directory\)"):
-        Page(tmp_path / "nowhere" / "c.yaml").write("text")
+        RestorableFile(tmp_path / "nowhere" / "c.yaml").write("text")
     (tmp_path / "c.yaml").mkdir()
     with pytest.raises(ConfigError, match=r"c\.yaml can't be written \(Is a directory\)"):
-        Page(tmp_path / "c.yaml").write("text")
+        RestorableFile(tmp_path / "c.yaml").write("text")
 
     assert [file.name for file in tmp_path.iterdir()] == ["c.yaml"]

@@ -16,11 +16,6 @@ WRITE_KEY = "write 4 lower-case letters, for example gbol (Xero); codat-iac vali
 WRITE_ID = f"write Codat's id of the company, a UUID such as {ID}"
 
 
-@pytest.fixture(autouse=True)
-def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def problems(source: str | bytes) -> list[str]:
     """What is wrong with a file c.py, without the file's name."""
     Path("c.py").write_bytes(source if isinstance(source, bytes) else source.encode())

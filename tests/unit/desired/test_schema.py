@@ -17,6 +17,7 @@ from codat_iac.model.connection import (
     ADDRESS_HALF,
     PLATFORM_KEY,
     UUID,
+    Address,
     DesiredConnection,
     OnExisting,
     OnRemoval,
@@ -93,7 +94,7 @@ def test_the_schema_says_what_the_model_says() -> None:
     assert CONNECTION["status"]["enum"] == [Status.LINKED, Status.UNLINKED]
     assert SCHEMA["$defs"]["onRemoval"]["enum"] == list(OnRemoval)
     assert SCHEMA["$defs"]["onExisting"]["enum"] == list(OnExisting)
-    assert SCHEMA["$defs"]["protect"]["default"] is DesiredConnection("a/b", "c", "gbol").protect
+    assert SCHEMA["$defs"]["protect"]["default"] is DesiredConnection(Address("a/b"), "c", "gbol").protect
 
 
 def test_everything_in_the_schema_explains_itself() -> None:

@@ -16,11 +16,6 @@ ID = "8a210b68-6988-11ed-a1eb-0242ac120002"
 NAMES = ("no", "007", "null", "2024-01-01", "1e3")
 
 
-@pytest.fixture(autouse=True)
-def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def problems(text: str | bytes) -> list[str]:
     """What is wrong with a file c.yaml, without the file's name."""
     Path("c.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())

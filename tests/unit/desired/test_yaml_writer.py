@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from codat_iac.desired import load
 from codat_iac.desired.yaml_writer import dump
-from codat_iac.model.connection import ADDRESS_HALF, DesiredConnection, OnExisting, OnRemoval, Status
+from codat_iac.model.connection import ADDRESS_HALF, Address, DesiredConnection, OnExisting, OnRemoval, Status
 from tests.support.builders import COMPANY, an_id
 
 OTHER = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
@@ -27,10 +27,12 @@ def read(folder: Path, text: str) -> tuple[DesiredConnection, ...]:
 def test_it_reads_as_a_person_would_have_written_it() -> None:
     """A block for each company, a line for each connection, and only what isn't the default."""
     connections = [
-        DesiredConnection("bolt/xero", OTHER, "gbol"),
-        DesiredConnection("acme/plaid-2", COMPANY, "suuo", connection_id=an_id(2)),
-        DesiredConnection("acme/plaid", COMPANY, "suuo", Status.UNLINKED, OnRemoval.DELETE, OnExisting.ADOPT),
-        DesiredConnection("acme/xero", COMPANY, "gbol", connection_id=an_id(3), protect=True),
+        DesiredConnection(Address("bolt/xero"), OTHER, "gbol"),
+        DesiredConnection(Address("acme/plaid-2"), COMPANY, "suuo", connection_id=an_id(2)),
+        DesiredConnection(
+            Address("acme/plaid"), COMPANY, "suuo", Status.UNLINKED, OnRemoval.DELETE, OnExisting.ADOPT
+        ),
+        DesiredConnection(Address("acme/xero"), COMPANY, "gbol", connection_id=an_id(3), protect=True),
     ]
 
     assert dump(connections, {COMPANY: "Acme Ltd"}, title=["Mine.", "Yours."]) == (
@@ -63,7 +65,7 @@ def test_nothing_is_declared_on_purpose(tmp_path: Path) -> None:
 )
 def test_what_any_yaml_takes_for_another_thing_is_in_quotes(tmp_path: Path, half: str) -> None:
     """Our loader takes keys as they are written; an editor, or `yq`, doesn't."""
-    text = dump([DesiredConnection(f"{half}/{half}", COMPANY, "null")])
+    text = dump([DesiredConnection(Address(f"{half}/{half}"), COMPANY, "null")])
 
     assert list(yaml.safe_load(text)["companies"]) == [half]
     assert text.count(f'"{half}":') == 2
@@ -73,7 +75,7 @@ def test_what_any_yaml_takes_for_another_thing_is_in_quotes(tmp_path: Path, half
 @pytest.mark.parametrize("half", ["24-7-security", "acme", "3d-print", "x1.y_z", "123-0289743c"])
 def test_what_is_text_anyway_stands_as_it_is(half: str) -> None:
     """Quotes are the exception."""
-    assert f"  {half}:\n" in dump([DesiredConnection(f"{half}/xero", COMPANY, "gbol")])
+    assert f"  {half}:\n" in dump([DesiredConnection(Address(f"{half}/xero"), COMPANY, "gbol")])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_what_is_text_anyway_stands_as_it_is(half: str) -> None:
 )
 def test_a_company_is_called_what_it_is_called_in_a_comment(tmp_path: Path, name: str, comment: str) -> None:
     """In one line, whatever somebody typed into Codat: it never becomes YAML, and never a secret."""
-    text = dump([DesiredConnection("acme/xero", COMPANY, "gbol")], {COMPANY: name})
+    text = dump([DesiredConnection(Address("acme/xero"), COMPANY, "gbol")], {COMPANY: name})
 
     assert text.splitlines()[3] == f"  acme:{comment}"
     assert len(read(tmp_path, text)) == 1
@@ -110,7 +112,7 @@ def desired_states(draw: st.DrawFn) -> list[DesiredConnection]:
             choices = [OnExisting.REFUSE, OnExisting.ADOPT] if pinned else list(OnExisting)
             found.append(
                 DesiredConnection(
-                    f"{half}/{name}",
+                    Address(f"{half}/{name}"),
                     str(uuid.UUID(int=number)),
                     draw(st.sampled_from(["gbol", "suuo", "null", "true"])),
                     draw(st.sampled_from([Status.LINKED, Status.UNLINKED])),

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_iac.model import properties
-from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval, PriorConnection, Status
+from codat_iac.model.connection import (
+    Address,
+    DesiredConnection,
+    OnExisting,
+    OnRemoval,
+    PriorConnection,
+    Status,
+)
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id
 
 PLAIN: dict[str, Any] = {"address": "acme/ledger", "companyId": COMPANY, "platformKey": "gbol"}
@@ -26,10 +33,10 @@ addresses = st.builds("{}/{}".format, halves, halves)
 def any_desired(draw: st.DrawFn, *, named: bool = True) -> DesiredConnection:
     """Anything that can be declared; what is recorded is not *named* by a connectionId."""
     return DesiredConnection(
-        address=draw(addresses),
+        address=Address(draw(addresses)),
         company_id=str(draw(st.uuids())),
         platform_key=draw(st.from_regex(r"[a-z]{4}", fullmatch=True)),
-        status=draw(st.sampled_from(properties.DESIRABLE)),
+        status=draw(st.sampled_from(properties.DECLARABLE)),
         on_removal=draw(st.sampled_from(OnRemoval)),
         on_existing=draw(st.sampled_from(OnExisting)),
         connection_id=draw(st.none() | st.uuids().map(str)) if named else None,

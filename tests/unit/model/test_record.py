@@ -265,14 +265,16 @@ def test_what_depends_on_connections_that_are_asked_for() -> None:
 
 def told(**resources: Mapping[str, Any]) -> list[PriorConnection]:
     """What is read of resources that are told by their addresses."""
-    return record.told({urn(name.replace("_", "/")): resource for name, resource in resources.items()})
+    return record.from_outputs(
+        {urn(name.replace("_", "/")): resource for name, resource in resources.items()}
+    )
 
 
 def test_what_a_program_is_told() -> None:
     """The same as in an export, but for the engine's marks."""
     kept = {"type": RESOURCE_TYPE, "outputs": outputs(1, "acme/a", status="Linked")}
     assert told(acme_a=kept) == [a_prior(1, a_desired("acme/a"), "Linked", urn=urn("acme/a"))]
-    assert record.told({}) == []
+    assert record.from_outputs({}) == []
 
 
 def test_an_older_version_recorded_no_id() -> None:

@@ -14,13 +14,22 @@ from hypothesis import strategies as st
 from codat_iac.model.connection import (
     ABSENT,
     RESOURCE_TYPE,
+    Address,
     DesiredConnection,
     LiveConnection,
     OnExisting,
     OnRemoval,
     Status,
 )
-from codat_iac.planning.decision import Beside, Cause, Decision, Field, continued, new, removed
+from codat_iac.planning.decision import (
+    Cause,
+    Decision,
+    Field,
+    SlotView,
+    decide_existing,
+    decide_new,
+    decide_removal,
+)
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id
@@ -78,7 +87,7 @@ def test_what_is_recorded_and_declared_is_decided_as_the_table_says(
     """Each cell: declared as it was recorded, whatever lives."""
     wanted = a_desired(status=Status(desired))
 
-    decision = continued(a_prior(1, wanted), wanted, live_as(live))
+    decision = decide_existing(a_prior(1, wanted), wanted, live_as(live))
 
     assert (decision.action, decision.removal or "-") == (action, removal)
     assert ("error" if decision.problem else decision.notice.name if decision.notice else "-") == said
@@ -95,7 +104,7 @@ def test_there_is_nothing_to_unlink_in_what_is_gone() -> None:
     """It is an error, whatever else was changed with it, and nothing is recorded as if it were done."""
     prior = a_prior()
 
-    decision = continued(prior, a_desired(status=UNLINKED, on_removal=OnRemoval.DELETE), None)
+    decision = decide_existing(prior, a_desired(status=UNLINKED, on_removal=OnRemoval.DELETE), None)
 
     assert decision.action is Action.NONE
     assert problem_of(decision) == (
@@ -109,9 +118,11 @@ def test_there_is_nothing_to_unlink_in_what_is_gone() -> None:
         pytest.param({"on_removal": OnRemoval.DELETE}, Action.UPDATE, id="policy"),
         pytest.param({"protect": True}, Action.UPDATE, id="protect"),
         pytest.param({"status": UNLINKED}, Action.UPDATE, id="a status that is reached already"),
-        pytest.param({"address": "acme/books"}, Action.MOVE, id="address"),
+        pytest.param({"address": Address("acme/books")}, Action.MOVE, id="address"),
         pytest.param(
-            {"address": "acme/books", "on_removal": OnRemoval.DELETE}, Action.MOVE, id="address and policy"
+            {"address": Address("acme/books"), "on_removal": OnRemoval.DELETE},
+            Action.MOVE,
+            id="address and policy",
         ),
         pytest.param({"on_existing": OnExisting.ADOPT}, Action.NONE, id="onExisting"),
         pytest.param({"connection_id": an_id(1)}, Action.NONE, id="its own id"),
@@ -124,17 +135,20 @@ def test_what_must_stand_in_the_state_is_recorded_without_a_call(
     desired = a_desired(**change)
     unlinked = a_live(status="Unlinked")
 
-    decision = continued(a_prior(), desired, unlinked)
+    decision = decide_existing(a_prior(), desired, unlinked)
 
     assert (decision.action, decision.becomes, decision.loses) == (action, an_id(1), False)
     assert (
-        continued(a_prior(1, replace(desired, connection_id=None)), desired, unlinked).action is Action.NONE
+        decide_existing(a_prior(1, replace(desired, connection_id=None)), desired, unlinked).action
+        is Action.NONE
     )
 
 
 def test_an_update_still_says_what_there_is_to_say() -> None:
     """A waiting connection whose policy changes is recorded anew, and waits."""
-    decision = continued(a_prior(), a_desired(on_removal=OnRemoval.RETAIN), a_live(status="PendingAuth"))
+    decision = decide_existing(
+        a_prior(), a_desired(on_removal=OnRemoval.RETAIN), a_live(status="PendingAuth")
+    )
 
     assert (decision.action, decision.notice) == (Action.UPDATE, Notice.WAITING)
 
@@ -144,10 +158,10 @@ def test_an_unlink_that_codat_refused_is_not_asked_for_again() -> None:
     desired = a_desired(status=UNLINKED)
     refused = a_prior(1, desired, "Deauthorized", unlink_refused=True)
 
-    decision = continued(refused, desired, a_live(status="Deauthorized"))
+    decision = decide_existing(refused, desired, a_live(status="Deauthorized"))
 
     assert (decision.action, decision.notice) == (Action.NONE, Notice.UNLINK_REFUSED)
-    assert continued(refused, desired, a_live()).action is Action.UNLINK
+    assert decide_existing(refused, desired, a_live()).action is Action.UNLINK
 
 
 @pytest.mark.parametrize(
@@ -170,7 +184,7 @@ def test_another_place_forces_a_replacement(
     """It starts from the old connection, and what it ends in is still to be made."""
     desired = a_desired(**change)
 
-    decision = continued(a_prior(), desired, live_as(live))
+    decision = decide_existing(a_prior(), desired, live_as(live))
 
     assert (decision.action, decision.replaces, decision.problem) == (Action.REPLACE, replaces, None)
     assert (decision.connection_id, decision.becomes) == (an_id(1), None)
@@ -181,7 +195,7 @@ def test_another_place_forces_a_replacement(
 @pytest.mark.parametrize("status", STATUSES[:-1])
 def test_what_is_tainted_is_replaced_by_the_next_run(status: str) -> None:
     """`pulumi state taint` asks for it, so it is your doing, and loses what is authorised."""
-    decision = continued(a_prior(1, tainted=True, status=status), a_desired(), a_live(status=status))
+    decision = decide_existing(a_prior(1, tainted=True, status=status), a_desired(), a_live(status=status))
 
     assert (decision.action, decision.replaces, decision.cause) == (Action.REPLACE, ("status",), Cause.YOU)
     assert (decision.fields, decision.becomes, decision.notice) == ((), None, None)
@@ -200,7 +214,7 @@ def test_what_is_protected_is_not_replaced(tainted: bool, platform_key: str, liv
     """Pulumi would refuse it in the middle of a run, so it is said before."""
     prior = a_prior(1, a_desired(protect=True), protected=True, tainted=tainted)
 
-    decision = continued(prior, a_desired(platform_key=platform_key, protect=True), live_as(live))
+    decision = decide_existing(prior, a_desired(platform_key=platform_key, protect=True), live_as(live))
 
     assert problem_of(decision) == (
         "it is protected, so Pulumi neither removes nor replaces it; take its `protect: true` out and apply"
@@ -213,7 +227,7 @@ def test_protection_counts_if_it_is_declared_and_recorded(recorded: bool, declar
     """The engine goes by what the program says now, and by what stood in the state before."""
     prior = a_prior(1, protected=recorded)
 
-    decision = continued(prior, a_desired(platform_key="qhyg", protect=declared), a_live())
+    decision = decide_existing(prior, a_desired(platform_key="qhyg", protect=declared), a_live())
 
     assert (decision.action, decision.problem) == (Action.REPLACE, None)
 
@@ -229,7 +243,7 @@ def test_protection_counts_if_it_is_declared_and_recorded(recorded: bool, declar
 )
 def test_protection_hinders_nothing_but_the_end(desired: DesiredConnection, action: Action) -> None:
     """A protected connection can be unlinked, recorded anew and moved."""
-    decision = continued(a_prior(protected=True), desired, a_live())
+    decision = decide_existing(a_prior(protected=True), desired, a_live())
 
     assert (decision.action, decision.problem) == (action, None)
 
@@ -244,11 +258,11 @@ def test_what_can_not_be_let_go_of_is_not_replaced(tainted: bool) -> None:
     )
     migrating = a_live(status="Migrating")
 
-    assert problem_of(continued(stays, moved, migrating)) == (
+    assert problem_of(decide_existing(stays, moved, migrating)) == (
         "what it replaces has a status that codat-iac doesn't know, so it stays; declare it as it was, with"
         " `onRemoval: retain`, apply, and then change it"
     )
-    assert continued(retained, moved, migrating).problem is None
+    assert decide_existing(retained, moved, migrating).problem is None
 
 
 # Who brought it about.
@@ -406,7 +420,7 @@ def test_a_change_names_who_brought_it_about(
     cause: Cause,
 ) -> None:
     """You, if desired moved against recorded; they, if live did; or both."""
-    decision = continued(a_prior(1, was, recorded), now, live_as(live))
+    decision = decide_existing(a_prior(1, was, recorded), now, live_as(live))
 
     assert (decision.action, decision.cause) == (action, cause)
     assert (decision.connection_id, decision.status) == (an_id(1), live or "absent")
@@ -482,7 +496,7 @@ def test_a_change_names_what_differs(
     was: DesiredConnection, now: DesiredConnection, live: str | None, fields: list[tuple[str, str, str]]
 ) -> None:
     """In Codat's spelling, sorted."""
-    decision = continued(a_prior(1, was), now, live_as(live))
+    decision = decide_existing(a_prior(1, was), now, live_as(live))
 
     assert [(each.name, each.before, each.after) for each in decision.fields] == fields
 
@@ -505,7 +519,7 @@ def test_a_change_names_what_differs(
 )
 def test_a_move_says_where_from(urn: str, moved_from: str | None) -> None:
     """The address, or if that is the same its whole place with its parents."""
-    decision = continued(a_prior(urn=urn), a_desired(), a_live())
+    decision = decide_existing(a_prior(urn=urn), a_desired(), a_live())
 
     assert (decision.action, decision.moved_from) == (
         Action.MOVE if moved_from else Action.NONE,
@@ -517,7 +531,7 @@ def test_what_pulumi_renamed_in_the_state_is_recorded_under_its_new_name() -> No
     """`pulumi state rename` leaves the recorded inputs as they were: the next run records the address."""
     prior = a_prior(1, a_desired("acme/old"), urn=a_urn(LEDGER))
 
-    decision = continued(prior, a_desired(), a_live())
+    decision = decide_existing(prior, a_desired(), a_live())
 
     assert (decision.action, decision.moved_from) == (Action.UPDATE, None)
     assert decision.fields == (Field("address", "acme/old", LEDGER),)
@@ -525,7 +539,7 @@ def test_what_pulumi_renamed_in_the_state_is_recorded_under_its_new_name() -> No
 
 def test_what_is_moved_and_unlinked_says_both() -> None:
     """The live status is what the unlink starts from, and an authorisation is lost."""
-    decision = continued(a_prior(1, a_desired("acme/old")), a_desired(status=UNLINKED), a_live())
+    decision = decide_existing(a_prior(1, a_desired("acme/old")), a_desired(status=UNLINKED), a_live())
 
     assert (decision.action, decision.moved_from, decision.loses) == (Action.UNLINK, "acme/old", True)
     assert decision.fields == (Field("status", "Linked", "Unlinked"),)
@@ -533,7 +547,7 @@ def test_what_is_moved_and_unlinked_says_both() -> None:
 
 def test_what_is_moved_and_gone_is_replaced() -> None:
     """The new one is made at the new address."""
-    decision = continued(a_prior(1, a_desired("acme/old")), a_desired(), None)
+    decision = decide_existing(a_prior(1, a_desired("acme/old")), a_desired(), None)
 
     assert (decision.action, decision.moved_from, decision.cause) == (Action.REPLACE, "acme/old", Cause.BOTH)
 
@@ -570,8 +584,8 @@ def test_what_goes_goes_as_the_recorded_policy_has_it(
     """For a removal and for the old one of a replacement alike, whatever policy is declared now."""
     prior = a_prior(1, a_desired(on_removal=OnRemoval(policy)), live)
 
-    gone = removed(prior, live_as(live))
-    replaced = continued(prior, a_desired(platform_key="qhyg"), live_as(live))
+    gone = decide_removal(prior, live_as(live))
+    replaced = decide_existing(prior, a_desired(platform_key="qhyg"), live_as(live))
 
     for each in (gone, replaced):
         assert ("error" if each.problem else each.removal) == removal
@@ -592,14 +606,14 @@ def test_what_goes_goes_as_the_recorded_policy_has_it(
 )
 def test_a_removal_is_your_doing_and_tells_what_they_did(recorded: str, live: str, cause: Cause) -> None:
     """Somebody took it out of the file; what moved besides is said."""
-    assert removed(a_prior(1, status=recorded), live_as(live)).cause is cause
+    assert decide_removal(a_prior(1, status=recorded), live_as(live)).cause is cause
 
 
 @pytest.mark.parametrize("policy", OnRemoval)
 @pytest.mark.parametrize("status", [*STATUSES, ABSENT])
 def test_an_id_that_a_declared_address_holds_is_only_forgotten(policy: OnRemoval, status: str) -> None:
     """Whatever its policy and status: another address goes on with it."""
-    decision = removed(a_prior(1, a_desired(on_removal=policy)), live_as(status), held=True)
+    decision = decide_removal(a_prior(1, a_desired(on_removal=policy)), live_as(status), held=True)
 
     assert (decision.removal, decision.loses, decision.problem) == (Action.FORGET, False, None)
 
@@ -608,7 +622,7 @@ def test_an_id_that_a_declared_address_holds_is_only_forgotten(policy: OnRemoval
 @pytest.mark.parametrize("status", ["Linked", "Migrating"])
 def test_what_is_protected_is_not_removed(held: bool, status: str) -> None:
     """Pulumi would refuse it, even if it were only forgotten."""
-    decision = removed(a_prior(protected=True), a_live(status=status), held=held)
+    decision = decide_removal(a_prior(protected=True), a_live(status=status), held=held)
 
     assert problem_of(decision).startswith("it is protected, so Pulumi neither removes nor replaces it;")
 
@@ -617,7 +631,7 @@ def test_a_removal_names_the_urn_and_the_address_in_it() -> None:
     """The state may have been renamed since, and the engine is told what to delete."""
     urn = a_urn("acme/renamed", "shop:index:Customer$")
 
-    decision = removed(a_prior(1, a_desired("acme/old"), urn=urn), a_live())
+    decision = decide_removal(a_prior(1, a_desired("acme/old"), urn=urn), a_live())
 
     assert (decision.address, decision.urn) == ("acme/renamed", urn)
 
@@ -659,9 +673,9 @@ def a_beside(
     claimed: Mapping[int, str] | None = None,
     old_half: int | None = None,
     **rest: Any,
-) -> Beside:
+) -> SlotView:
     """What stands beside an address, with ids by their number."""
-    return Beside(
+    return SlotView(
         recorded=frozenset(map(an_id, recorded)),
         named=frozenset(map(an_id, named)),
         claimed={an_id(number): address for number, address in (claimed or {}).items()},
@@ -672,7 +686,7 @@ def a_beside(
 
 def test_beside_an_address_alone_there_is_nothing() -> None:
     """It is the only one that comes, and nothing else is recorded, named or claimed."""
-    assert Beside() == Beside(frozenset(), frozenset(), {}, 0, 1, complete=True, old_half=None)
+    assert SlotView() == SlotView(frozenset(), frozenset(), {}, 0, 1, complete=True, old_half=None)
 
 
 @pytest.mark.parametrize(
@@ -689,7 +703,7 @@ def test_what_nobody_authorised_is_adopted_and_else_one_is_made(
     live: Sequence[LiveConnection], decided: str | int
 ) -> None:
     """A waiting connection is what a crash left, or as good: no second one is made beside it."""
-    assert outcome(new(a_desired(), live, Beside())) == decided
+    assert outcome(decide_new(a_desired(), live, SlotView())) == decided
 
 
 @pytest.mark.parametrize("status", ["Linked", "Deauthorized", "Unlinked", "Migrating"])
@@ -701,12 +715,12 @@ def test_what_somebody_authorised_is_theirs_until_the_file_says_otherwise(
     status: str, on_existing: OnExisting, decided: str | int
 ) -> None:
     """OnExisting decides about a free connection of any status but PendingAuth."""
-    assert short(new(a_desired(on_existing=on_existing), [a_live(1, status)], Beside())) == decided
+    assert short(decide_new(a_desired(on_existing=on_existing), [a_live(1, status)], SlotView())) == decided
 
 
 def test_a_refusal_names_every_id_and_the_ways_out() -> None:
     """It stands alone, whoever reads it."""
-    assert outcome(new(a_desired(), [a_live(2, "Unlinked"), a_live(1)], Beside())) == (
+    assert outcome(decide_new(a_desired(), [a_live(2, "Unlinked"), a_live(1)], SlotView())) == (
         f"company {COMPANY} has a connection to gbol that nobody manages here: {an_id(1)} (Linked),"
         f" {an_id(2)} (Unlinked); set `onExisting: adopt` to take it, `connectionId` to name it, or"
         " `onExisting: create` for one more"
@@ -715,7 +729,7 @@ def test_a_refusal_names_every_id_and_the_ways_out() -> None:
 
 def test_of_several_none_is_adopted_by_guess() -> None:
     """Which of two authorised connections is meant, only a connectionId can say."""
-    decision = new(a_desired(on_existing=OnExisting.ADOPT), [a_live(1), a_live(2)], Beside())
+    decision = decide_new(a_desired(on_existing=OnExisting.ADOPT), [a_live(1), a_live(2)], SlotView())
 
     assert outcome(decision) == (
         f"more than one connection to gbol could be adopted: {an_id(1)} (Linked), {an_id(2)} (Linked); name"
@@ -725,7 +739,7 @@ def test_of_several_none_is_adopted_by_guess() -> None:
 
 def test_a_foreign_status_can_not_break_the_line() -> None:
     """What Codat calls a status is shown as one line, whatever it is."""
-    assert "(A B)" in problem_of(new(a_desired(), [a_live(1, "A\nB")], Beside()))
+    assert "(A B)" in problem_of(decide_new(a_desired(), [a_live(1, "A\nB")], SlotView()))
 
 
 @pytest.mark.parametrize(
@@ -740,10 +754,10 @@ def test_a_foreign_status_can_not_break_the_line() -> None:
 )
 def test_what_is_adopted_says_what_its_customer_has_to_do(status: str, notice: Notice | None) -> None:
     """It starts from the connection that is there, and ends with it."""
-    assert new(a_desired(on_existing=OnExisting.ADOPT), [a_live(1, status)], Beside()) == Decision(
-        LEDGER, Action.ADOPT, Cause.YOU, COMPANY, "gbol", status, connection_id=an_id(1)
+    assert decide_new(a_desired(on_existing=OnExisting.ADOPT), [a_live(1, status)], SlotView()) == Decision(
+        Address(LEDGER), Action.ADOPT, Cause.YOU, COMPANY, "gbol", status, connection_id=an_id(1)
     )
-    assert new(a_desired(connection_id=an_id(1)), [a_live(1, status)], Beside()).notice is notice
+    assert decide_new(a_desired(connection_id=an_id(1)), [a_live(1, status)], SlotView()).notice is notice
 
 
 @pytest.mark.parametrize("status", ["PendingAuth", "Linked", "Deauthorized", "Unlinked"])
@@ -751,7 +765,7 @@ def test_an_adoption_loses_nothing_and_unlinks_nothing(status: str) -> None:
     """What is to be unlinked is adopted first; the next run does the rest."""
     desired = a_desired(status=UNLINKED, on_existing=OnExisting.ADOPT)
 
-    decision = new(desired, [a_live(1, status)], Beside())
+    decision = decide_new(desired, [a_live(1, status)], SlotView())
 
     assert (decision.action, decision.loses, decision.fields) == (Action.ADOPT, False, ())
     assert decision.writes == 0
@@ -759,7 +773,7 @@ def test_an_adoption_loses_nothing_and_unlinks_nothing(status: str) -> None:
 
 def test_there_is_nothing_to_unlink_if_nothing_is_there() -> None:
     """Desired Unlinked and absent is an error, and never a POST."""
-    assert outcome(new(a_desired(status=UNLINKED), [], Beside())) == (
+    assert outcome(decide_new(a_desired(status=UNLINKED), [], SlotView())) == (
         "there is nothing to unlink, since it doesn't exist; declare it `Linked`, or take it out of the file"
     )
 
@@ -778,12 +792,12 @@ def test_there_is_nothing_to_unlink_if_nothing_is_there() -> None:
 @pytest.mark.parametrize("on_existing", OnExisting)
 @pytest.mark.parametrize("complete", [True, False])
 def test_what_is_somebodys_is_not_free(
-    beside: Beside, status: str, on_existing: OnExisting, complete: bool
+    beside: SlotView, status: str, on_existing: OnExisting, complete: bool
 ) -> None:
     """No connection serves two addresses, and none is taken out of the state: one is made beside it."""
     desired = a_desired(on_existing=on_existing)
 
-    assert outcome(new(desired, [a_live(1, status)], replace(beside, complete=complete))) == "post"
+    assert outcome(decide_new(desired, [a_live(1, status)], replace(beside, complete=complete))) == "post"
 
 
 # Which of several gets what waits.
@@ -809,14 +823,14 @@ def test_each_waiting_connection_has_one_taker(
     """By their ranks, so that it doesn't matter who is asked first."""
     live = [a_live(number, "PendingAuth") for number in waiting]
 
-    assert outcome(new(a_desired(), live, a_beside(rank=rank, comers=3, claimed=claimed))) == decided
+    assert outcome(decide_new(a_desired(), live, a_beside(rank=rank, comers=3, claimed=claimed))) == decided
 
 
 def test_what_is_recorded_or_named_counts_for_nobodys_rank() -> None:
     """The second of two takes the second of those that are free."""
     live = [a_live(number, "PendingAuth") for number in (1, 2, 3, 4)]
 
-    assert outcome(new(a_desired(), live, a_beside(recorded=[1], named=[3], rank=1, comers=2))) == 4
+    assert outcome(decide_new(a_desired(), live, a_beside(recorded=[1], named=[3], rank=1, comers=2))) == 4
 
 
 # Adopting what somebody authorised, among several.
@@ -840,14 +854,14 @@ def test_an_authorisation_is_adopted_if_it_has_one_taker(
     """Which of several addresses is to have it, nobody knows."""
     desired = a_desired(on_existing=OnExisting.ADOPT)
 
-    assert short(new(desired, live, a_beside(rank=rank, comers=comers))) == decided
+    assert short(decide_new(desired, live, a_beside(rank=rank, comers=comers))) == decided
 
 
 def test_several_that_could_adopt_one_are_told_how_to_name_it() -> None:
     """The id, and where to put it."""
     desired = a_desired(on_existing=OnExisting.ADOPT)
 
-    assert outcome(new(desired, [a_live(1)], a_beside(comers=2))) == (
+    assert outcome(decide_new(desired, [a_live(1)], a_beside(comers=2))) == (
         f"several addresses could adopt {an_id(1)} (Linked); name it by `connectionId` at the one that is to"
         " have it"
     )
@@ -857,7 +871,7 @@ def test_what_another_address_adopted_is_no_hindrance() -> None:
     """It is claimed, so one is made for this one."""
     desired = a_desired(on_existing=OnExisting.ADOPT)
 
-    assert outcome(new(desired, [a_live(1)], a_beside(comers=2, claimed={1: "acme/b"}))) == "post"
+    assert outcome(decide_new(desired, [a_live(1)], a_beside(comers=2, claimed={1: "acme/b"}))) == "post"
 
 
 # The one that is named.
@@ -866,23 +880,23 @@ def test_what_another_address_adopted_is_no_hindrance() -> None:
 @pytest.mark.parametrize(
     ("live", "beside", "decided"),
     [
-        pytest.param([a_live(1), a_live(2)], Beside(), 2, id="exactly that one"),
-        pytest.param([a_live(1, "PendingAuth"), a_live(2)], Beside(), 2, id="not the one that waits"),
-        pytest.param([a_live(2, "Migrating")], Beside(), 2, id="whatever its status"),
+        pytest.param([a_live(1), a_live(2)], SlotView(), 2, id="exactly that one"),
+        pytest.param([a_live(1, "PendingAuth"), a_live(2)], SlotView(), 2, id="not the one that waits"),
+        pytest.param([a_live(2, "Migrating")], SlotView(), 2, id="whatever its status"),
         pytest.param([a_live(2)], a_beside(claimed={2: LEDGER}), 2, id="its own already"),
         pytest.param([a_live(2)], a_beside(complete=False, rank=3, comers=4), 2, id="though little is known"),
-        pytest.param([a_live(2, platform_key=None)], Beside(), 2, id="of a platform that isn't said"),
+        pytest.param([a_live(2, platform_key=None)], SlotView(), 2, id="of a platform that isn't said"),
         pytest.param([a_live(2)], a_beside(recorded=[2], old_half=2), 2, id="what it had before"),
         pytest.param(
             [a_live(1, "PendingAuth")],
-            Beside(),
+            SlotView(),
             f"company {COMPANY} has no connection {an_id(2)}; correct `connectionId`, or leave it out to make"
             " a new one",
             id="absent",
         ),
         pytest.param(
             [a_live(2, platform_key="qh\nyg")],
-            Beside(),
+            SlotView(),
             f"connection {an_id(2)} is on qh yg, not on gbol; correct `platformKey` or `connectionId`",
             id="of another platform",
         ),
@@ -902,12 +916,12 @@ def test_what_another_address_adopted_is_no_hindrance() -> None:
     ],
 )
 def test_a_connection_id_means_exactly_that_one(
-    live: Sequence[LiveConnection], beside: Beside, decided: str | int
+    live: Sequence[LiveConnection], beside: SlotView, decided: str | int
 ) -> None:
     """It is adopted or refused; a POST could not make it, and nothing is taken out of the state."""
     desired = a_desired(connection_id=an_id(2), on_existing=OnExisting.CREATE)
 
-    assert outcome(new(desired, live, beside)) == decided
+    assert outcome(decide_new(desired, live, beside)) == decided
 
 
 # An old half: what this address had before a replacement that broke off.
@@ -919,7 +933,7 @@ def test_the_old_half_of_a_replacement_is_taken_back(status: str, complete: bool
     """The file went back to what it said, so nothing is made and nothing is lost, whatever else is there."""
     live = [a_live(1, "PendingAuth"), a_live(2, status), a_live(3)]
 
-    decision = new(a_desired(), live, a_beside(recorded=[2], old_half=2, rank=3, complete=complete))
+    decision = decide_new(a_desired(), live, a_beside(recorded=[2], old_half=2, rank=3, complete=complete))
 
     assert outcome(decision) == 2
 
@@ -928,7 +942,7 @@ def test_an_old_half_on_another_platform_is_none() -> None:
     """It isn't what is declared now."""
     live = [a_live(1, platform_key="qhyg")]
 
-    assert outcome(new(a_desired(), live, a_beside(recorded=[1], old_half=1))) == "post"
+    assert outcome(decide_new(a_desired(), live, a_beside(recorded=[1], old_half=1))) == "post"
 
 
 # If Codat doesn't say the platform.
@@ -944,20 +958,20 @@ def test_a_nameless_connection_is_not_passed_over(
     nameless = [a_live(1, status, platform_key=None)]
     desired = a_desired(on_existing=on_existing)
 
-    refused = outcome(new(desired, nameless, a_beside(complete=complete)))
+    refused = outcome(decide_new(desired, nameless, a_beside(complete=complete)))
 
     assert refused == (
         f"Codat doesn't say which platform {an_id(1)} of this company is, so it may be this very connection;"
         " see it in the Portal, then name it by `connectionId`, or delete it there"
     )
-    assert outcome(new(replace(desired, connection_id=an_id(1)), nameless, Beside())) == 1
+    assert outcome(decide_new(replace(desired, connection_id=an_id(1)), nameless, SlotView())) == 1
 
 
 def test_a_nameless_connection_is_no_hindrance_to_what_waits() -> None:
     """A waiting one of the right platform is taken all the same: nothing is made."""
     live = [a_live(1, platform_key=None), a_live(2, "PendingAuth")]
 
-    assert outcome(new(a_desired(), live, Beside())) == 2
+    assert outcome(decide_new(a_desired(), live, SlotView())) == 2
 
 
 @pytest.mark.parametrize(
@@ -965,9 +979,9 @@ def test_a_nameless_connection_is_no_hindrance_to_what_waits() -> None:
     [a_beside(recorded=[1]), a_beside(claimed={1: "acme/other"}), a_beside(named=[1])],
     ids=["recorded", "claimed", "named"],
 )
-def test_a_nameless_connection_that_is_managed_is_none_of_this(beside: Beside) -> None:
+def test_a_nameless_connection_that_is_managed_is_none_of_this(beside: SlotView) -> None:
     """Whose it is, is known, whatever its platform."""
-    assert outcome(new(a_desired(), [a_live(1, platform_key=None)], beside)) == "post"
+    assert outcome(decide_new(a_desired(), [a_live(1, platform_key=None)], beside)) == "post"
 
 
 # If not all that is recorded is known.
@@ -980,7 +994,7 @@ def test_what_may_be_another_address_s_is_left_alone(status: str, on_existing: O
     """Neither adopted by guess nor passed over by a POST, whatever the file says: it is refused."""
     beside = a_beside(complete=False, rank=rank, comers=2)
 
-    assert outcome(new(a_desired(on_existing=on_existing), [a_live(1, status)], beside)) == (
+    assert outcome(decide_new(a_desired(on_existing=on_existing), [a_live(1, status)], beside)) == (
         f"company {COMPANY} has {an_id(1)} ({status}) on gbol, and this run doesn't know whether another"
         " address has that: it reads a part of the stack only; run `pulumi up` with a refresh and without"
         " targets, or name one by `connectionId`"
@@ -1001,15 +1015,15 @@ def test_what_may_be_another_address_s_is_left_alone(status: str, on_existing: O
     ],
 )
 def test_what_is_known_is_enough_if_nothing_else_is_there(
-    live: Sequence[LiveConnection], beside: Beside, decided: str
+    live: Sequence[LiveConnection], beside: SlotView, decided: str
 ) -> None:
     """Only a free connection makes it uncertain."""
-    assert short(new(a_desired(), live, replace(beside, complete=False))) == decided
+    assert short(decide_new(a_desired(), live, replace(beside, complete=False))) == decided
 
 
 def test_a_refusal_for_want_of_a_refresh_names_the_ids() -> None:
     """What waits comes first."""
-    decision = new(a_desired(), [a_live(1), a_live(2, "PendingAuth")], a_beside(complete=False))
+    decision = decide_new(a_desired(), [a_live(1), a_live(2, "PendingAuth")], a_beside(complete=False))
 
     assert f"has {an_id(2)} (PendingAuth), {an_id(1)} (Linked) on gbol" in problem_of(decision)
 
@@ -1020,7 +1034,15 @@ def test_a_refusal_for_want_of_a_refresh_names_the_ids() -> None:
 def a_decision(action: Action, removal: Action | None = None, **rest: Any) -> Decision:
     """One decision about the connection 1."""
     return Decision(
-        LEDGER, action, Cause.YOU, COMPANY, "gbol", "Linked", connection_id=an_id(1), removal=removal, **rest
+        Address(LEDGER),
+        action,
+        Cause.YOU,
+        COMPANY,
+        "gbol",
+        "Linked",
+        connection_id=an_id(1),
+        removal=removal,
+        **rest,
     )
 
 
@@ -1085,7 +1107,7 @@ def test_no_link_is_shown_with_a_decision() -> None:
     """Whoever has it can authorise."""
     live = a_live(1, "PendingAuth", link_url="https://link.codat.io/start?otp=123456")
 
-    assert "123456" not in repr(new(a_desired(), [live], Beside()))
+    assert "123456" not in repr(decide_new(a_desired(), [live], SlotView()))
 
 
 # What holds whatever happens.
@@ -1114,7 +1136,7 @@ class World:
         """Decide about all that come, without doing anything: what a preview shows."""
         comers = self._comers(declared)
         return {
-            each.address: outcome(new(each, self.live, self._beside(each, comers, {}, set())))
+            each.address: outcome(decide_new(each, self.live, self._beside(each, comers, {}, set())))
             for each in comers
         }
 
@@ -1140,7 +1162,7 @@ class World:
             if dies_after is not None and len(claims) >= dies_after:
                 break
             beside = self._beside(desired, comers, claims, made, unread)
-            decision = new(desired, self.live, beside)
+            decision = decide_new(desired, self.live, beside)
             done[desired.address] = outcome(decision)
             if decision.problem:
                 self.refused.add(desired.address)
@@ -1170,12 +1192,12 @@ class World:
         claims: Mapping[str, str],
         made: AbstractSet[str],
         unread: AbstractSet[str] = frozenset(),
-    ) -> Beside:
+    ) -> SlotView:
         """Tell what the program and the process know; what was made in this run is as good as recorded."""
         nameless = sorted(each.address for each in comers if not each.connection_id)
         known = {i for address, i in self.recorded.items() if address not in unread}
         names = {each.connection_id for each in comers if each.connection_id} - {desired.connection_id}
-        return Beside(
+        return SlotView(
             recorded=known | made,
             named=frozenset(map(str, names)),
             claimed={i: address for address, i in claims.items()},
@@ -1318,5 +1340,8 @@ def test_an_old_half_that_another_address_names_is_not_taken_back() -> None:
     others: tuple[dict[str, Any], ...] = ({"named": recorded}, {"claimed": {an_id(1): "acme/b"}})
 
     for other in others:
-        assert new(a_desired(), [a_live(1)], Beside(recorded, old_half=an_id(1), **other)).becomes is None
-    assert new(a_desired(), [a_live(1)], Beside(recorded, old_half=an_id(1))).becomes == an_id(1)
+        assert (
+            decide_new(a_desired(), [a_live(1)], SlotView(recorded, old_half=an_id(1), **other)).becomes
+            is None
+        )
+    assert decide_new(a_desired(), [a_live(1)], SlotView(recorded, old_half=an_id(1))).becomes == an_id(1)

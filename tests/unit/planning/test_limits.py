@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from codat_iac.model.text import shortened
-from codat_iac.planning.limits import FEWEST, MOST_LOSSES, MOST_OF_A_STACK, LossLimit, missing_refusal, unseen
+from codat_iac.model.text import join_names
+from codat_iac.planning.limits import (
+    MAX_LOSSES,
+    MAX_SHARE,
+    MIN_STACK_SIZE,
+    LossLimit,
+    missing_refusal,
+    unseen_company,
+)
 from tests.support.builders import COMPANY
 
 
@@ -61,7 +68,7 @@ def test_a_run_that_declares_nothing_needs_an_explicit_limit(
 def test_no_limit_is_set_unless_somebody_sets_one() -> None:
     """The defaults are ten losses, and 30 % of ten connections or more."""
     assert LossLimit() == LossLimit(None)
-    assert (MOST_LOSSES, MOST_OF_A_STACK, FEWEST) == (10, 0.3, 10)
+    assert (MAX_LOSSES, MAX_SHARE, MIN_STACK_SIZE) == (10, 0.3, 10)
 
 
 def test_a_refusal_for_losses_names_them_and_the_way_out() -> None:
@@ -89,7 +96,7 @@ def test_a_refusal_of_a_run_that_declares_nothing_asks_whether_that_is_meant() -
 )
 def test_a_long_list_is_shortened(given: list[str], shown: str) -> None:
     """The first ones are named, the others counted."""
-    assert shortened(given, most=2) == shown
+    assert join_names(given, most=2) == shown
 
 
 # What is missing.
@@ -129,7 +136,7 @@ def test_a_refusal_for_missing_connections_says_of_how_many(recorded: int, shown
 
 def test_a_company_that_can_not_be_seen_may_be_the_wrong_key() -> None:
     """It counts as gone only after somebody said so for this run."""
-    assert unseen(COMPANY, accepted=False) == (
+    assert unseen_company(COMPANY, accepted=False) == (
         f"company {COMPANY} can't be seen with this API key; is it the right key and the right id? If the"
         " company really is gone, set CODAT_ACCEPT_MISSING=true for this run"
     )
@@ -137,7 +144,7 @@ def test_a_company_that_can_not_be_seen_may_be_the_wrong_key() -> None:
 
 def test_a_company_that_is_accepted_as_gone_can_have_no_connection() -> None:
     """The variable is set already, so the way out is another one."""
-    assert unseen(COMPANY, accepted=True) == (
+    assert unseen_company(COMPANY, accepted=True) == (
         f"company {COMPANY} can't be seen with this API key; it can have no connection; correct its id, or"
         " take it out of the file"
     )

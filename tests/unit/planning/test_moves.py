@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from codat_iac.model.connection import (
     RESOURCE_TYPE,
+    Address,
     DesiredConnection,
     OnRemoval,
     PriorConnection,
@@ -740,7 +741,7 @@ class Story:
         """What the file says."""
         return [
             DesiredConnection(
-                f"{self.keys[each.slot.company_id]}/{each.name}",
+                Address(f"{self.keys[each.slot.company_id]}/{each.name}"),
                 *each.slot,
                 connection_id=each.id if each.says else None,
             )
@@ -777,7 +778,7 @@ class Telling:
         key, name, there = COMPANIES[company_id], next(self.names), next(self.names)
         in_state = there if self.rarely(5) else name
         parents = self.draw(st.sampled_from([(), (), (), (), (CUSTOMER,), (GROUP, CUSTOMER)]))
-        desired = DesiredConnection(f"{key}/{name}", company_id, platform_key)
+        desired = DesiredConnection(Address(f"{key}/{name}"), company_id, platform_key)
         status = self.draw(st.sampled_from(STATUSES))
         prior = PriorConnection(an_id(number), desired, status, urn=urn(f"{key}/{in_state}", *parents))
         self.recorded.append(prior)
@@ -879,7 +880,8 @@ class Follower:
     def follow(self, problems: Mapping[str, str]) -> None:
         """Do what the first of the refusals says."""
         address, said = min(problems.items())
-        by_address = {d.address: i for d, i in zip(self.story.declared(), self.story.intents, strict=True)}
+        pairs = zip(self.story.declared(), self.story.intents, strict=True)
+        by_address: dict[str, Intent] = {desired.address: intent for desired, intent in pairs}
         if match := re.search(r"pulumi state delete '(\S+)' --yes", said):
             (wrong,) = (prior for prior in self.engine.recorded if prior.urn == match[1])
             self.engine.recorded.remove(wrong)
@@ -928,7 +930,7 @@ def test_each_id_ends_where_the_user_means_it(story: Story) -> None:
 
 # Any stack at all, and the rules read once more.
 
-ADDRESSES = [f"{key}/{name}" for key in ("acme", "beta") for name in "abc"]
+ADDRESSES = [Address(f"{key}/{name}") for key in ("acme", "beta") for name in "abc"]
 
 wild_desired = st.builds(
     DesiredConnection,
@@ -1072,9 +1074,9 @@ class Judge:
         if not origin:
             return ("waits" if each.place in taken else "new", None)
         stands_as_declared = origin.endswith(f"::{self.at[origin].desired.address}") and "$" not in origin
-        round_trip = each.address
+        round_trip: str = each.address
         for _ in self.declared:
-            round_trip = taken.get(self.declared[round_trip].place, "")
+            round_trip = taken.get(self.declared[Address(round_trip)].place, "")
             if round_trip in {"", each.address}:
                 break
         if each.place not in taken or not stands_as_declared or round_trip:

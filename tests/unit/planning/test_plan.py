@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from codat_iac.model.connection import Address
 from codat_iac.model.errors import UnsafePlan
 from codat_iac.planning.decision import Cause, Decision, Field
 from codat_iac.planning.plan import (
@@ -25,19 +26,14 @@ from codat_iac.planning.plan import (
 from codat_iac.planning.rule_table import Action
 from tests.support import ROOT
 from tests.support.builders import COMPANY, an_id
+from tests.support.samples import a_change
 
 PROBLEM = Problem("acme/gone", "acme/gone: there is nothing to unlink")
 
 
-def a_change(address: str = "acme/ledger", action: Action = Action.CREATE, **rest: Any) -> Decision:
-    """One change, by default of something new."""
-    given = {"company_id": COMPANY, "platform_key": "gbol", "status": "absent", **rest}
-    return Decision(address, action, Cause.YOU, **given)
-
-
 def a_waiting(number: int = 1) -> Waiting:
     """One connection that waits for its customer."""
-    return Waiting(f"acme/w{number}", COMPANY, an_id(number), "gbol", "PendingAuth", "", "it waits")
+    return Waiting(Address(f"acme/w{number}"), COMPANY, an_id(number), "gbol", "PendingAuth", "", "it waits")
 
 
 def a_loss(address: str, number: int) -> Decision:
@@ -151,7 +147,7 @@ def test_a_plan_is_said_in_one_line(plan: Plan, words: str) -> None:
 
 def test_a_link_does_not_show_itself() -> None:
     """Whoever has it can authorise, so it stays out of logs and tracebacks."""
-    link = Link("acme/ledger", "Acme", "Xero", "PendingAuth", "", "https://link.example/start?otp=1")
+    link = Link(Address("acme/ledger"), "Acme", "Xero", "PendingAuth", "", "https://link.example/start?otp=1")
 
     assert "otp" not in repr(link)
 

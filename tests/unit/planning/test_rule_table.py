@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from codat_iac.model.connection import (
     ABSENT,
+    Address,
     DataConnectionError,
     Integration,
     LiveConnection,
@@ -142,19 +143,19 @@ def test_only_an_unlink_or_a_delete_can_be_a_loss(action: Action) -> None:
         pytest.param({"on_existing": OnExisting.ADOPT}, (), id="onExisting"),
         pytest.param({"on_removal": OnRemoval.DELETE}, (), id="policy"),
         pytest.param({"status": Status.UNLINKED}, (), id="status"),
-        pytest.param({"address": "acme/books"}, (), id="address"),
+        pytest.param({"address": Address("acme/books")}, (), id="address"),
         pytest.param({"protect": True}, (), id="protect"),
     ],
 )
 def test_only_another_place_forces_a_replacement(change: dict[str, Any], replaces: tuple[str, ...]) -> None:
     """The company, the platform and another connectionId replace; nothing else does."""
-    assert rule_table.replaced_by(a_prior(), a_desired(**change)) == replaces
+    assert rule_table.replacing_inputs(a_prior(), a_desired(**change)) == replaces
 
 
 @pytest.mark.parametrize(
     ("change", "recorded"),
     [
-        pytest.param({"address": "acme/books"}, True, id="address"),
+        pytest.param({"address": Address("acme/books")}, True, id="address"),
         pytest.param({"status": Status.UNLINKED}, True, id="status"),
         pytest.param({"on_removal": OnRemoval.DELETE}, True, id="policy"),
         pytest.param({"protect": True}, True, id="protect"),
@@ -164,7 +165,9 @@ def test_only_another_place_forces_a_replacement(change: dict[str, Any], replace
 )
 def test_what_must_stand_in_the_state_is_recorded_anew(change: dict[str, Any], recorded: bool) -> None:
     """`delete` receives what was recorded, so a changed policy has to be there before it can be obeyed."""
-    assert (rule_table.record(a_desired(**change)) != rule_table.record(a_desired())) is recorded
+    assert (
+        rule_table.recorded_fields(a_desired(**change)) != rule_table.recorded_fields(a_desired())
+    ) is recorded
 
 
 def test_an_unlink_that_codat_refused_is_not_asked_for_again() -> None:
@@ -172,25 +175,25 @@ def test_an_unlink_that_codat_refused_is_not_asked_for_again() -> None:
     refused = a_prior(desired=a_desired(status=Status.UNLINKED), unlink_refused=True)
     deauthorized = a_live(status="Deauthorized")
 
-    cell = rule_table.declared_again(refused, Status.UNLINKED, deauthorized)
+    cell = rule_table.still_declared(refused, Status.UNLINKED, deauthorized)
 
     assert cell == Cell(Action.NONE, Notice.UNLINK_REFUSED)
-    assert not rule_table.drifted(refused, deauthorized)
+    assert not rule_table.needs_unlink(refused, deauthorized)
 
 
 def test_a_refused_unlink_is_asked_for_once_the_connection_is_linked_again() -> None:
     """The customer came back, so there is something to unlink."""
     refused = a_prior(desired=a_desired(status=Status.UNLINKED), unlink_refused=True)
 
-    assert rule_table.declared_again(refused, Status.UNLINKED, a_live()).action is Action.UNLINK
-    assert rule_table.drifted(refused, a_live())
+    assert rule_table.still_declared(refused, Status.UNLINKED, a_live()).action is Action.UNLINK
+    assert rule_table.needs_unlink(refused, a_live())
 
 
 def test_an_unlink_that_nobody_refused_yet_is_asked_for() -> None:
     """Codat may refuse it, and until it has, it is tried."""
     prior = a_prior(desired=a_desired(status=Status.UNLINKED))
 
-    cell = rule_table.declared_again(prior, Status.UNLINKED, a_live(status="Deauthorized"))
+    cell = rule_table.still_declared(prior, Status.UNLINKED, a_live(status="Deauthorized"))
 
     assert cell == Cell(Action.UNLINK, tolerant=True)
 
@@ -212,7 +215,7 @@ def test_a_refresh_changes_inputs_only_where_a_call_follows(desired: str, live: 
     """Else every waiting connection would rewrite the state at each run."""
     prior = a_prior(desired=a_desired(status=Status(desired)))
 
-    assert rule_table.drifted(prior, a_live(status=live)) is drift
+    assert rule_table.needs_unlink(prior, a_live(status=live)) is drift
 
 
 @pytest.mark.parametrize(
@@ -250,7 +253,7 @@ def test_a_first_authorisation_is_progress_and_no_drift(was: str, now: str, drif
 )
 def test_only_what_its_customer_can_bring_about_waits(desired: str, live: str, waits: bool) -> None:
     """Nobody has to authorise what shall be unlinked, and of an unknown status nobody knows."""
-    assert rule_table.waits_as(Status(desired), live) is waits
+    assert rule_table.is_waiting(Status(desired), live) is waits
     assert rule_table.waits(rule_table.declared(Status(desired), live_as(live)).notice) is waits
 
 
@@ -327,7 +330,7 @@ def test_only_what_its_customer_can_bring_about_waits(desired: str, live: str, w
 )
 def test_a_notice_is_one_line_that_stands_alone(notice: Notice, status: str, text: str) -> None:
     """Each names the address, the status, and who does what next."""
-    assert notices.say(notice, "acme/ledger", live_as(status)) == f"acme/ledger: {text}"
+    assert notices.message(notice, "acme/ledger", live_as(status)) == f"acme/ledger: {text}"
 
 
 @pytest.mark.parametrize("notice", Notice)
@@ -338,7 +341,7 @@ def test_no_notice_repeats_foreign_text_as_it_came(notice: Notice) -> None:
         data_connection_errors=(DataConnectionError(error_message="see\n\x1b[31mhttps://x/?otp=123456"),),
     )
 
-    text = notices.say(notice, "acme/ledger", hostile)
+    text = notices.message(notice, "acme/ledger", hostile)
 
     assert text.isprintable()
     assert "123456" not in text
@@ -362,7 +365,7 @@ def test_every_kind_of_notice_can_be_counted() -> None:
 
 def test_every_notice_can_be_said_of_what_is_absent() -> None:
     """None of them needs a live connection to be worded."""
-    assert all(notices.say(notice, "acme/ledger").startswith("acme/ledger: ") for notice in Notice)
+    assert all(notices.message(notice, "acme/ledger").startswith("acme/ledger: ") for notice in Notice)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +392,7 @@ def test_a_lost_authorisation_names_its_cause(
         )
     )
 
-    text = notices.say(Notice.DEAUTHORIZED, "acme/ledger", live)
+    text = notices.message(Notice.DEAUTHORIZED, "acme/ledger", live)
 
     assert text == f"acme/ledger: Deauthorized, its customer must authorise it again{shown}"
 

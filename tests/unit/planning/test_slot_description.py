@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError
-from codat_iac.planning.decision import Beside
+from codat_iac.planning.decision import SlotView
 from codat_iac.planning.moves import Moves, in_this_run, moves
 from codat_iac.planning.slot_description import (
     INPUT,
-    Description,
-    combined,
+    SlotDescription,
     describe,
     digest,
     parse,
-    totalled,
+    slot_view,
+    with_totals,
 )
 from tests.support.builders import a_desired, a_prior, an_id
 
@@ -39,7 +39,7 @@ def place(address: str) -> str:
 
 def described(
     declared: list[DesiredConnection], recorded: list[PriorConnection] | None = None
-) -> dict[str, Description]:
+) -> dict[str, SlotDescription]:
     """What a program tells, in a run in which nothing waits."""
     recorded = recorded or []
     return dict(describe(declared, recorded, moves(declared, recorded)))
@@ -50,7 +50,7 @@ def described(
 
 def test_a_new_one_alone() -> None:
     """It is the first of one, and the state holds nothing in its slot."""
-    assert described([a_desired("acme/a")]) == {"acme/a": Description(1, 0, ids=())}
+    assert described([a_desired("acme/a")]) == {"acme/a": SlotDescription(1, 0, ids=())}
 
 
 def test_new_ones_of_one_slot_are_counted_and_ranked_by_address() -> None:
@@ -62,10 +62,10 @@ def test_new_ones_of_one_slot_are_counted_and_ranked_by_address() -> None:
         a_desired("acme/d", company_id=OTHER_COMPANY),
     ]
     assert described(declared) == {
-        "acme/a": Description(2, 0, ids=()),
-        "acme/b": Description(2, 1, ids=()),
-        "acme/c": Description(1, 0, ids=()),
-        "acme/d": Description(1, 0, ids=()),
+        "acme/a": SlotDescription(2, 0, ids=()),
+        "acme/b": SlotDescription(2, 1, ids=()),
+        "acme/c": SlotDescription(1, 0, ids=()),
+        "acme/d": SlotDescription(1, 0, ids=()),
     }
 
 
@@ -79,10 +79,10 @@ def test_what_goes_on_tells_the_places_of_its_slot_in_a_few_letters() -> None:
     declared = [*(prior.desired for prior in recorded), a_desired("acme/d")]
     both = digest([place("acme/a"), place("acme/b")])
     assert described(declared, recorded) == {
-        "acme/a": Description(1, digest=both),
-        "acme/b": Description(1, digest=both),
-        "acme/c": Description(0, digest=digest([place("acme/c")])),
-        "acme/d": Description(1, 0, ids=(an_id(1), an_id(2))),
+        "acme/a": SlotDescription(1, digest=both),
+        "acme/b": SlotDescription(1, digest=both),
+        "acme/c": SlotDescription(0, digest=digest([place("acme/c")])),
+        "acme/d": SlotDescription(1, 0, ids=(an_id(1), an_id(2))),
     }
 
 
@@ -92,9 +92,9 @@ def test_what_was_renamed_goes_on_and_does_not_come() -> None:
     declared = [a_desired("acme-ltd/a"), a_desired("acme-ltd/b"), a_desired("acme-ltd/c")]
     both = digest([place("acme/a"), place("acme/b")])
     assert described(declared, recorded) == {
-        "acme-ltd/a": Description(1, digest=both),
-        "acme-ltd/b": Description(1, digest=both),
-        "acme-ltd/c": Description(1, 0, ids=(an_id(1), an_id(2))),
+        "acme-ltd/a": SlotDescription(1, digest=both),
+        "acme-ltd/b": SlotDescription(1, digest=both),
+        "acme-ltd/c": SlotDescription(1, 0, ids=(an_id(1), an_id(2))),
     }
 
 
@@ -102,7 +102,7 @@ def test_what_is_replaced_in_place_comes() -> None:
     """Another platform is another connection; of the new slot the ids are told."""
     recorded = [a_recorded(1, "acme/a"), a_recorded(2, "acme/b", platform_key="qhyg")]
     declared = [a_desired("acme/a", platform_key="qhyg"), recorded[1].desired]
-    assert described(declared, recorded)["acme/a"] == Description(1, 0, ids=(an_id(2),))
+    assert described(declared, recorded)["acme/a"] == SlotDescription(1, 0, ids=(an_id(2),))
 
 
 def test_ids_that_are_named_are_nobody_elses() -> None:
@@ -116,11 +116,11 @@ def test_ids_that_are_named_are_nobody_elses() -> None:
         a_desired("acme/e", platform_key="qhyg", connection_id=an_id(9)),
     ]
     assert described(declared, recorded) == {
-        "acme/a": Description(1, named=(an_id(7), an_id(8)), digest=digest([place("acme/a")])),
-        "acme/b": Description(1, named=(an_id(7),), ids=(an_id(1),)),
-        "acme/c": Description(1, named=(an_id(8),), ids=(an_id(1),)),
-        "acme/d": Description(1, 0, named=(an_id(7), an_id(8)), ids=(an_id(1),)),
-        "acme/e": Description(0, ids=()),
+        "acme/a": SlotDescription(1, named=(an_id(7), an_id(8)), digest=digest([place("acme/a")])),
+        "acme/b": SlotDescription(1, named=(an_id(7),), ids=(an_id(1),)),
+        "acme/c": SlotDescription(1, named=(an_id(8),), ids=(an_id(1),)),
+        "acme/d": SlotDescription(1, 0, named=(an_id(7), an_id(8)), ids=(an_id(1),)),
+        "acme/e": SlotDescription(0, ids=()),
     }
 
 
@@ -128,7 +128,7 @@ def test_places_whose_ids_are_not_recorded() -> None:
     """An older version recorded none: a refresh of the same run may tell them."""
     recorded = [a_prior("", a_desired("acme/a")), a_recorded(2, "acme/b")]
     declared = [a_desired("acme/a"), a_desired("acme/b"), a_desired("acme/c")]
-    assert described(declared, recorded)["acme/c"] == Description(
+    assert described(declared, recorded)["acme/c"] == SlotDescription(
         1, 0, ids=(an_id(2),), unread=(place("acme/a"),)
     )
 
@@ -153,15 +153,15 @@ def test_what_waits_for_the_next_run_counts_in_this_one() -> None:
 
     in_qhyg = digest([place("acme/b")])
     assert whole == {
-        "acme/a": Description(1, digest=in_qhyg),
-        "acme/b": Description(2, 1, ids=()),
-        "acme/c": Description(0, digest=digest([place("acme/a")])),
-        "acme/d": Description(2, 0, ids=()),
-        "acme/e": Description(1, 0, ids=(an_id(2),)),
+        "acme/a": SlotDescription(1, digest=in_qhyg),
+        "acme/b": SlotDescription(2, 1, ids=()),
+        "acme/c": SlotDescription(0, digest=digest([place("acme/a")])),
+        "acme/d": SlotDescription(2, 0, ids=()),
+        "acme/e": SlotDescription(1, 0, ids=(an_id(2),)),
     }
     assert first == {
         **{address: whole[address] for address in ("acme/c", "acme/d", "acme/e")},
-        "acme/b": Description(1, digest=in_qhyg),
+        "acme/b": SlotDescription(1, digest=in_qhyg),
     }
 
 
@@ -182,9 +182,9 @@ def test_what_is_made_in_the_next_run_is_ranked_last() -> None:
     waiting = [each for each in declared if each.address in moved.later]
     first = describe(in_this_run(declared, moved), recorded, moved, waiting)
 
-    assert whole["acme/e"] == Description(2, 0, named=(an_id(9),), ids=())
-    assert whole["acme/a"] == Description(2, 1, named=(an_id(9),), ids=())
-    assert whole["acme/b"] == Description(2, ids=())
+    assert whole["acme/e"] == SlotDescription(2, 0, named=(an_id(9),), ids=())
+    assert whole["acme/a"] == SlotDescription(2, 1, named=(an_id(9),), ids=())
+    assert whole["acme/b"] == SlotDescription(2, ids=())
     assert first == {address: whole[address] for address in ("acme/c", "acme/d", "acme/e")}
 
 
@@ -201,14 +201,14 @@ def test_what_stays_for_a_run_is_described_as_what_it_is() -> None:
     waiting = [each for each in declared if each.address in moved.later]
     known = digest(prior.place for prior in recorded)
     assert describe(in_this_run(declared, moved), recorded, moved, waiting) == dict.fromkeys(
-        ["acme/a", "acme/b", "acme/d"], Description(0, digest=known)
+        ["acme/a", "acme/b", "acme/d"], SlotDescription(0, digest=known)
     )
 
 
 # How it is written.
 
 DESCRIPTIONS = st.builds(
-    Description,
+    SlotDescription,
     st.integers(0, 9),
     st.none() | st.integers(0, 9),
     st.lists(st.uuids().map(str)).map(tuple),
@@ -219,26 +219,26 @@ DESCRIPTIONS = st.builds(
 
 
 @given(DESCRIPTIONS)
-def test_what_is_written_is_read_again(description: Description) -> None:
+def test_what_is_written_is_read_again(description: SlotDescription) -> None:
     """Whatever it says, the first rank and no ids among it."""
-    assert parse(description.written()) == description
+    assert parse(description.to_json()) == description
 
 
 @pytest.mark.parametrize(
     ("description", "expected"),
     [
-        (Description(), {}),
-        (Description(2, digest="f00"), {"comers": 2, "digest": "f00"}),
-        (Description(1, 0, ids=()), {"comers": 1, "rank": 0, "ids": []}),
+        (SlotDescription(), {}),
+        (SlotDescription(2, digest="f00"), {"comers": 2, "digest": "f00"}),
+        (SlotDescription(1, 0, ids=()), {"comers": 1, "rank": 0, "ids": []}),
         (
-            Description(1, 0, ("n",), ("i",), ("u",)),
+            SlotDescription(1, 0, ("n",), ("i",), ("u",)),
             {"comers": 1, "rank": 0, "named": ["n"], "ids": ["i"], "unread": ["u"]},
         ),
     ],
 )
-def test_only_what_there_is_is_written(description: Description, expected: dict[str, Any]) -> None:
+def test_only_what_there_is_is_written(description: SlotDescription, expected: dict[str, Any]) -> None:
     """An address beside nothing costs two letters."""
-    assert json.loads(description.written()) == expected
+    assert json.loads(description.to_json()) == expected
     assert INPUT == "beside"
 
 
@@ -262,19 +262,19 @@ def test_a_digest_stands_for_a_set() -> None:
 @pytest.mark.parametrize(
     ("description", "read", "expected"),
     [
-        (Description(ids=()), (), True),
-        (Description(ids=("i",)), ("p",), True),
-        (Description(ids=(), unread=("p", "q")), ("q", "p", "r"), True),
-        (Description(ids=(), unread=("p", "q")), ("q",), False),
-        (Description(digest=digest(["p", "q"])), ("q", "p"), True),
-        (Description(digest=digest(["p", "q"])), ("p",), False),
-        (Description(digest=digest(["p"])), ("p", "q"), False),
-        (Description(digest=digest([])), (), True),
-        (Description(), (), False),
+        (SlotDescription(ids=()), (), True),
+        (SlotDescription(ids=("i",)), ("p",), True),
+        (SlotDescription(ids=(), unread=("p", "q")), ("q", "p", "r"), True),
+        (SlotDescription(ids=(), unread=("p", "q")), ("q",), False),
+        (SlotDescription(digest=digest(["p", "q"])), ("q", "p"), True),
+        (SlotDescription(digest=digest(["p", "q"])), ("p",), False),
+        (SlotDescription(digest=digest(["p"])), ("p", "q"), False),
+        (SlotDescription(digest=digest([])), (), True),
+        (SlotDescription(), (), False),
     ],
 )
 def test_whether_all_ids_of_a_slot_are_known(
-    description: Description, read: tuple[str, ...], expected: bool
+    description: SlotDescription, read: tuple[str, ...], expected: bool
 ) -> None:
     """The ids themselves, or all places that are read; without either nobody knows."""
     assert description.is_complete(read) is expected
@@ -283,26 +283,28 @@ def test_whether_all_ids_of_a_slot_are_known(
 # What comes of it.
 
 
-def together(description: Description, address: str = "acme/a", **known: Any) -> Beside:
+def together(description: SlotDescription, address: str = "acme/a", **known: Any) -> SlotView:
     """What stands beside an address, of which nothing is known but *known*."""
-    return combined(description, address, **{"ids": set(), "absent": (), "complete": True, **known})
+    return slot_view(description, address, **{"ids": set(), "absent": (), "complete": True, **known})
 
 
 def test_nothing_is_known() -> None:
     """Then it is the only one."""
-    assert together(Description()) == Beside(frozenset(), frozenset(), {}, 0, 1, complete=True, old_half=None)
+    assert together(SlotDescription()) == SlotView(
+        frozenset(), frozenset(), {}, 0, 1, complete=True, old_half=None
+    )
 
 
 def test_what_is_told_and_what_is_read_are_put_together() -> None:
     """Ids of both, what is named and claimed, and the rest as it is given."""
     found = together(
-        Description(3, 2, ("n",), ("told",), ("u",)),
+        SlotDescription(3, 2, ("n",), ("told",), ("u",)),
         ids={"read"},
         complete=False,
         claimed={"c": "acme/c"},
         old_half="h",
     )
-    assert found == Beside(
+    assert found == SlotView(
         {"told", "read"}, frozenset({"n"}), {"c": "acme/c"}, 2, 3, complete=False, old_half="h"
     )
 
@@ -310,16 +312,16 @@ def test_what_is_told_and_what_is_read_are_put_together() -> None:
 @pytest.mark.parametrize(
     ("description", "address", "absent", "expected"),
     [
-        (Description(2, 1, ids=()), "acme/n", ["acme/a", "acme/b"], (1, 4)),
-        (Description(2), "acme/a", ["acme/b", "acme/a"], (2, 4)),
-        (Description(2), "acme/b", ["acme/b", "acme/a"], (3, 4)),
-        (Description(2), "acme/c", ["acme/b", "acme/a"], (2, 4)),
-        (Description(), "acme/b", ["acme/b", "acme/a"], (1, 2)),
-        (Description(1, 0, ids=()), "acme/n", [], (0, 1)),
+        (SlotDescription(2, 1, ids=()), "acme/n", ["acme/a", "acme/b"], (1, 4)),
+        (SlotDescription(2), "acme/a", ["acme/b", "acme/a"], (2, 4)),
+        (SlotDescription(2), "acme/b", ["acme/b", "acme/a"], (3, 4)),
+        (SlotDescription(2), "acme/c", ["acme/b", "acme/a"], (2, 4)),
+        (SlotDescription(), "acme/b", ["acme/b", "acme/a"], (1, 2)),
+        (SlotDescription(1, 0, ids=()), "acme/n", [], (0, 1)),
     ],
 )
 def test_what_is_gone_gets_one_after_what_comes(
-    description: Description, address: str, absent: list[str], expected: tuple[int, int]
+    description: SlotDescription, address: str, absent: list[str], expected: tuple[int, int]
 ) -> None:
     """In the order of their names, so that each free one has one taker."""
     found = together(description, address, absent=absent)
@@ -331,10 +333,12 @@ def test_what_a_whole_program_knows_is_added() -> None:
     first, second = a_prior(1, a_desired("acme/a")), a_prior(1, a_desired("acme/b"))
     moved = Moves(staying=(second,), surplus=(first,))
 
-    found = totalled({"acme/a": Description(rank=0), "acme/b": Description()}, [first, second], moved)
+    found = with_totals(
+        {"acme/a": SlotDescription(rank=0), "acme/b": SlotDescription()}, [first, second], moved
+    )
 
     assert found == {
-        "acme/a": Description(rank=0, kept=(an_id(1),), counted=2),
-        "acme/b": Description(stays=True, kept=(an_id(1),), counted=2),
+        "acme/a": SlotDescription(rank=0, kept=(an_id(1),), counted=2),
+        "acme/b": SlotDescription(stays=True, kept=(an_id(1),), counted=2),
     }
-    assert {parse(each.written()) for each in found.values()} == set(found.values())
+    assert {parse(each.to_json()) for each in found.values()} == set(found.values())

@@ -16,6 +16,7 @@ import pytest
 
 from codat_iac.model.connection import (
     ABSENT,
+    Address,
     DesiredConnection,
     LiveConnection,
     OnExisting,
@@ -27,7 +28,7 @@ from codat_iac.planning import rule_table
 from codat_iac.planning.decision import Cause, Decision
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
-from codat_iac.planning.stack_decisions import Decided, decide
+from codat_iac.planning.stack_decisions import StackDecisions, decide
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id, siblings
 from tests.support.worlds import COMPONENT, STATUSES, a_urn
 
@@ -45,7 +46,7 @@ def decided(
     accepts_missing: bool = False,
     chosen: Collection[str] | None = None,
     unseen: Collection[str] = (),
-) -> Decided:
+) -> StackDecisions:
     """Decide where *live* lives, and the companies *unseen* answer 404."""
     companies: dict[str, dict[str, LiveConnection] | None] = {COMPANY: {}, ELSEWHERE: {}}
     for each in live:
@@ -54,7 +55,7 @@ def decided(
     return decide(declared, recorded, companies, accepts_missing=accepts_missing, chosen=chosen)
 
 
-def told(found: Decided) -> Told:
+def told(found: StackDecisions) -> Told:
     """The changes by address: what is done, from where, what the old one comes to, and whether that loses."""
     return sorted(
         (each.address, each.action, each.moved_from, each.removal, each.loses)
@@ -63,12 +64,12 @@ def told(found: Decided) -> Told:
     )
 
 
-def problems(found: Decided) -> dict[str, str]:
+def problems(found: StackDecisions) -> dict[str, str]:
     """Why addresses are refused."""
     return {each.address: each.problem for each in found.decisions if each.problem}
 
 
-def only(found: Decided) -> Decision:
+def only(found: StackDecisions) -> Decision:
     """The one change that there is."""
     assert problems(found) == {}
     (change,) = [each for each in found.decisions if each.action is not Action.NONE]
@@ -182,7 +183,7 @@ def test_each_that_waits_is_taken_once(waiting: int, becomes: list[str | None]) 
 
     found = decided(siblings("acme/b", "acme/a"), [], live)
 
-    by_address = {each.address: each for each in found.decisions}
+    by_address: dict[str, Decision] = {each.address: each for each in found.decisions}
     assert [by_address[address].becomes for address in ("acme/a", "acme/b")] == becomes
     assert [each.action for _, each in sorted(by_address.items())] == [
         Action.ADOPT if connection_id else Action.CREATE for connection_id in becomes
@@ -410,7 +411,7 @@ def test_what_was_replaced_and_can_not_be_let_go_is_a_problem() -> None:
     [
         pytest.param({}, Action.NONE, Notice.WAITING, id="nothing to do"),
         pytest.param({"on_removal": OnRemoval.DELETE}, Action.UPDATE, Notice.WAITING, id="recorded anew"),
-        pytest.param({"address": "acme/new"}, Action.MOVE, Notice.WAITING, id="moved"),
+        pytest.param({"address": Address("acme/new")}, Action.MOVE, Notice.WAITING, id="moved"),
         pytest.param({"platform_key": "suuo"}, Action.REPLACE, None, id="replaced"),
         pytest.param(
             {"status": Status.UNLINKED}, Action.UPDATE, Notice.NEVER_AUTHORISED, id="not wanted any more"
@@ -490,7 +491,10 @@ def test_what_can_not_be_read_is_left_alone(moved: bool) -> None:
 def test_what_can_not_be_seen_and_is_accepted_as_gone_is_forgotten() -> None:
     """Where it is no longer declared, protected or not: a refresh drops it, and asks nobody."""
     there = a_desired("gone/a", company_id=ELSEWHERE)
-    priors = [a_prior(1, there), a_prior(2, dataclasses.replace(there, address="gone/b"), protected=True)]
+    priors = [
+        a_prior(1, there),
+        a_prior(2, dataclasses.replace(there, address=Address("gone/b")), protected=True),
+    ]
 
     found = decided([there], priors, unseen=[ELSEWHERE], accepts_missing=True)
 
@@ -628,7 +632,7 @@ def test_only_what_is_chosen_is_decided_and_all_of_it_counts() -> None:
     ]
     assert problems(found) == {}
     assert set(found.moved.origins) == {"beta/b"}
-    assert set(found.beside) == {"acme/b", "beta/b"}
+    assert set(found.descriptions) == {"acme/b", "beta/b"}
 
 
 # Whatever there is.
@@ -644,7 +648,7 @@ class Picture:
     recorded: list[PriorConnection]
     live: list[LiveConnection]
 
-    def decided(self, **options: Any) -> Decided:
+    def decided(self, **options: Any) -> StackDecisions:
         """Decide about it."""
         return decided(self.declared, self.recorded, self.live, **options)
 
@@ -695,22 +699,22 @@ def a_picture(dice: Random) -> Picture:
         before = recorded.get(desire(address).place)
         desired = before.desired if before and dice.random() < 0.6 else desire(address)
         named = ids.pop() if ids and dice.random() < 0.15 else desired.connection_id
-        declared.append(dataclasses.replace(desired, address=address, connection_id=named))
+        declared.append(dataclasses.replace(desired, address=Address(address), connection_id=named))
     live = [each for each in connections if each.status != ABSENT]
     return Picture(declared, list(recorded.values()), live)
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Mapping[int, tuple[Picture, Decided]]:
+def pictures() -> Mapping[int, tuple[Picture, StackDecisions]]:
     """Thousands of them, with what is decided; the same in every run."""
     rolled = {seed: a_picture(Random(seed)) for seed in range(SEEDS)}  # noqa: S311  no secret
     return {seed: (picture, picture.decided()) for seed, picture in rolled.items()}
 
 
-Pictures = Mapping[int, tuple[Picture, Decided]]
+Pictures = Mapping[int, tuple[Picture, StackDecisions]]
 
 
-def certain(found: Decided) -> list[Decision]:
+def certain(found: StackDecisions) -> list[Decision]:
     """What is decided and not refused."""
     return [each for each in found.decisions if not each.problem]
 
@@ -781,7 +785,9 @@ def test_an_authorisation_ends_only_where_the_file_asks_for_it(pictures: Picture
             assert {prior.desired.on_removal for prior in entries} != {OnRemoval.RETAIN}, seed
             if each.action is Action.REPLACE:
                 now = desired[each.address]
-                assert any(prior.tainted or rule_table.replaced_by(prior, now) for prior in entries), seed
+                assert any(prior.tainted or rule_table.replacing_inputs(prior, now) for prior in entries), (
+                    seed
+                )
             elif not any(prior.pending_removal for prior in entries):
                 slots = {prior.slot for prior in entries}
                 asked = {d.address for d in picture.declared if d.slot in slots and not d.connection_id}

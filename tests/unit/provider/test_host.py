@@ -81,9 +81,9 @@ def test_an_engine_that_takes_its_time_is_waited_for(ended: threading.Event) -> 
     """However long: a stopped terminal doesn't answer, and isn't gone."""
     log = Log()
     with an_engine(log) as (engine, _), ThreadPoolExecutor(1) as threads:
-        engine.require()
+        engine.require_alive()
         log.open.clear()
-        waiting = threads.submit(engine.require)
+        waiting = threads.submit(engine.require_alive)
         with pytest.raises(TimeoutError):
             waiting.result(0.5)
         log.open.set()
@@ -96,9 +96,9 @@ def test_an_engine_that_is_gone_ends_this_process(ended: threading.Event) -> Non
     """Before a write, and also while one waits for its answer."""
     log = Log()
     with an_engine(log) as (engine, server), ThreadPoolExecutor(1) as threads:
-        engine.require()
+        engine.require_alive()
         log.open.clear()
-        waiting = threads.submit(engine.require)
+        waiting = threads.submit(engine.require_alive)
         with pytest.raises(TimeoutError):
             waiting.result(0.5)
         server.stop(None)
@@ -108,7 +108,7 @@ def test_an_engine_that_is_gone_ends_this_process(ended: threading.Event) -> Non
         ):
             waiting.result(60)
         with pytest.raises(Orphaned):
-            engine.require()
+            engine.require_alive()
     assert ended.wait(60)
 
 
@@ -138,7 +138,7 @@ def test_a_hook_knows_whose_it_is() -> None:
 def test_an_error_of_ours_is_its_one_line_and_a_bug_keeps_its_traceback() -> None:
     """Else the whole traceback would be the user's message."""
     module = a_host()
-    host.speak_plainly(module)
+    host.install_one_line_errors(module)
 
     said = []
     for error in (Refused("acme/ledger: no"), ValueError("a bug")):
@@ -154,7 +154,7 @@ def test_an_error_of_ours_is_its_one_line_and_a_bug_keeps_its_traceback() -> Non
 def test_a_host_of_another_make_stays_as_it_is() -> None:
     """A later SDK may speak of errors otherwise."""
     module = ModuleType("another host")
-    host.speak_plainly(module)
+    host.install_one_line_errors(module)
 
     assert not hasattr(module, "traceback")
 
@@ -162,4 +162,4 @@ def test_a_host_of_another_make_stays_as_it_is() -> None:
 def test_a_hook_before_configure_says_who_calls_it_right() -> None:
     """A provider outside an engine has no settings."""
     with pytest.raises(ConfigError, match="run it with `pulumi`"):
-        provider._here()
+        provider._configured_process()

@@ -35,12 +35,12 @@ class Monitor:
 
 for error in (Down(), KeyError("a bug")):
     try:
-        running_program._asked(Monitor(error))
+        running_program._read_outputs(Monitor(error))
     except (pulumi.RunError, KeyError) as raised:
         print(raised)
 bag = {"address": "acme/a", "protect": True, "odd": [1], "companyId": {"value": "x"}, "none": None}
 found = {"u": {"type": RESOURCE_TYPE, "outputs": bag}, "v": {"type": "x"}}
-print(running_program._asked(Monitor(outputs=found)))
+print(running_program._read_outputs(Monitor(outputs=found)))
 """
 
 

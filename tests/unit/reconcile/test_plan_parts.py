@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from codat_iac.model.connection import DataConnectionError, LiveConnection, OnRemoval
-from codat_iac.planning.decision import Beside, Cause, Decision, continued, new, removed
+from codat_iac.model.connection import Address, DataConnectionError, LiveConnection, OnRemoval
+from codat_iac.planning.decision import Cause, Decision, SlotView, decide_existing, decide_new, decide_removal
 from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile import planner
-from codat_iac.reconcile.planner import merged, since
+from codat_iac.reconcile.planner import merged, waiting_since
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id
 
 
@@ -57,7 +57,7 @@ def broken(*causes: DataConnectionError) -> LiveConnection:
 )
 def test_it_is_told_since_when_it_waits(live: LiveConnection, when: str) -> None:
     """When it was made, or when it broke; that it was made years ago says nothing of either."""
-    assert since(live) == when
+    assert waiting_since(live) == when
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_one_change_stands_for_all_of_an_address(
     first: tuple[Action | None, bool], second: tuple[Action, bool], removal: Action, loses: bool
 ) -> None:
     """What an earlier run replaced is removed along with what is done now: the graver of both is told."""
-    update = continued(a_prior(), a_desired(on_removal=OnRemoval.DELETE), a_live())
+    update = decide_existing(a_prior(), a_desired(on_removal=OnRemoval.DELETE), a_live())
     update = dataclasses.replace(update, removal=first[0], loses=first[1])
-    gone = dataclasses.replace(removed(a_prior(2), a_live(2)), removal=second[0], loses=second[1])
-    made: Decision = new(a_desired("acme/a"), [], Beside())
+    gone = dataclasses.replace(decide_removal(a_prior(2), a_live(2)), removal=second[0], loses=second[1])
+    made: Decision = decide_new(a_desired("acme/a"), [], SlotView())
 
     assert merged([update, gone, made]) == (
         made,
@@ -87,7 +87,7 @@ def test_one_change_stands_for_all_of_an_address(
 def a_change(action: Action, address: str = "acme/ledger", **rest: Any) -> Decision:
     """One change of the connection 1, unless another is said."""
     given = {"connection_id": an_id(1), **rest}
-    return Decision(address, action, Cause.YOU, COMPANY, "gbol", "Linked", **given)
+    return Decision(Address(address), action, Cause.YOU, COMPANY, "gbol", "Linked", **given)
 
 
 def test_the_platforms_are_asked_once() -> None:
@@ -121,8 +121,10 @@ def test_the_quota_is_told_beside() -> None:
 
 def test_of_two_that_go_from_one_address_the_one_that_is_lost_is_named() -> None:
     """What was made instead goes without a loss; the old half loses its customer's authorisation."""
-    made = removed(a_prior(2, a_desired(platform_key="suuo")), a_live(2, "PendingAuth", platform_key="suuo"))
-    half = removed(a_prior(1, pending_removal=True), a_live(1))
+    made = decide_removal(
+        a_prior(2, a_desired(platform_key="suuo")), a_live(2, "PendingAuth", platform_key="suuo")
+    )
+    half = decide_removal(a_prior(1, pending_removal=True), a_live(1))
 
     (change,) = merged([made, half])
 
@@ -132,8 +134,8 @@ def test_of_two_that_go_from_one_address_the_one_that_is_lost_is_named() -> None
 
 def test_two_that_are_lost_at_one_address_are_both_counted() -> None:
     """A replacement, and the old half of the one before."""
-    replaced = continued(a_prior(2), a_desired(platform_key="suuo"), a_live(2))
-    half = removed(a_prior(1, pending_removal=True), a_live(1))
+    replaced = decide_existing(a_prior(2), a_desired(platform_key="suuo"), a_live(2))
+    half = decide_removal(a_prior(1, pending_removal=True), a_live(1))
 
     changes = merged([replaced, half])
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from codat_iac.model.connection import RESOURCE_TYPE, DesiredConnection, PriorConnection, Slot
-from codat_iac.planning.decision import Beside
+from codat_iac.planning.decision import SlotView
 from codat_iac.planning.moves import moves
-from codat_iac.planning.slot_description import Description, describe, digest
+from codat_iac.planning.slot_description import SlotDescription, describe, digest
 from codat_iac.reconcile.run_state import RunState
 from tests.support.builders import COMPANY, a_desired, a_prior, an_id, siblings
 
@@ -40,21 +40,21 @@ def test_what_is_recorded_is_counted_by_id(state: RunState) -> None:
     state.record(a_prior(2))
     state.record(a_prior(2, status="Unlinked"))
 
-    assert state.recorded == 2
+    assert state.recorded_count == 2
 
 
 def test_without_a_refresh_nothing_is_recorded(state: RunState) -> None:
     """And nothing is declared, gone or leaving."""
-    assert (state.recorded, state.gone, state.declares, state.leaving()) == (0, 0, False, {})
+    assert (state.recorded_count, state.missing_count, state.declares, state.leaving()) == (0, 0, False, {})
 
 
 def test_what_is_missing_is_counted_once(state: RunState) -> None:
     """Finding the same absence twice is one absence."""
-    state.miss(an_id(1))
-    state.miss(an_id(1))
-    state.miss(an_id(2))
+    state.mark_missing(an_id(1))
+    state.mark_missing(an_id(1))
+    state.mark_missing(an_id(2))
 
-    assert state.gone == 2
+    assert state.missing_count == 2
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_refresh_can_tell_what_moved(
     state.record(a_prior(1, status="Linked"))
     state.record(a_prior(1, a_desired("acme/books"), status="Deauthorized"))
 
-    assert state.moved(connection_id, status) is moved
+    assert state.status_changed(connection_id, status) is moved
 
 
 # Declared.
@@ -124,8 +124,8 @@ def test_of_two_holders_the_first_by_name_is_named(state: RunState) -> None:
 def test_what_is_replaced_has_no_holder(state: RunState) -> None:
     """A replacement takes its own old connection out of what must stay."""
     state.hold(an_id(1), LEDGER)
-    state.replace(an_id(1), LEDGER)
-    state.replace(an_id(1), LEDGER)
+    state.mark_replaced(an_id(1), LEDGER)
+    state.mark_replaced(an_id(1), LEDGER)
 
     assert state.holder(an_id(1)) is None
 
@@ -134,14 +134,14 @@ def test_a_replacement_takes_nothing_from_another_address(state: RunState) -> No
     """Who holds the same id still does."""
     state.hold(an_id(1), "acme/books")
 
-    state.replace(an_id(1), LEDGER)
+    state.mark_replaced(an_id(1), LEDGER)
 
     assert state.holder(an_id(1)) == "acme/books"
 
 
 def test_a_failed_create_marks_its_slot(state: RunState) -> None:
     """What it may have wanted must stay; another platform has nothing to do with it."""
-    state.fail(SLOT)
+    state.mark_failed(SLOT)
 
     assert state.has_failed(SLOT)
     assert not state.has_failed(Slot(COMPANY, "qhyg"))
@@ -170,7 +170,7 @@ def test_what_is_held_elsewhere_is_not_leaving(state: RunState) -> None:
 
 def test_of_an_address_of_which_nothing_is_told_little_is_known(state: RunState) -> None:
     """It may not be the only one, and what is there may be recorded: not complete."""
-    assert state.beside(a_desired()) == Beside(comers=1, complete=False)
+    assert state.slot_view(a_desired()) == SlotView(comers=1, complete=False)
 
 
 def test_what_is_recorded_and_held_is_taken(state: RunState) -> None:
@@ -182,7 +182,7 @@ def test_what_is_recorded_and_held_is_taken(state: RunState) -> None:
     state.hold(an_id(3), second.address)
     state.hold(an_id(4), third.address)
 
-    beside = state.beside(third)
+    beside = state.slot_view(third)
 
     assert beside.recorded == {an_id(1), an_id(2)}
     assert beside.claimed == {an_id(1): "acme/a", an_id(3): "acme/b"}
@@ -194,20 +194,20 @@ def test_what_was_made_in_this_run_is_as_good_as_recorded(state: RunState) -> No
     state.hold(an_id(1), first.address)
     state.hold(an_id(2), second.address, made=True)
 
-    beside = state.beside(third)
+    beside = state.slot_view(third)
 
     assert beside.recorded == {an_id(2)}
     assert beside.claimed == {an_id(1): "acme/a", an_id(2): "acme/b"}
-    assert state.recorded == 0
+    assert state.recorded_count == 0
 
 
 def test_what_the_program_tells_counts_with_what_was_read(state: RunState) -> None:
     """Ids, names, and its place among those that come."""
-    told = Description(comers=3, rank=2, named=(an_id(7),), ids=(an_id(5),))
+    told = SlotDescription(comers=3, rank=2, named=(an_id(7),), ids=(an_id(5),))
     state.record(a_prior(1))
     state.declare("acme/new", told)
 
-    assert state.beside(a_desired("acme/new")) == Beside(
+    assert state.slot_view(a_desired("acme/new")) == SlotView(
         recorded=frozenset({an_id(1), an_id(5)}),
         named=frozenset({an_id(7)}),
         rank=2,
@@ -220,22 +220,22 @@ def test_an_old_half_is_known_by_what_the_program_is_not_told(state: RunState) -
     """Only if the program knows every id; what a handover says is believed."""
     state.record(a_prior(1))
     for told, expected in (
-        (Description(ids=(an_id(1),)), set()),
-        (Description(ids=()), {an_id(1)}),
-        (Description(ids=(), unread=(a_desired().place,)), set()),
-        (Description(digest="x"), set()),
+        (SlotDescription(ids=(an_id(1),)), set()),
+        (SlotDescription(ids=()), {an_id(1)}),
+        (SlotDescription(ids=(), unread=(a_desired().place,)), set()),
+        (SlotDescription(digest="x"), set()),
         (None, set()),
     ):
         state.declare("acme/new", told)
-        assert state.beside(a_desired("acme/new")).old_halves == expected
+        assert state.slot_view(a_desired("acme/new")).old_halves == expected
     state.record(a_prior(2, a_desired("acme/b"), pending_removal=True))
-    assert state.beside(a_desired("acme/new")).old_halves == {an_id(2)}
+    assert state.slot_view(a_desired("acme/new")).old_halves == {an_id(2)}
 
 
 def test_what_stays_for_a_run_is_left_alone(state: RunState) -> None:
     """Another address waits for its connection."""
-    state.declare("acme/a", Description(stays=True))
-    state.declare("acme/b", Description())
+    state.declare("acme/a", SlotDescription(stays=True))
+    state.declare("acme/b", SlotDescription())
     state.declare("acme/c")
 
     assert [state.stays(f"acme/{each}") for each in "abcd"] == [True, False, False, False]
@@ -245,7 +245,7 @@ def test_what_a_declared_address_has_is_kept_wherever_else_it_is_recorded(state:
     """The program knows it, also if the run doesn't touch that address."""
     state.record(a_prior(1))
     state.record(a_prior(2, a_desired("acme/b")))
-    state.declare("acme/c", Description(kept=(an_id(1),)))
+    state.declare("acme/c", SlotDescription(kept=(an_id(1),)))
     state.hold(an_id(3), "acme/d")
 
     assert [state.is_kept(an_id(number)) for number in (1, 2, 3)] == [True, False, True]
@@ -254,45 +254,45 @@ def test_what_a_declared_address_has_is_kept_wherever_else_it_is_recorded(state:
 
 def test_what_a_program_totalled_counts_as_recorded(state: RunState) -> None:
     """It read the record of the stack, if this process didn't."""
-    assert state.recorded == 0
-    state.declare("acme/c", Description(counted=12))
-    state.declare("acme/d", Description())
-    assert state.recorded == 12
+    assert state.recorded_count == 0
+    state.declare("acme/c", SlotDescription(counted=12))
+    state.declare("acme/d", SlotDescription())
+    assert state.recorded_count == 12
     state.record(a_prior(1))
-    assert state.recorded == 12
+    assert state.recorded_count == 12
 
 
 @pytest.mark.parametrize(
     ("told", "read", "complete"),
     [
-        pytest.param(Description(ids=()), [], True, id="new, and nothing is recorded"),
-        pytest.param(Description(ids=(an_id(1),)), [], True, id="new, and every id is told"),
+        pytest.param(SlotDescription(ids=()), [], True, id="new, and nothing is recorded"),
+        pytest.param(SlotDescription(ids=(an_id(1),)), [], True, id="new, and every id is told"),
         pytest.param(
-            Description(ids=(), unread=(a_desired().place,)), [], False, id="new, and an id isn't told"
+            SlotDescription(ids=(), unread=(a_desired().place,)), [], False, id="new, and an id isn't told"
         ),
         pytest.param(
-            Description(ids=(), unread=(a_desired().place,)),
+            SlotDescription(ids=(), unread=(a_desired().place,)),
             [a_prior(1)],
             True,
             id="new, and that one was read",
         ),
         pytest.param(
-            Description(digest=digest([a_desired().place])),
+            SlotDescription(digest=digest([a_desired().place])),
             [a_prior(1)],
             True,
             id="recorded, and all were read",
         ),
         pytest.param(
-            Description(digest=digest([a_desired().place])), [], False, id="recorded, and none was read"
+            SlotDescription(digest=digest([a_desired().place])), [], False, id="recorded, and none was read"
         ),
         pytest.param(
-            Description(digest=digest([a_desired().place, a_desired("acme/b").place])),
+            SlotDescription(digest=digest([a_desired().place, a_desired("acme/b").place])),
             [a_prior(1)],
             False,
             id="recorded, and another wasn't read",
         ),
         pytest.param(
-            Description(digest=digest([a_desired().place])),
+            SlotDescription(digest=digest([a_desired().place])),
             [a_prior(1), a_prior(2, a_desired("acme/shop", platform_key="fztf"))],
             True,
             id="another platform is none of it",
@@ -300,22 +300,22 @@ def test_what_a_program_totalled_counts_as_recorded(state: RunState) -> None:
     ],
 )
 def test_it_is_complete_if_all_that_is_recorded_is_known(
-    state: RunState, told: Description, read: Collection[PriorConnection], complete: bool
+    state: RunState, told: SlotDescription, read: Collection[PriorConnection], complete: bool
 ) -> None:
     """With `--target` a run reads a part of the stack, and without a refresh nothing."""
     for prior in read:
         state.record(prior)
     state.declare(LEDGER, told)
 
-    assert state.beside(a_desired()).complete is complete
+    assert state.slot_view(a_desired()).complete is complete
 
 
 def test_a_state_that_is_known_as_a_whole_is_complete(state: RunState) -> None:
     """Who has the state itself, as a plan has, knows what isn't recorded, whatever a program tells."""
     state.record_all([a_prior(1), a_prior(2, a_desired("acme/b"))])
 
-    assert state.recorded == 2
-    assert state.beside(a_desired("acme/new")).complete
+    assert state.recorded_count == 2
+    assert state.slot_view(a_desired("acme/new")).complete
 
 
 def test_what_is_gone_comes_after_what_is_new(state: RunState) -> None:
@@ -324,11 +324,11 @@ def test_what_is_gone_comes_after_what_is_new(state: RunState) -> None:
     elsewhere = a_desired("acme/shop", platform_key="fztf")
     for number, each in enumerate((first, second, third, elsewhere), 1):
         state.record(a_prior(number, each))
-        state.declare(each.address, Description(comers=2))
+        state.declare(each.address, SlotDescription(comers=2))
     for number in (1, 3, 4):
-        state.miss(an_id(number))
+        state.mark_missing(an_id(number))
 
-    found = {each.address: state.beside(each) for each in (first, third, elsewhere)}
+    found = {each.address: state.slot_view(each) for each in (first, third, elsewhere)}
 
     assert {address: (each.rank, each.comers) for address, each in found.items()} == {
         "acme/a": (2, 4),
@@ -342,21 +342,21 @@ def test_what_is_gone_and_moved_keeps_its_turn(state: RunState) -> None:
     first, moved = siblings("acme/a", "acme/b")
     for number, each in enumerate((first, moved), 1):
         state.record(a_prior(number, each))
-        state.miss(an_id(number))
+        state.mark_missing(an_id(number))
     renamed = a_desired("acme/0")
-    state.declare(renamed.address, Description())
+    state.declare(renamed.address, SlotDescription())
 
-    state.replace(an_id(2), renamed.address)
+    state.mark_replaced(an_id(2), renamed.address)
 
-    assert (state.beside(renamed).rank, state.beside(renamed).comers) == (1, 2)
+    assert (state.slot_view(renamed).rank, state.slot_view(renamed).comers) == (1, 2)
 
 
 def test_who_replaces_what_is_there_comes_after_what_is_new(state: RunState) -> None:
     """An address that comes from another platform isn't recorded in this slot."""
     state.record(a_prior(1, a_desired(platform_key="qhyg")))
-    state.declare(LEDGER, Description(comers=2, rank=1, ids=()))
+    state.declare(LEDGER, SlotDescription(comers=2, rank=1, ids=()))
 
-    beside = state.beside(a_desired())
+    beside = state.slot_view(a_desired())
 
     assert (beside.rank, beside.comers) == (1, 2)
 
@@ -369,9 +369,9 @@ def test_an_old_half_is_what_the_state_says_is_one(state: RunState) -> None:
     old = a_prior(1, pending_removal=True)
     state.record_all([old, a_prior(2, a_desired(platform_key="qhyg"))])
 
-    assert state.beside(a_desired()).old_half == old.id
-    assert state.beside(a_desired("acme/books")).old_half is None
-    assert state.beside(a_desired(platform_key="fztf")).old_half is None
+    assert state.slot_view(a_desired()).old_half == old.id
+    assert state.slot_view(a_desired("acme/books")).old_half is None
+    assert state.slot_view(a_desired(platform_key="fztf")).old_half is None
 
 
 def test_an_old_half_that_another_address_has_too_is_none(state: RunState) -> None:
@@ -379,7 +379,7 @@ def test_an_old_half_that_another_address_has_too_is_none(state: RunState) -> No
     state.record(a_prior(1, pending_removal=True))
     state.record(a_prior(1, a_desired("acme/books")))
 
-    assert state.beside(a_desired()).old_half is None
+    assert state.slot_view(a_desired()).old_half is None
 
 
 def test_of_several_old_halves_the_same_one_is_taken_back(state: RunState) -> None:
@@ -387,14 +387,14 @@ def test_of_several_old_halves_the_same_one_is_taken_back(state: RunState) -> No
     for number in (2, 1):
         state.record(a_prior(number, pending_removal=True))
 
-    assert state.beside(a_desired()).old_half == an_id(1)
+    assert state.slot_view(a_desired()).old_half == an_id(1)
 
 
 def test_an_old_half_at_another_place_is_none(state: RunState) -> None:
     """One below a component is another resource."""
     state.record(a_prior(1, pending_removal=True, urn=a_urn(LEDGER, "shop:index:Customer$")))
 
-    assert state.beside(a_desired()).old_half is None
+    assert state.slot_view(a_desired()).old_half is None
 
 
 @pytest.mark.parametrize("urn", ["", a_urn(LEDGER), a_urn(LEDGER, "shop:index:Customer$")])
@@ -404,9 +404,9 @@ def test_a_refresh_shows_an_old_half_by_reading_two_at_one_place(state: RunState
     state.record(old)
     state.record(newer)
 
-    state.replace(newer.id, LEDGER)
+    state.mark_replaced(newer.id, LEDGER)
 
-    assert state.beside(a_desired()).old_half == old.id
+    assert state.slot_view(a_desired()).old_half == old.id
 
 
 def test_what_is_replaced_now_is_no_old_half(state: RunState) -> None:
@@ -415,9 +415,9 @@ def test_what_is_replaced_now_is_no_old_half(state: RunState) -> None:
     state.record(newer)
     state.record(old)
 
-    state.replace(newer.id, LEDGER)
+    state.mark_replaced(newer.id, LEDGER)
 
-    assert state.beside(a_desired()).old_half == old.id
+    assert state.slot_view(a_desired()).old_half == old.id
 
 
 def test_one_alone_at_its_place_is_no_old_half(state: RunState) -> None:
@@ -425,7 +425,7 @@ def test_one_alone_at_its_place_is_no_old_half(state: RunState) -> None:
     state.record(a_prior(1))
     state.record(a_prior(2, a_desired("acme/b")))
 
-    assert state.beside(a_desired()).old_half is None
+    assert state.slot_view(a_desired()).old_half is None
 
 
 # As a program describes it.
@@ -443,7 +443,7 @@ def test_siblings_that_come_have_a_place_each(state: RunState) -> None:
     kept, first, second = siblings("acme/a", "acme/b", "acme/c")
     declare_all(state, [second, kept, first], a_prior(1, kept))
 
-    besides = [state.beside(each) for each in (first, second)]
+    besides = [state.slot_view(each) for each in (first, second)]
 
     assert [(each.rank, each.comers) for each in besides] == [(0, 2), (1, 2)]
     assert all(each.complete and each.recorded == {an_id(1)} for each in besides)
@@ -455,9 +455,9 @@ def test_who_names_an_id_is_none_of_those_that_come(state: RunState) -> None:
     named = replace(first, connection_id=an_id(7))
     declare_all(state, [named, second])
 
-    assert state.beside(second).named == {an_id(7)}
-    assert (state.beside(second).rank, state.beside(second).comers) == (0, 1)
-    assert state.beside(named).named == frozenset()
+    assert state.slot_view(second).named == {an_id(7)}
+    assert (state.slot_view(second).rank, state.slot_view(second).comers) == (0, 1)
+    assert state.slot_view(named).named == frozenset()
 
 
 def test_threads_lose_nothing(state: RunState) -> None:
@@ -468,7 +468,7 @@ def test_threads_lose_nothing(state: RunState) -> None:
             prior = a_prior(number, a_desired(f"acme/bank-{number}"))
             state.record(prior)
             state.hold(prior.id, prior.address)
-            state.miss(prior.id)
+            state.mark_missing(prior.id)
             state.leaving()
 
     threads = [threading.Thread(target=work, args=(part,)) for part in range(4)]
@@ -477,4 +477,4 @@ def test_threads_lose_nothing(state: RunState) -> None:
     for thread in threads:
         thread.join()
 
-    assert (state.recorded, state.gone, len(state.leaving())) == (400, 400, 0)
+    assert (state.recorded_count, state.missing_count, len(state.leaving())) == (400, 400, 0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_iac.model.connection import ADDRESS, Company, LiveConnection
+from codat_iac.model.connection import ADDRESS, Address, Company, LiveConnection
 from codat_iac.stack.importing.addresses import addresses, slug
 from tests.support.builders import an_id
 
@@ -130,8 +130,8 @@ def test_what_is_named_keeps_its_name() -> None:
     named = addresses(
         companies,
         halves={company_id(1): "first-customer"},
-        known={an_id(2): "first-customer/ledger"},
-        taken={"first-customer/xero", "bolt/x", "crux/x"},
+        known={an_id(2): Address("first-customer/ledger")},
+        taken={Address("first-customer/xero"), Address("bolt/x"), Address("crux/x")},
     )
 
     assert named == {

@@ -19,7 +19,7 @@ from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.apply import Applied, Outcome, Result, _is_ours, _Watcher, apply, differences
 from codat_iac.stack.stack import Stack
 from tests.support.builders import an_id
-from tests.unit.planning.test_plan import a_change
+from tests.support.samples import a_change
 
 CHANGE = a_change()
 URN = f"urn:pulumi:dev::shop::pulumi-python:dynamic:Resource::{CHANGE.address}"

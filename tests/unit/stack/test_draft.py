@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_iac.model.connection import (
+    Address,
     Company,
     DesiredConnection,
     LiveConnection,
@@ -19,7 +20,7 @@ from codat_iac.model.connection import (
     Status,
 )
 from codat_iac.planning import rule_table
-from codat_iac.planning.decision import Beside, continued, new
+from codat_iac.planning.decision import SlotView, decide_existing, decide_new
 from codat_iac.planning.rule_table import Action
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import draft, exported
@@ -56,7 +57,9 @@ def test_what_nobody_knows_comes_in_as_it_is() -> None:
         ("acme/plaid-4", Status.UNLINKED, False),
         ("acme/plaid-5", Status.LINKED, False),
     ]
-    assert result.undeclared[0] == DesiredConnection("acme/plaid", COMPANY, "gbol", connection_id=an_id(1))
+    assert result.undeclared[0] == DesiredConnection(
+        Address("acme/plaid"), COMPANY, "gbol", connection_id=an_id(1)
+    )
     assert result.names == {COMPANY: "Acme"}
 
 
@@ -259,7 +262,7 @@ def test_after_an_import_and_an_export_nothing_is_to_be_done(
     found = a_found(*(a_live(number, status) for number, status in enumerate(statuses, 1)))
     lives = {live.id: live for live in found}
     recorded = [
-        a_prior(n, dataclasses.replace(policy, address=f"acme/p{n}"))
+        a_prior(n, dataclasses.replace(policy, address=Address(f"acme/p{n}")))
         for n, policy in enumerate(policies, 1)
         if n <= len(statuses) and rule_table.declared(policy.status, lives[an_id(n)]).action is Action.NONE
     ]
@@ -269,16 +272,16 @@ def test_after_an_import_and_an_export_nothing_is_to_be_done(
     assert state.keys() == lives.keys()
     for connection_id, prior in imported.items():
         wanted = dataclasses.replace(prior.desired, connection_id=None)
-        assert continued(prior, wanted, lives[connection_id]).action is Action.NONE
+        assert decide_existing(prior, wanted, lives[connection_id]).action is Action.NONE
 
     for wanted in exported(found, (), state.values())[0]:
         assert wanted.connection_id
         prior = state[wanted.connection_id]
-        assert continued(prior, wanted, lives[prior.id]).action is Action.NONE
+        assert decide_existing(prior, wanted, lives[prior.id]).action is Action.NONE
 
     for wanted in exported(found)[0]:
         assert wanted.connection_id
-        decision = new(wanted, lives.values(), Beside())
+        decision = decide_new(wanted, lives.values(), SlotView())
         assert (decision.action, decision.becomes) == (Action.ADOPT, wanted.connection_id)
         assert decision.problem is None
         assert rule_table.declared(wanted.status, lives[wanted.connection_id]).action is Action.NONE

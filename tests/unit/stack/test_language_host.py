@@ -23,6 +23,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 from codat_iac.stack.engine.language_host import service
 from codat_iac.stack.engine.language_host.service import Host, serve
 from codat_iac.stack.engine.locate import HOST_PROGRAM, LAUNCHER
+from tests.support.waiting import alive, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,25 +104,9 @@ def run_request(root: Path, entry_point: str = ".", **options: str) -> Any:
 def program(folder: Path) -> dict[str, Any]:
     """What the running program says of itself."""
     file = folder / "program.json"
-    wait_for(file.exists)
+    until(file.exists, "the program runs")
     content: dict[str, Any] = json.loads(file.read_text())
     return content
-
-
-def wait_for(condition: Any) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def lives(pid: int) -> bool:
-    """Whether a process still runs: a zombie doesn't."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def refusal(call: Any, request: Any) -> str:
@@ -388,7 +373,7 @@ def test_cancel_ends_the_program_and_starts_no_other(stub: Any, tmp_path: Path) 
     stub.Cancel(empty_pb2.Empty())
 
     assert (running.result().error, running.result().bail) == ("", True)
-    assert not lives(pid)
+    assert not alive(pid)
     assert stub.Run(run_request(tmp_path, "wait")).bail
 
 
@@ -439,7 +424,7 @@ def test_a_signal_ends_the_host_and_the_program_quietly(
         output, errors = process.communicate(timeout=240)
 
     assert (process.returncode, output, errors) == (0, "", "")
-    assert not lives(pid)
+    assert not alive(pid)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the engine ends the program, seconds later")
@@ -449,7 +434,7 @@ def test_a_killed_host_takes_the_program_with_it(executor: Path, tmp_path: Path)
         running = stub.Run.future(run_request(tmp_path, "wait"))
         pid = program(tmp_path)["pid"]
         process.kill()
-        wait_for(lambda: not lives(pid))
+        until(lambda: not alive(pid), "the program leaves")
         assert running.exception()
 
 
@@ -460,8 +445,8 @@ def test_a_killed_engine_takes_the_host_with_it(executor: Path, tmp_path: Path) 
         running = stub.Run.future(run_request(tmp_path, "wait"))
         facts = program(tmp_path)
         engine.kill()
-        wait_for(lambda: not lives(facts["host"]))
-        assert not lives(facts["pid"])
+        until(lambda: not alive(facts["host"]), "the host leaves")
+        assert not alive(facts["pid"])
         assert running.result().bail
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codat_iac.stack.locks import Lock, dead, read, said
+from codat_iac.stack.locks import Lock, advice, dead_holders, parse
 
 WORDS = """\
 error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete \
@@ -33,7 +33,7 @@ OURS = Lock("vm", 352, "2026-11-24T14:13:40Z")
 )
 def test_the_locks_are_read_out_of_the_words(words: str, locks: tuple[Lock, ...]) -> None:
     """Each with its machine and process; words that we don't understand name none."""
-    assert read(words) == locks
+    assert parse(words) == locks
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def test_the_locks_are_read_out_of_the_words(words: str, locks: tuple[Lock, ...]
 )
 def test_only_the_dead_of_this_machine_are_named(locks: list[Lock], living: set[int], holders: str) -> None:
     """Of another machine nobody here knows, and one lock of a living run is enough."""
-    assert dead(locks, "vm", living.__contains__) == holders
+    assert dead_holders(locks, "vm", living.__contains__) == holders
 
 
 def test_what_to_do_is_said() -> None:
     """The very command where the holder is dead, and to wait where it may live."""
-    assert said("pid 352", "dev") == (
+    assert advice("pid 352", "dev") == (
         "the stack is locked; run `pulumi cancel --yes --stack dev` and try again, since pid 352 of this"
         " machine, which held it, is dead"
     )
-    assert said("", "dev") == (
+    assert advice("", "dev") == (
         "the stack is locked by another run; wait for it, or `pulumi cancel` if it is dead"
     )
