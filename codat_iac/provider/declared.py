@@ -68,8 +68,8 @@ class Declared:
             for slot, there in self._by_slot.items()
         }
         self._addresses: set[str] = set()
-        self._named: dict[str, str] = {}
-        """The address that names each id as its `connectionId`, by id."""
+        self._named: dict[Slot | None, dict[str, str]] = defaultdict(dict)
+        """By slot and id the address that names the id; None for a slot that isn't known yet."""
         self._claimed: dict[str, str] = {}
         """The address that continues each recorded connection, by the recorded place."""
         self._new_in_slot: dict[Slot, int] = defaultdict(int)
@@ -104,8 +104,11 @@ class Declared:
         if address in self._addresses:
             raise pulumi.RunError(f"{address} is declared twice; an address is the name of one connection")
         self._addresses.add(address)
+        given = None
+        if isinstance(company_id, str) and isinstance(platform_key, str):
+            given = Slot(normalised(company_id), platform_key)
         if isinstance(connection_id, str):
-            self._named[normalised(connection_id)] = address
+            self._named[given][normalised(connection_id)] = address
         aliases = list(opts.aliases or ()) if opts else []
         named = self._by_id.get(normalised(connection_id)) if isinstance(connection_id, str) else None
         # As in the engine, a resource recorded under the address itself comes before any alias.
@@ -124,8 +127,8 @@ class Declared:
         # recorded connection proves nothing.
         certain = connection_id is not None or any(isinstance(each, pulumi.Output) for each in aliases)
         known = frozenset(map(Address, siblings))
-        if isinstance(company_id, str) and isinstance(platform_key, str):
-            self._check_new(address, Slot(normalised(company_id), platform_key), known, certain)
+        if given:
+            self._check_new(address, given, known, certain)
 
         def describe(slot: Slot) -> SlotDescription:
             self._check_new(address, slot, known, certain)
@@ -230,7 +233,8 @@ class Declared:
     def _named_beside(self, slot: Slot, address: str) -> tuple[str, ...]:
         """Return the ids that addresses other than *address* name and that aren't recorded in *slot*."""
         recorded = {prior.id for prior in self._by_slot.get(slot, ())}
-        return tuple(sorted(i for i, at in self._named.items() if at != address and i not in recorded))
+        named = self._named[None] | self._named[slot]
+        return tuple(sorted(i for i, at in named.items() if at != address and i not in recorded))
 
 
 _programs: WeakKeyDictionary[Any, Declared] = WeakKeyDictionary()

@@ -11,13 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection, Status
-from codat_iac.model.errors import NotFound
 from codat_iac.model.settings import Settings
 from codat_iac.planning import rule_table
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.stack_decisions import decide
 from codat_iac.reconcile.snapshot import Snapshot
+
+_PLACEHOLDER = "unknown: "
 
 
 def addresses_at_risk(
@@ -62,7 +63,11 @@ def _with_id(prior: PriorConnection, desired: DesiredConnection | None) -> Prior
     if prior.id:
         return prior
     named = desired.connection_id if desired else None
-    return dataclasses.replace(prior, id=named or f"unknown: {prior.place}")
+    return dataclasses.replace(prior, id=named or f"{_PLACEHOLDER}{prior.place}")
+
+
+def _is_placeholder(prior: PriorConnection) -> bool:
+    return prior.id.startswith(_PLACEHOLDER)
 
 
 def _live(
@@ -71,26 +76,14 @@ def _live(
     asked: Collection[str],
     reader: Reader,
 ) -> Mapping[str, Mapping[str, LiveConnection] | None]:
-    snapshot = Snapshot(reader)
     company_ids = {prior.desired.company_id for prior in priors}
     company_ids |= {each.company_id for each in declared if each.address in asked}
-    snapshot.prefetch(company_ids)
-    live: dict[str, dict[str, LiveConnection] | None] = {}
-    for company_id in company_ids:
-        try:
-            live[company_id] = {each.id: each for each in snapshot.company(company_id)}
-        except NotFound:
-            live[company_id] = None
+    named = [(prior.desired.company_id, prior.id) for prior in priors if not _is_placeholder(prior)]
+    live = Snapshot(reader).companies(company_ids, named)
     for prior in priors:
         company = live[prior.desired.company_id]
-        if company is None or prior.id in company:
-            continue
-        company_id, platform_key = prior.slot
-        found = (
-            LiveConnection(prior.id, company_id, prior.status, platform_key)
-            if prior.id.startswith("unknown: ")
-            else snapshot.find(company_id, prior.id)
-        )
-        if found:
-            company[prior.id] = found
+        if company is not None and _is_placeholder(prior):
+            company[prior.id] = LiveConnection(
+                prior.id, prior.desired.company_id, prior.status, prior.desired.platform_key
+            )
     return live

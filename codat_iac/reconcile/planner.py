@@ -99,26 +99,10 @@ class Planner:
     def _live(
         self, declared: Iterable[DesiredConnection], priors: Sequence[PriorConnection]
     ) -> Mapping[str, Mapping[str, LiveConnection] | None]:
-        """Read the companies, and look up by its id each recorded connection that a listing lacks."""
         company_ids = {each.company_id for each in (*declared, *(prior.desired for prior in priors))}
-        self._snapshot.prefetch(company_ids)
-        unseen_ids = set()
-        for prior in priors:
-            try:
-                self._snapshot.find(prior.desired.company_id, prior.id)
-            except NotFound:
-                unseen_ids.add(prior.desired.company_id)
-        for company_id in company_ids - unseen_ids:
-            try:
-                self._snapshot.company(company_id)
-            except NotFound:
-                unseen_ids.add(company_id)
-        return {
-            company_id: None
-            if company_id in unseen_ids
-            else {live.id: live for live in self._snapshot.company(company_id)}
-            for company_id in company_ids
-        }
+        return self._snapshot.companies(
+            company_ids, [(prior.desired.company_id, prior.id) for prior in priors]
+        )
 
     def _company(self, company_id: str) -> tuple[LiveConnection, ...]:
         try:

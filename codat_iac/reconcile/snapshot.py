@@ -79,6 +79,28 @@ class Snapshot:
         with self.locked(company_id):
             return tuple(self._known(company_id).values())
 
+    def companies(
+        self, company_ids: Collection[str], named: Iterable[tuple[str, str]]
+    ) -> dict[str, dict[str, LiveConnection] | None]:
+        """Return the connections of many companies by their ids; None for a company that can't be seen.
+
+        *named* are the company and connection ids of those that are looked up if a listing lacks them.
+        """
+        self.prefetch(company_ids)
+        found: dict[str, dict[str, LiveConnection] | None] = {}
+        for company_id in company_ids:
+            try:
+                found[company_id] = {each.id: each for each in self.company(company_id)}
+            except NotFound:
+                found[company_id] = None
+        for company_id, connection_id in named:
+            company = found[company_id]
+            if company is not None and connection_id not in company:
+                live = self.find(company_id, connection_id)
+                if live:
+                    company[connection_id] = live
+        return found
+
     def prefetch(self, company_ids: Collection[str]) -> None:
         """Read many companies, several at a time. One that can't be seen is read again when it is needed.
 

@@ -249,3 +249,16 @@ def test_what_another_address_names_is_described() -> None:
 
     assert json.loads(registered["acme/a"]["beside"])["named"] == [an_id(7)]
     assert "named" not in json.loads(registered["acme/b"]["beside"])
+
+
+def test_what_is_named_in_another_company_is_not_described() -> None:
+    """With thousands of ids the descriptions would else grow with the square of their number."""
+    other, unknown = f"company_id='{an_id(3)}'", f"company_id=Output.from_input('{an_id(3)}')"
+    program = (
+        f"[make('acme/a'), make('beta/b', {other}, connection_id='{an_id(7)}'),"
+        f" make('beta/c', {unknown}, connection_id='{an_id(8)}')]"
+    )
+
+    registered = run(program)["registered"]
+
+    assert json.loads(registered["acme/a"]["beside"])["named"] == [an_id(8)]

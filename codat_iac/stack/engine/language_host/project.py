@@ -49,7 +49,7 @@ class HostError(Exception):
 
 
 def project_python(info: language_pb2.ProgramInfo) -> str:
-    """The Python that the project's runtime options ask for."""
+    """Return the Python that the project's runtime options ask for."""
     options = json_format.MessageToDict(info.options)
     if (toolchain := options.get("toolchain", "pip")) != "pip":
         unsupported(f"the option `toolchain: {toolchain}`", "use `toolchain: pip` with a `virtualenv`")
@@ -68,13 +68,13 @@ def project_python(info: language_pb2.ProgramInfo) -> str:
 
 
 def virtualenv(info: language_pb2.ProgramInfo) -> Path | None:
-    """The folder of the option `virtualenv`, which counts from Pulumi.yaml. None where it isn't set."""
+    """Return the folder of the option `virtualenv`, relative to that of Pulumi.yaml; None if it isn't set."""
     option = json_format.MessageToDict(info.options).get("virtualenv")
     return Path(info.root_directory, str(option)) if option else None
 
 
 def ambient_python() -> str:
-    """The Python of a project that names none, chosen as Pulumi's own language host does."""
+    """Return the Python of a project that names none, chosen as Pulumi's own language host does."""
     named = os.environ.get("PULUMI_PYTHON_CMD")
     names = [named] if named else ["python3", "python"]
     found = next(filter(None, map(shutil.which, names)), None)
@@ -107,7 +107,7 @@ def inspect(python: str) -> Facts:
 
 
 def required(plugin: Mapping[str, object]) -> plugin_pb2.PackageDependency:
-    """A package's pulumi-plugin.json, in the engine's terms."""
+    """Return a package's pulumi-plugin.json, in the engine's terms."""
     renamed = {"extensionParameterization": "extension"}
     fields = {renamed.get(key, key): value for key, value in plugin.items()}
     result = plugin_pb2.PackageDependency()

@@ -188,7 +188,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
 
 
 def program_environment(request: language_pb2.RunRequest) -> dict[str, str]:
-    """What the program sees: our own environment, its virtualenv, and the stack's configuration."""
+    """Return what the program sees: our own environment, its virtualenv, and the stack's configuration."""
     result = {
         **os.environ,
         "PULUMI_CONFIG": json.dumps(dict(request.config)),
