@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,8 +53,8 @@ OUTSIDE = "(outside of functions)"
 MINIMUM_SCORE = 95.0
 """Per cent of each module's mutants that must be killed."""
 
-TEST_TIMEOUT = 240.0
-"""Seconds for the tests of one mutant; usually they take a tenth of that."""
+PATIENCE = 10
+"""How many times as long as without a mutant its tests may take, before they count as never ending."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,11 @@ def function_mutants(workers: int) -> Iterator[Mutant]:
 
 def module_level_mutants(workers: int) -> Iterator[Mutant]:
     """Make and test the mutants of module-level code and decorated functions."""
+    started = time.monotonic()
     assert run_tests(copy_tree("rest"), ""), (
         "the tests must pass without a mutant, else all seem to be killed"
     )
+    limit = PATIENCE * (time.monotonic() - started)
     folders = SimpleQueue[Path]()
     for number in range(workers):
         folders.put(copy_tree(f"rest-{number}"))
@@ -183,7 +186,7 @@ def module_level_mutants(workers: int) -> Iterator[Mutant]:
         for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
             compiled.unlink()  # Python would use it for the next mutant too, if size and second are the same
         file.write_text(mutated)
-        killed = not run_tests(folder, file.stem)
+        killed = not run_tests(folder, file.stem, limit)
         file.write_text(source)
         folders.put(folder)
         mutant = Mutant(file.stem, OUTSIDE, *_difference(source, mutated), killed)
@@ -216,11 +219,14 @@ def _difference(source: str, mutated: str) -> tuple[tuple[str, ...], tuple[str, 
     return tuple(line.strip() for line in before), tuple(line.strip() for line in after)
 
 
-def run_tests(folder: Path, module: str) -> bool:
-    """Run the tests in a process of their own, those of *module* first; return whether all pass."""
+def run_tests(folder: Path, module: str, limit: float | None = None) -> bool:
+    """Run the tests in a process of their own, those of *module* first; return whether all pass.
+
+    If they take longer than *limit* seconds, they don't.
+    """
     child = FORK.Process(target=_child, args=(folder, module))
     child.start()
-    child.join(TEST_TIMEOUT)
+    child.join(limit)
     child.kill()
     child.join()
     return child.exitcode == 0

@@ -1,5 +1,7 @@
 """Where the command line begins, also as `python -m codat_iac`: an interrupt may come this early."""
 
+import contextlib
+import os
 import sys
 
 
@@ -8,10 +10,13 @@ def main() -> None:
     try:
         from codat_iac.cli import main as run  # noqa: PLC0415  this is what may be interrupted
     except KeyboardInterrupt:
-        sys.stderr.write("codat-iac: interrupted before it began\n")
+        with contextlib.suppress(OSError):  # stderr may be closed or full
+            os.write(2, b"codat-iac: interrupted before it began\n")
         sys.exit(130)
     run()
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the current folder, where a project may have a random.py of its own
     main()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from codat_iac.emulator import Emulator, serving
 from tests.support.project import Project
@@ -16,6 +18,12 @@ for number in (signal.SIGINT, signal.SIGHUP):
     # A shell lets what runs in the background ignore them, and every process of a test would inherit that.
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
+
+# The same examples each time, and no hurry on a busy machine. `HYPOTHESIS_PROFILE=default` rolls anew.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
 

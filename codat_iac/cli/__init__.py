@@ -3,31 +3,33 @@
 ```
 __init__   the commands, their errors and exit codes
 session    what a command works on: a stack, a desired state, a client
+streams    stdin, stdout and stderr, whatever they are
 plans      validate, plan, drift, links
 apply      apply
 tenant     import, export
 tools      emulator, engine
+doctor     doctor
 ```
 
 Results go to stdout, everything else to stderr. An error is one line; a usage error exits with 1, Ctrl-C
-with 130. A command's module, and any module that is slow to import, is imported only when a command needs it.
+with 130. A result that can't be written is an error, unless it tells of work that is done: then the exit code
+says what was done. A command's module, and any module that is slow to import, is imported only when a command
+needs it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
 import os
 import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TextIO
 
 import click
 
+from codat_iac.cli import streams
 from codat_iac.model.errors import CodatIacError, UnsafePlan
 from codat_iac.model.version import __version__
 from codat_iac.planning.plan import ExitCode
@@ -45,7 +47,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("tenant", "Bring connections that exist into the stack and the file."),
     "export": ("tenant", "Write the desired state of connections that exist."),
     "emulator": ("tools", "Run an emulated Codat on this machine, until Ctrl-C."),
-    "engine": ("tools", "Get the Pulumi engine, and see whether it is in order."),
+    "engine": ("tools", "Get the Pulumi engine, and print where it is."),
+    "doctor": ("doctor", "Find what breaks a run here, and say what to do about it."),
 }
 """Each command's module and its line in the help, which needs no import that way."""
 
@@ -80,8 +83,7 @@ def command(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a character that the terminal lacks is no error
+    streams.prepare()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are for developers
     # A shell makes background jobs ignore SIGINT; undo that, as `pulumi` does.
@@ -89,18 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
-    code = run(sys.argv[1:] if arguments is None else arguments)
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed
-        _silence_if_broken(stream)
-    sys.exit(code)
-
-
-def _silence_if_broken(stream: TextIO) -> None:
-    """Redirect a stream to /dev/null if its reader is gone: otherwise Python would exit with 120."""
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -113,25 +104,31 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "codat-iac"
-        _say(f"{error.format_message().rstrip('.')}; see `{path} --help`")
+        streams.tell(f"{error.format_message().rstrip('.')}; see `{path} --help`")
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; what was under way is finished or not begun")
+        streams.tell("interrupted; what was under way is finished or not begun")
         return INTERRUPTED
     except CodatIacError as error:
         if debug:
             traceback.print_exc()
         else:
-            _say(str(error))
+            streams.tell(str(error))
         return ExitCode.REFUSED if isinstance(error, UnsafePlan) else ExitCode.ERROR
     except Exception as error:  # noqa: BLE001  a user sees a traceback only with --debug
         if debug:
             traceback.print_exc()
         else:
-            _say(f"a bug, please report it with the output of --debug: {type(error).__name__}: {error}")
+            streams.tell(_unforeseen(error))
     return ExitCode.ERROR
 
 
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # stderr's reader is gone; the exit code still reports the error
-        for line in text.splitlines():
-            click.echo(f"codat-iac: {line.rstrip('.')}", err=True)
+def _unforeseen(error: Exception) -> str:
+    """Return the line for an error that no command foresaw: the system's, such as a full disk, or a bug."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return f"a bug, please report it with the output of --debug: {type(error).__name__}: {error}"
+    try:
+        here = os.getcwd()  # noqa: PTH109  to know whether it is there
+    except OSError:
+        here = ""
+    place = error.filename or ("the system" if here else "the current folder")
+    return f"{place}: {error.strerror}; see to that, and run again"

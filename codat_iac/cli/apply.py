@@ -10,14 +10,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from codat_iac.cli import render
 from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
-from codat_iac.cli.output import ask, errors_as_document, exit_code, terminal_options, write_output
+from codat_iac.cli.output import (
+    ask,
+    errors_as_document,
+    exit_code,
+    terminal_options,
+    write_or_tell,
+    write_output,
+)
 from codat_iac.cli.session import Session
+from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError, UnsafePlan
 from codat_iac.model.text import join_names
@@ -37,8 +45,8 @@ if TYPE_CHECKING:
 @click.option(
     "--plan",
     "saved",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    help="Apply this plan, and refuse where its changes no longer hold.",
+    type=click.File(encoding="utf-8"),
+    help="Apply this plan, - is stdin; refuse where its changes no longer hold.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @click.option(
@@ -59,7 +67,7 @@ def apply_command(  # noqa: PLR0913  each is an option
     output: str,
     out: Path | None,
     company: str | None,
-    saved: Path | None,
+    saved: TextIO | None,
     yes: bool,
     allow_losing: int | None,
     detailed_exitcode: bool,
@@ -71,7 +79,7 @@ def apply_command(  # noqa: PLR0913  each is an option
     """
     session = Session(cwd, stack, max_losses=allow_losing)
     with errors_as_document(output, out):
-        kept = render.parse_plan(_read(saved), str(saved)) if saved else None
+        kept = render.parse_plan(_read(saved), saved.name) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)
         plan = session.plan_with(planner, desired)
@@ -80,7 +88,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None, sys.stderr))
         click.echo(shown, err=True)
         if plan.refusal:
-            _tell(f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it")
+            tell(f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it")
         if plan.problems or plan.refusal or not plan.changes:
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
         session.check_options(plan)
@@ -94,7 +102,7 @@ def apply_command(  # noqa: PLR0913  each is an option
             plan = _second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
             outcomes += applied.outcomes
-    write_output(_outcomes(outcomes, output), out)
+    write_or_tell(_outcomes(outcomes, output), out)
     if applied.interrupted:
         raise click.Abort
     if applied.error:
@@ -117,7 +125,7 @@ def _carry_out(
     def attempt() -> Applied:
         with _progress(sum(not change.later for change in plan.changes)) as report:
             return apply(
-                session.stack, session.state, planner, plan, desired, report, _tell, max_losses=allow_losing
+                session.stack, session.state, planner, plan, desired, report, tell, max_losses=allow_losing
             )
 
     return attempt() if yes else _apply_unlocking(session, attempt)
@@ -159,7 +167,7 @@ def _apply_unlocking(session: Session, attempt: Callable[[], Applied]) -> Applie
                 raise
             if locked.locks == agreed:
                 session.stack.pulumi("cancel", "--yes")
-                _tell(f"the lock is cancelled; waiting {SETTLING:.0f} seconds for what was under way")
+                tell(f"the lock is cancelled; waiting {SETTLING:.0f} seconds for what was under way")
                 time.sleep(SETTLING)
             else:
                 holder = f"{locked.dead} of this machine, which is dead"
@@ -195,12 +203,14 @@ def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bo
     return exit_code(plan.exit_code, detailed=detailed)
 
 
-def _read(file: Path) -> str:
+def _read(file: TextIO) -> str:
+    from codat_iac.desired.files import LARGEST  # noqa: PLC0415  yaml and jsonschema
+
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read(LARGEST)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file}: can't be read as a plan; make it with `codat-iac plan --output json --out FILE`"
+            f"{file.name}: can't be read as a plan; make it with `codat-iac plan --output json --out FILE`"
         ) from error
 
 
@@ -219,10 +229,6 @@ def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."
     return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}"])
-
-
-def _tell(text: str) -> None:
-    click.echo(f"codat-iac: {text}", err=True)
 
 
 def _counted(changes: int) -> str:

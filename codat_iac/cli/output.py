@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import click
 
 from codat_iac.cli import render
+from codat_iac.cli.streams import OutputLost, is_heard, tell
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.planning.plan import ExitCode
 
@@ -25,29 +26,37 @@ def exit_code(code: int, *, detailed: bool) -> int:
 
 def terminal_options(output: str, out: Path | None, stream: TextIO | None = None) -> dict[str, Any]:
     """Return `width` and `color` for a text on a terminal, nothing if it goes to a file or a pipe."""
-    stream = stream or sys.stdout
-    if output != "text" or out is not None or not stream.isatty():
+    stream = stream or sys.__stdout__
+    if output != "text" or out is not None or stream is None or not stream.isatty():
         return {}
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return {"width": shutil.get_terminal_size().columns, "color": not plain}
 
 
-def write_output(text: str, out: Path | None, *, private: bool = False) -> None:
+def write_output(text: str, out: Path | None = None, *, private: bool = False) -> None:
     """Write a result to the file *out*, readable by its owner only if *private*, or to stdout.
 
-    Raises `ConfigError` if the file can't be written.
+    Raises `OutputLost` if that fails.
     """
     ended = text if text.endswith("\n") else f"{text}\n"
     if out is None:
-        click.echo(ended, nl=False)
+        click.echo(ended, sys.__stdout__, nl=False)
         return
+    from codat_iac.desired.files import write_file  # noqa: PLC0415  yaml and jsonschema
 
     try:
-        out.touch(0o600 if private else 0o666)
-        out.write_text(ended, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ConfigError(f"{out}: {error.strerror}; choose another --out") from error
+        write_file(out, ended, private=private)
+    except ConfigError as error:
+        raise OutputLost(str(error)) from error
     click.echo(f"written to {out}", err=True)
+
+
+def write_or_tell(text: str, out: Path | None = None) -> None:
+    """Write a result; if that fails, only say so, since the exit code tells of work that is done already."""
+    try:
+        write_output(text, out)
+    except OutputLost as error:
+        tell(str(error))
 
 
 @contextmanager
@@ -55,15 +64,17 @@ def errors_as_document(output: str, out: Path | None) -> Iterator[None]:
     """Write an error also as a document of the format *output*, unless that is text."""
     try:
         yield
+    except OutputLost:
+        raise  # there is no place to write it to
     except CodatIacError as error:
         if output != render.Output.TEXT and output in render.FORMATS["problems"]:
-            write_output(render.problems(render.problems_of(error), output, datetime.now(UTC)), out)
+            write_or_tell(render.problems(render.problems_of(error), output, datetime.now(UTC)), out)
         raise
 
 
 def ask(question: str) -> None:
-    """Ask the user to confirm. Raises `CodatIacError` if the answer is no, or there is no terminal."""
-    if not sys.stdin.isatty():
+    """Ask the user to confirm. Raises `CodatIacError` if the answer is no, or nobody can see the question."""
+    if not sys.stdin.isatty() or not is_heard():
         raise ConfigError("nobody can be asked here; pass --yes if you mean it")
     try:
         confirmed = click.confirm(question, err=True)

@@ -26,30 +26,31 @@ def validate_command(
 ) -> int:
     """Check a desired state; every problem is told, with file, line and column.
 
-    PATH is a YAML or Python file, or a folder of them; by default what the stack's config names. With
-    --online, the API key comes from CODAT_API_KEY, or else from the stack's config.
+    PATH is a YAML or Python file, or a folder of them, or - for YAML on stdin; by default what the project's
+    config names, which needs no login. With --online, the API key comes from CODAT_API_KEY, or else from the
+    stack's config.
     """
-    from codat_iac.desired import Tenant, load  # noqa: PLC0415  yaml and jsonschema
+    from codat_iac.desired import Tenant  # noqa: PLC0415  yaml and jsonschema
 
     # No stack is needed if the file is given and the tenant isn't asked, or its key is in the environment.
-    session = Session(cwd, stack, path is not None and (not online or bool(os.environ.get("CODAT_API_KEY"))))
+    stateless = path is not None and (not online or bool(os.environ.get("CODAT_API_KEY")))
+    session = Session(cwd, stack, stateless, offline=not online)
     now = datetime.now(UTC)
     with errors_as_document(output, out):
         try:
-            file = session.path(path)
-            connections = load(file)
+            connections = session.desired(path)
             if online:
                 platforms = {integration.key: integration for integration in session.reader.integrations()}
                 pages = session.reader.company_pages()
                 ids = frozenset(company.id for page in pages for company in page.results)
-                connections = load(file, Tenant(platforms, ids))
+                connections = session.desired(path, Tenant(platforms, ids))
         except ConfigError as error:
             if not error.problems:
                 raise
             write_output(render.problems(error.problems, output, now, **terminal_options(output, out)), out)
             return ExitCode.ERROR
     companies = {connection.company_id for connection in connections}
-    checked = f"{file}: {len(connections)} connections of {len(companies)} companies"
+    checked = f"{session.path(path)}: {len(connections)} connections of {len(companies)} companies"
     write_output(render.problems((), output, now, checked=checked, **terminal_options(output, out)), out)
     return ExitCode.IN_SYNC
 

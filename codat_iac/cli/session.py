@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from codat_iac.cli.streams import STDIN, read_stdin, tell
 from codat_iac.codat.client import Reader
 from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import settings
-from codat_iac.model.connection import DesiredConnection, PriorConnection
+from codat_iac.model.connection import DesiredConnection, PriorConnection, normalised
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import dependents, options, recorded
+from codat_iac.model.text import join_names
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.planner import Planner
+from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
+
+if TYPE_CHECKING:
+    from codat_iac.desired import Tenant
 
 
 @dataclass
@@ -30,6 +36,8 @@ class Session:
     stack_name: str | None = None
     stateless: bool = False
     max_losses: int | None = None
+    offline: bool = False
+    """Don't ask Pulumi for the path of the desired state if the project's files say it."""
 
     @cached_property
     def stack(self) -> Stack:
@@ -50,10 +58,8 @@ class Session:
     @cached_property
     def reader(self) -> Reader:
         """A rate-limited reader of the tenant. Commands write only through Pulumi."""
-        from platformdirs import user_cache_path  # noqa: PLC0415  only who calls Codat needs it
-
-        throttle = shared_throttle(user_cache_path("codat-iac"), self.settings.requests_per_minute)
-        return Reader(self.settings.api_key, self.settings.base_url, throttle=throttle)
+        throttle = shared_throttle(self.settings.requests_per_minute, tell)
+        return Reader.configured(self.settings, throttle=throttle)
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
@@ -65,19 +71,37 @@ class Session:
         """The connections in the state, including old halves of replacements."""
         return recorded(self.state)
 
-    def check_company(self, desired: Sequence[DesiredConnection], company: str | None) -> None:
-        """Raise `ConfigError` if *company* is neither declared nor recorded."""
-        addresses = [prior.address for prior in self.recorded] + [each.address for each in desired]
-        known = {address.company for address in addresses}
-        if company is not None and company not in known:
-            near = difflib.get_close_matches(company, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"--company {company!r} is neither declared nor recorded{hint}")
+    def company_ids(self, desired: Iterable[DesiredConnection]) -> Mapping[str, set[str]]:
+        """Return the ids of the companies that are declared or recorded, by their keys in the addresses."""
+        ids: dict[str, set[str]] = {}
+        for each in (*desired, *(prior.desired for prior in self.recorded)):
+            ids.setdefault(each.address.company, set()).add(each.company_id)
+        return ids
+
+    def company_key(self, given: str, desired: Sequence[DesiredConnection]) -> str:
+        """Return the key of the company that *given* names by its key or its id.
+
+        Raises `ConfigError` if it is neither declared nor recorded, or recorded under several keys.
+        """
+        known = self.company_ids(desired)
+        if given in known:
+            return given
+        declared = {each.address.company for each in desired if each.company_id == normalised(given)}
+        keys = declared or {key for key, ids in known.items() if normalised(given) in ids}
+        if not keys:
+            near = difflib.get_close_matches(slug(given), known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "give its key in the desired state, or its id"
+            raise ConfigError(f"--company {given!r} is neither declared nor recorded; {hint}")
+        if len(keys) > 1:
+            raise ConfigError(
+                f"--company {given} has several keys ({join_names(sorted(keys))}); give one of them"
+            )
+        return keys.pop()
 
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
-        self.check_company(desired, company)
-        return Planner(self.reader, self.settings, self.recorded, company)
+        key = None if company is None else self.company_key(company, desired)
+        return Planner(self.reader, self.settings, self.recorded, key)
 
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
         """Return the plan for *company*, or for all companies."""
@@ -114,18 +138,31 @@ class Session:
             )
 
     def path(self, given: str | None) -> str:
-        """Return the path of the desired state: *given*, or the one in the stack's config.
+        """Return the path of the desired state: *given* (`-` is stdin), or the one in the stack's config.
 
         Raises `ConfigError` if there is none.
         """
+        if given == "-":
+            return STDIN
         if given is not None:
             return str(self.cwd / given) if given else given
         if self.stateless:
             raise ConfigError("--stateless reads no config; give the PATH of the desired state")
+        if self.offline:
+            from codat_iac.stack.project import desired_path  # noqa: PLC0415  yaml and jsonschema
+
+            if path := desired_path(self.cwd, self.stack_name):
+                return str(path)
         return str(self.stack.desired_path(self.config))
 
-    def desired(self, given: str | None) -> tuple[DesiredConnection, ...]:
-        """Load the desired state. Raises `ConfigError` with every problem."""
+    def desired(self, given: str | None, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
+        """Load the desired state, checked against *tenant* too. Raises `ConfigError` with every problem."""
         from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
 
-        return load(self.path(given))
+        return load(self.path(given), tenant, given=self._stdin if given == "-" else None)
+
+    @cached_property
+    def _stdin(self) -> bytes:
+        from codat_iac.desired.files import LARGEST  # noqa: PLC0415  yaml and jsonschema
+
+        return read_stdin(LARGEST + 1)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codat_iac.cli.options import stack_options
-from codat_iac.cli.output import ask, write_output
+from codat_iac.cli.options import OUT, stack_options
+from codat_iac.cli.output import ask, write_or_tell, write_output
 from codat_iac.cli.session import Session
-from codat_iac.model.connection import Status
+from codat_iac.model.connection import DesiredConnection, Status
 from codat_iac.model.errors import ConfigError
-from codat_iac.stack.importing.discovery import Filters, find
+from codat_iac.stack.importing.discovery import Filters, Found, find
 
 if TYPE_CHECKING:
     from codat_iac.stack.importing.draft import Draft, Skipped
@@ -52,7 +52,14 @@ def filter_options(function: Callable[..., int]) -> Callable[..., int]:
         ),
         click.option("--platform", "platforms", multiple=True, help="Only this platform key, such as gbol."),
         click.option("--tag", "tags", multiple=True, help="Only companies with this tag, such as region=uk."),
-        click.option("--company", "companies", multiple=True, help="Only this company: its id or its name."),
+        click.option(
+            "--company",
+            "companies",
+            metavar="COMPANY",
+            multiple=True,
+            help="Only this company: its key in the desired state (acme of acme/ledger), its id, or its name"
+            " in Codat.",
+        ),
     ):
         chosen = option(chosen)
     return chosen
@@ -66,7 +73,12 @@ def filter_options(function: Callable[..., int]) -> Callable[..., int]:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write; by default what the stack's config names, or imported.yaml in that folder.",
 )
-@click.option("--overwrite", is_flag=True, help="Write --out anew where it exists; what it says stays in it.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Add to --out if it exists: all that stands in it stays as it is, and its `defaults:` hold for what"
+    " is added.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def import_command(
     *,
@@ -85,28 +97,28 @@ def import_command(
     from codat_iac.stack.importing.importer import import_into  # noqa: PLC0415  pulumi is slow to import
 
     session = Session(cwd, stack)
-    found = find(session.reader, filters)
     draft = import_into(
         session.stack,
         session.reader,
         session.settings,
-        found,
-        session.stack.desired_path(),
+        _find(session, filters),
+        Path(session.path(None)),
         out,
         overwrite=overwrite,
         confirm=lambda drafted: _confirm(drafted, yes=yes),
         tell=lambda text: click.echo(text, err=True),
     )
     if draft.arrivals:
-        click.echo(f"Imported {len(draft.arrivals)} connections; the plan is empty.")
+        write_or_tell(f"Imported {len(draft.arrivals)} connections; the plan is empty.")
     return 0
 
 
 @click.command("export")
 @stack_options
 @filter_options
+@OUT
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file, not to stdout."
+    "--overwrite", is_flag=True, help="Replace --out if it exists: nothing that stands in it stays."
 )
 @click.option("--stateless", is_flag=True, help="Read no stack: CODAT_API_KEY is all that is needed.")
 def export_command(
@@ -115,22 +127,34 @@ def export_command(
     stack: str | None,
     filters: Filters,
     out: Path | None,
+    overwrite: bool,
     stateless: bool,
 ) -> int:
     """Write the desired state of connections that exist; no state is touched.
 
     A stateless plan of what is written is empty. What the stack names already keeps its name.
     """
-    from codat_iac.desired.page import load_if_present  # noqa: PLC0415  yaml and jsonschema
     from codat_iac.stack.importing.importer import export  # noqa: PLC0415  pulumi is slow to import
 
+    if out and out.is_file() and out.stat().st_size and not overwrite:
+        raise ConfigError(f"{out} exists already; choose another --out, or replace all of it: --overwrite")
     session = Session(cwd, stack, stateless)
-    found = find(session.reader, filters)
-    declared = () if stateless else load_if_present(session.stack.desired_path())
-    text, skipped = export(found, declared, None if stateless else session.stack.export())
+    text, skipped = export(_find(session, filters), _declared(session), session.state)
     _tell_skipped(skipped)
     write_output(text, out)
     return 0
+
+
+def _find(session: Session, filters: Filters) -> Found:
+    keys = session.company_ids(_declared(session)) if filters.companies else {}
+    return find(session.reader, filters, keys)
+
+
+def _declared(session: Session) -> Sequence[DesiredConnection]:
+    """Return what the stack's desired state declares, if there is one yet."""
+    from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
+
+    return () if session.stateless else load(session.path(None), required=False)
 
 
 def _confirm(draft: Draft, *, yes: bool) -> None:

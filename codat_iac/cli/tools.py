@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from codat_iac.cli.output import write_or_tell, write_output
 from codat_iac.model.errors import ConfigError, EngineError
 
 
@@ -44,12 +45,12 @@ def emulator_command(port: int, api_key: str, companies: int, state: Path | None
     except ImportError as error:
         raise ConfigError("the emulator needs aiohttp; run: pip install 'codat-iac[emulator]'") from error
 
-    run(port, api_key, companies, state, on_ready=click.echo)
+    run(port, api_key, companies, state, on_ready=write_or_tell)
 
 
 @click.group("engine")
 def engine_command() -> None:
-    """Get the Pulumi engine, and see whether it is in order."""
+    """Get the Pulumi engine, and print where it is."""
 
 
 @engine_command.command()
@@ -64,7 +65,7 @@ def install() -> None:
 
     with TerminalProgress() as progress:
         path = obtain(progress)
-    click.echo(path)
+    write_or_tell(str(path))
 
 
 @engine_command.command()
@@ -81,17 +82,4 @@ def path() -> None:
     found = find()
     if found is None:
         raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
-    click.echo(found)
-
-
-@engine_command.command()
-def doctor() -> int:
-    """Look at all that an engine needs, and say what to do. Exits with 1 where something is wrong."""
-    from codat_iac.stack.engine import Severity  # noqa: PLC0415
-    from codat_iac.stack.engine import doctor as examine  # noqa: PLC0415
-
-    findings = examine()
-    for finding in findings:
-        remedy = f"; {finding.remedy}" if finding.remedy else ""
-        click.echo(f"{finding.severity:8} {finding.what}{remedy}")
-    return int(any(finding.severity is Severity.PROBLEM for finding in findings))
+    write_output(str(found))

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Self, TypeVar, Unpack
 from urllib.parse import urlencode
 
 from codat_iac.codat import parsing
 from codat_iac.codat.parsing import Page
-from codat_iac.codat.transport import Transport
+from codat_iac.codat.transport import Transport, TransportOptions
 from codat_iac.model.connection import UUID, Company, Integration, LiveConnection, Quota, Status, normalised
 from codat_iac.model.errors import ConfigError, NotCodat, NotFound, Rejected
-from codat_iac.model.settings import BASE_URL
+from codat_iac.model.settings import BASE_URL, Settings
 from codat_iac.model.text import safe_text
 
 T = TypeVar("T")
@@ -28,43 +28,28 @@ PAGE_SIZE = 100
 class Reader:
     """Read access to Codat's connections, companies and integrations, with one API key.
 
-    *api_key* is a bare key or a ready-made `Basic ...` value. *timeout* is how many seconds one answer may
-    take. *retries* is how often a call may be repeated; each call can override it (0: never). A 429 doesn't
-    count as a retry: the client waits as long as Codat asks, while all waits of the call together stay within
-    *patience* seconds.
+    *api_key* is a bare key or a ready-made `Basic ...` value. The *options* are those of `TransportOptions`:
+    timeout, retries, patience, guard, throttle, sleep, client_cert and client_name.
 
     A read, a delete and an unlink are repeated after a 429, 408 or 5xx, or if no complete answer came. A
-    create is repeated only after a 429, with the same idempotency key, since Codat makes a new connection at
-    every POST. *guard* is called right before every write and may raise to stop it; *throttle* is called
-    right before every call; *sleep* waits for a number of seconds.
+    create is repeated only after a 429, with the same idempotency key, or if no connection came about, since
+    Codat makes a new connection at every POST. A 429 doesn't count as a retry: the client waits as long as
+    Codat asks, within its patience.
 
-    Ids are UUIDs in any case; what is returned has lower-case ids. Raises `ConfigError` for an empty key, and
-    for a base URL that isn't https (plain http is allowed on loopback). Every call raises `ConfigError` for
-    an id that isn't a UUID and `ApiError` if Codat doesn't do it. Threads may share a client.
+    Ids are UUIDs in any case; what is returned has lower-case ids. Raises `ConfigError` for an empty key, for
+    a base URL that isn't https (plain http is allowed on loopback), and for a proxy, an authority or a client
+    certificate that can't be used. Every call raises `ConfigError` for an id that isn't a UUID and `ApiError`
+    if Codat doesn't do it. Threads may share a client.
     """
 
-    def __init__(
-        self,
-        api_key: str,
-        base_url: str = BASE_URL,
-        *,
-        timeout: float = 30.0,
-        retries: int = 4,
-        patience: float = 300.0,
-        guard: Callable[[], None] = lambda: None,
-        throttle: Callable[[], None] = lambda: None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._transport = Transport(
-            api_key,
-            base_url,
-            timeout=timeout,
-            retries=retries,
-            patience=patience,
-            guard=guard,
-            throttle=throttle,
-            sleep=sleep,
-        )
+    def __init__(self, api_key: str, base_url: str = BASE_URL, **options: Unpack[TransportOptions]) -> None:
+        self._transport = Transport(api_key, base_url, **options)
+
+    @classmethod
+    def configured(cls, settings: Settings, **options: Unpack[TransportOptions]) -> Self:
+        """Return a client with the key, the base URL and the client certificate of *settings*."""
+        identity = TransportOptions(client_cert=settings.client_cert, client_name=settings.client_name)
+        return cls(settings.api_key, settings.base_url, **(identity | options))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._transport.base_url!r})"
@@ -73,6 +58,11 @@ class Reader:
     def quota(self) -> Quota:
         """The remaining daily requests, as the last answer reported them."""
         return self._transport.quota
+
+    @property
+    def clock(self) -> datetime | None:
+        """Codat's time at the last answer, None if that said none."""
+        return self._transport.clock
 
     # Connections.
 
@@ -117,7 +107,7 @@ class Reader:
     ) -> Page[Company]:
         """Return one page of the tenant's companies, with their connections if Codat sends them inline."""
         path = _paged("/companies", page, page_size, query=query, orderBy=order_by, tags=tags)
-        return self._page(path, parsing.parse_company, retries)
+        return self._tenant_page(path, parsing.parse_company, retries)
 
     def get_company(self, company_id: str, *, retries: int | None = None) -> Company:
         """Return one company. Raises `NotFound` if this key can't see it."""
@@ -127,7 +117,7 @@ class Reader:
         self, page: int = 1, page_size: int = PAGE_SIZE, *, retries: int | None = None
     ) -> Page[Integration]:
         """Return one page of the platforms that the tenant could connect to, enabled or not."""
-        return self._page(_paged("/integrations", page, page_size), parsing.parse_integration, retries)
+        return self._tenant_page(_paged("/integrations", page, page_size), parsing.parse_integration, retries)
 
     # Whole listings.
 
@@ -143,7 +133,7 @@ class Reader:
             path = self._transport.link_path(page.next)
             if path in seen or not page.results:
                 doing = self._transport.doing("GET", path)
-                raise NotCodat(f"{doing}: the pages lead in a circle; check the base URL", doing=doing)
+                raise NotCodat(f"{doing}: the pages lead in a circle; {self._transport.remedy}", doing=doing)
             seen.add(path)
             page = self._page(path, parse, None)
             yield page
@@ -164,6 +154,18 @@ class Reader:
         return tuple(integration for page in pages for integration in page.results)
 
     # One call.
+
+    def _tenant_page(self, path: str, parse: Callable[[Any], T], retries: int | None) -> Page[T]:
+        """Return a page of what every tenant has: nobody but another server doesn't know its path."""
+        try:
+            return self._page(path, parse, retries)
+        except NotFound as error:
+            doing = self._transport.doing("GET", path)
+            raise NotCodat(
+                f"{doing}: answered HTTP 404, where Codat always has a list; {self._transport.remedy}",
+                doing=doing,
+                status=404,
+            ) from error
 
     def _page(self, path: str, parse: Callable[[Any], T], retries: int | None) -> Page[T]:
         return self._read("GET", path, lambda raw: parsing.parse_page(raw, parse), retries)
@@ -196,8 +198,8 @@ class Reader:
         except parsing.Malformed as error:
             doing = self._transport.doing(method, path)
             raise NotCodat(
-                f"{doing}: the answer is not as Codat's specification says ({error}); check the base URL"
-                " (CODAT_BASE_URL or codat:baseUrl)",
+                f"{doing}: the answer is not as Codat's specification says ({error});"
+                f" {self._transport.remedy}",
                 doing=doing,
                 status=200,
             ) from error

@@ -7,71 +7,88 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
+import weakref
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-MINUTE = 62_000
-"""Milliseconds that count as one minute.
+MINUTE = 62.0
+"""Seconds that count as one minute.
 
 It has two seconds to spare: of 1,000 requests sent within 60 s, 1,001 may arrive within 60 s.
 """
 
+PATIENCE = 5.0
+"""Seconds to wait for a process that holds the file: a few milliseconds are enough, unless it is stopped."""
 
-def shared_throttle(folder: Path, per_minute: int) -> Callable[[], None]:
+
+def shared_throttle(
+    per_minute: int, tell: Callable[[str], None], folder: Path | None = None
+) -> Callable[[], None]:
     """Return a function that waits until one more request is allowed, counted in a file in *folder*.
 
-    With *per_minute* 0 it never waits. If the file can't be used, this process counts by itself.
+    *folder* is by default the user's cache. With *per_minute* 0 the function never waits. If the file can't
+    be used, this process counts by itself; *tell* gets a message if another process holds the file.
     """
     if not per_minute:
         return lambda: None
-    from pyrate_limiter import (  # noqa: PLC0415  slow to import
-        AbstractBucket,
-        InMemoryBucket,
-        Limiter,
-        Rate,
-        SingleBucketFactory,
-        SQLiteBucket,
-    )
-
-    rates = [Rate(per_minute, MINUTE)]
-
-    def alone() -> Callable[[], None]:
-        return counted_in(InMemoryBucket(rates))
-
-    def together() -> Callable[[], None]:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = str(folder / f"pace-{per_minute}.sqlite")
-        bucket = SQLiteBucket.init_from_file(rates, db_path=file, use_file_lock=True)
-        newest = bucket.peek(0)
-        now: int = bucket.now()  # type: ignore[no-untyped-call]
-        if newest and newest.timestamp > now + MINUTE:
-            bucket.flush()  # the clock was set back, and waiting for the old time could take years
-        return counted_in(bucket)
-
-    def counted_in(bucket: AbstractBucket) -> Callable[[], None]:
-        # Without the library's own clean-up thread, which would die if the file became unusable.
-        limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
-
-        def step() -> None:
-            bucket.leak(bucket.now())  # type: ignore[no-untyped-call]
-            limiter.try_acquire("codat")
-
-        return step
-
-    try:
-        step = together()
-    except (OSError, sqlite3.Error):
-        step = alone()
-    # Waiting for the file's lock means polling it, so only one thread of a process does that.
-    one_thread = threading.Lock()
+    one_thread = threading.Lock()  # of a process polls the file; the others wait for it
+    own: sqlite3.Connection | None = None
 
     def wait() -> None:
-        nonlocal step
         with one_thread:
+            while (seconds := ask()) > 0:
+                time.sleep(seconds)
+
+    def ask() -> float:
+        nonlocal own
+        if own is None:
             try:
-                step()
-            except (OSError, sqlite3.Error):
-                step = alone()
-                step()
+                with closing(_counting(_file(folder, per_minute))) as count:
+                    return _take(count, per_minute)
+            except (OSError, RuntimeError, sqlite3.Error) as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                    tell(_HELD)
+            own = _counting(":memory:")
+            weakref.finalize(wait, own.close)  # or Python 3.13 warns
+        return _take(own, per_minute)
 
     return wait
+
+
+_HELD = (
+    "another process holds the count of all requests and doesn't go on, so this one counts by itself; if you"
+    " stopped one (Ctrl-Z), continue it or end it"
+)
+
+
+def _file(folder: Path | None, per_minute: int) -> str:
+    """Return the path of the count. Raises `RuntimeError` if this user has no cache folder."""
+    from platformdirs import user_cache_path  # noqa: PLC0415  only who calls Codat needs it
+
+    folder = folder or user_cache_path("codat-iac")
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder / f"requests-{per_minute}.sqlite")
+
+
+def _counting(file: str) -> sqlite3.Connection:
+    count = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    count.execute("PRAGMA synchronous = OFF")  # a count that a power cut loses is none anyway
+    count.execute("CREATE TABLE IF NOT EXISTS sent (at REAL NOT NULL)")
+    return count
+
+
+def _take(count: sqlite3.Connection, per_minute: int) -> float:
+    """Count one request and return 0, or return the seconds until one may be allowed."""
+    with count:
+        count.execute("BEGIN IMMEDIATE")
+        now = time.time()
+        # What is far ahead was counted before the clock was set back.
+        count.execute("DELETE FROM sent WHERE at NOT BETWEEN ? AND ?", (now - MINUTE, now + MINUTE))
+        ((sent,),) = count.execute("SELECT COUNT(*) FROM sent")
+        if sent < per_minute:
+            count.execute("INSERT INTO sent VALUES (?)", (now,))
+            return 0.0
+        ((oldest,),) = count.execute("SELECT at FROM sent ORDER BY at LIMIT 1 OFFSET ?", (sent - per_minute,))
+        return max(float(oldest) + MINUTE - now, 0.001)

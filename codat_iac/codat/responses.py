@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -43,12 +43,17 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     text = value.strip()
     if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text, re.ASCII):
         return min(float(text), LONGEST_WAIT)
+    when = http_date(text)
+    return None if when is None else min(max((when - now).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the time in a header such as `Date`, None if it makes no sense."""
     try:
         when = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=now.tzinfo)
-    return min(max((when - now).total_seconds(), 0.0), LONGEST_WAIT)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def decipher(
@@ -59,12 +64,14 @@ def decipher(
     doing: str,
     now: datetime,
     secrets: Iterable[str] = (),
+    proxy: str = "",
 ) -> Any:
     """Return the JSON data of an answer, or raise the `ApiError` that it stands for.
 
     *doing* names the call, such as `GET /companies`. *headers* are looked up by lower-case names. *secrets*
-    are redacted in the error. A 404 that isn't JSON comes from a proxy and says nothing about a connection,
-    so it raises `NotCodat`.
+    are redacted in the error. *proxy* describes the proxy that the answer came through, if there is one. A
+    404 that isn't JSON comes from something in between and says nothing about a connection, so it raises
+    `NotCodat`; behind a proxy so does a refusal.
     """
     hidden = tuple(secrets)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -73,14 +80,26 @@ def decipher(
     not_json = data is _NOT_JSON and body.strip() != b""
     if 200 <= status < 300 and not not_json:
         return None if data is _NOT_JSON else data
-    if not_json and (200 <= status < 300 or status == 404):
+    if not_json and (200 <= status < 300 or status in ({401, 403, 404, 407} if proxy else {404})):
         raise NotCodat(
             f"{doing}: answered HTTP {status} with {safe_text(media, hidden) or 'something'} that is not"
-            " JSON, so this isn't Codat's API; check the base URL (CODAT_BASE_URL or codat:baseUrl)",
+            f" JSON, so this isn't Codat's API; {remedy(proxy)}",
+            doing=doing,
+            status=status,
+        )
+    if 300 <= status < 400:
+        raise NotCodat(
+            f"{doing}: HTTP {status} leads elsewhere, where the API key must not follow; {remedy(proxy)}",
             doing=doing,
             status=status,
         )
     raise _error(status, headers, data, doing, now, hidden)
+
+
+def remedy(proxy: str = "") -> str:
+    """Return what to check if an answer isn't Codat's; *proxy* describes the proxy, if there is one."""
+    base_url = "the base URL (CODAT_BASE_URL or codat:baseUrl)"
+    return f"check {proxy}, and {base_url}" if proxy else f"check {base_url}"
 
 
 def _json(body: bytes) -> Any:
@@ -102,13 +121,6 @@ _NEXT_STEP: Mapping[type[ApiError], str] = {
 def _error(
     status: int, headers: Mapping[str, str], data: Any, doing: str, now: datetime, secrets: tuple[str, ...]
 ) -> ApiError:
-    if 300 <= status < 400:
-        return NotCodat(
-            f"{doing}: HTTP {status} leads elsewhere, where the API key must not follow; check the base URL"
-            " (CODAT_BASE_URL or codat:baseUrl)",
-            doing=doing,
-            status=status,
-        )
     kind = _error_class(status)
     body = parse_error_message(_without_secrets(data, secrets))
     said = safe_text(

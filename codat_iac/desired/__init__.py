@@ -18,12 +18,13 @@ a missing file, an empty file or folder, or a missing `companies:` is an error. 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codat_iac.desired.against_tenant import Tenant, check_tenant
 from codat_iac.desired.contract import check
 from codat_iac.desired.document import Document
-from codat_iac.desired.files import desired_files, is_python, read
+from codat_iac.desired.files import desired_files, is_python, overlooked, read, within_limit
 from codat_iac.desired.merge import connections, cross_check
 from codat_iac.desired.python_file import run_python
 from codat_iac.desired.yaml_marks import read_yaml
@@ -31,22 +32,28 @@ from codat_iac.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from codat_iac.model.connection import DesiredConnection
 
 __all__ = ["Tenant", "load"]
 
 
-def load(path: Path | str, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
+def load(
+    path: Path | str, tenant: Tenant | None = None, *, given: bytes | None = None, required: bool = True
+) -> tuple[DesiredConnection, ...]:
     """Return the connections that the file or folder at *path* declares, sorted by address.
 
     If *tenant* is given, platforms and companies are checked against it too, once there are no other
-    problems.
+    problems. *given* is the content of the file if it is no file: then *path* is only its name. Unless
+    *required*, a path at which there is nothing yet, or a folder without such files, declares none.
 
     Raises `ConfigError` with every problem of every file, one line each.
     """
-    documents = [_document(file) for file in desired_files(os.fspath(path))]
+    name = os.fspath(path)
+    files = desired_files(name, required=required) if given is None else [name]
+    documents = [_document(file, given) for file in files]
+    if given is None and Path(name).is_dir():
+        documents += overlooked(name)
     cross_check(documents)
     _raise_problems(documents)
     if tenant:
@@ -60,10 +67,10 @@ def _raise_problems(documents: Iterable[Document]) -> None:
         raise ConfigError(problems)
 
 
-def _document(path: str) -> Document:
-    """Read and check one file by itself."""
+def _document(path: str, given: bytes | None) -> Document:
+    """Read and check one file by itself; *given* is its content, if it is known."""
     document = Document(path)
-    raw = read(document, path)
+    raw = read(document, path) if given is None else within_limit(document, given)
     if raw is None:
         return document
     if is_python(path):

@@ -1,31 +1,37 @@
-"""Find the desired-state files at the user's path, and read their bytes."""
+"""Find the desired-state files at the user's path and read their bytes; write any file as a whole."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from codat_iac.desired.document import printable
+from codat_iac.desired.document import REPORTED, Document, Mapping, printable
+from codat_iac.desired.yaml_marks import read_yaml
 from codat_iac.model.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from codat_iac.desired.document import Document
 
 LARGEST = 64 * 1024 * 1024
 """The most bytes that one file may have."""
 
 SUFFIXES = (".yaml", ".yml", ".py")
 
+_OTHERS = ("__pycache__", "node_modules")
+"""Subfolders that hold what others wrote, as hidden ones and virtualenvs do."""
 
-def desired_files(path: str) -> list[str]:
+_PYTHON_THAT_DECLARES = re.compile(rb"^(?:def |from .+ import (?:.*\W)?)?desired\b", re.MULTILINE)
+
+
+def desired_files(path: str, *, required: bool = True) -> list[str]:
     """Return *path* if it is a file, or the desired-state files in that folder, sorted by name.
 
-    Hidden files, `_*.py` (helpers for the others to import) and Pulumi's own `Pulumi.*` are skipped, so that
-    the desired state may lie in the project's own folder. Subfolders are not searched.
-
-    Raises `ConfigError` if the path is missing, unreadable, or a folder without such files.
+    Raises `ConfigError` if the path is unreadable, and if *required* also if it is missing, or a folder
+    without such files.
     """
     if not path:
         raise ConfigError("no path is given; give a desired-state file, or a folder of them")
@@ -33,16 +39,81 @@ def desired_files(path: str) -> list[str]:
     try:
         if not stat.S_ISDIR(folder.stat().st_mode):
             return [path]
-        names = sorted(file.name for file in folder.iterdir() if _is_desired(file.name))
+        names = sorted(file.name for file in folder.iterdir() if is_read(file.name))
     except FileNotFoundError:
+        if not required and not folder.is_symlink():
+            return []
         raise _unusable(path, "does not exist; give a desired-state file, or a folder of them") from None
     except ValueError:
         raise _unusable(path, "is no path: it holds a NUL character; remove it") from None
     except OSError as error:
         raise _unusable(path, f"can't be read ({error.strerror}); give a readable file or folder") from None
-    if not names:
+    if required and not names:
         raise _unusable(path, "holds no desired-state files (*.yaml, *.yml, *.py); give a folder that does")
     return [str(folder / name) for name in names]
+
+
+def is_read(name: str) -> bool:
+    """Return whether a file of this name is read if its folder is the desired state.
+
+    Hidden files, `_*.py` (helpers for the others to import) and Pulumi's own `Pulumi.*` are not, so that the
+    desired state may lie in the project's own folder.
+    """
+    return name.lower().endswith(SUFFIXES) and not name.startswith((".", "Pulumi.")) and not _is_helper(name)
+
+
+def overlooked(path: str) -> Iterator[Document]:
+    """Yield a document with a problem for each file below the folder at *path* that should probably be read.
+
+    A file that is moved into a subfolder, or gets another name, isn't read any more. What it declares must
+    not be taken for what is no longer declared. What can't be read may be such a file.
+    """
+    seen = set()
+    failed: list[OSError] = []
+    for folder, inner, names in os.walk(path, onerror=failed.append, followlinks=True):
+        real = Path(folder).resolve()
+        if real in seen or (folder != path and "pyvenv.cfg" in names):
+            inner.clear()
+            continue
+        seen.add(real)
+        inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in _OTHERS)
+        for name in sorted(names):
+            file = Path(folder, name)
+            reason = _why_unread(name, in_subfolder=folder != path)
+            if reason and not (file.is_file() and file.stat().st_size > LARGEST):
+                document = Document(str(file))
+                raw = read(document, str(file))
+                if raw is not None and _declares(str(file), raw):
+                    document.report(f"seems to be a desired state, and isn't read {reason}")
+                if document.problems:
+                    yield document
+    for error in failed:
+        document = Document(error.filename)
+        document.report(f"can't be read ({error.strerror}); give a readable folder, or move it away")
+        yield document
+
+
+def _why_unread(name: str, *, in_subfolder: bool) -> str | None:
+    """Return why a file that may be a desired state isn't read; None if it is read, or none by its name."""
+    if not name.lower().endswith((*SUFFIXES, ".json")) or name.startswith(".") or _is_helper(name):
+        return None
+    if in_subfolder:
+        return "in a subfolder; move it up, or out of the folder"
+    if name.startswith("Pulumi."):
+        return "by a name like Pulumi's own; rename it, or move it away"
+    return None if is_read(name) else "in a folder, as *.yaml, *.yml and *.py are; rename it, or move it away"
+
+
+def _declares(path: str, raw: bytes) -> bool:
+    """Return whether the file seems to be a desired state: by its key or its function, or it isn't clear."""
+    if is_python(path):
+        return bool(_PYTHON_THAT_DECLARES.search(raw))
+    if b"companies" not in raw:
+        return False
+    document = Document(path)
+    read_yaml(document, raw)
+    data = document.data
+    return data is REPORTED or (isinstance(data, Mapping) and "companies" in data)
 
 
 def read(document: Document, path: str) -> bytes | None:
@@ -50,16 +121,52 @@ def read(document: Document, path: str) -> bytes | None:
     try:
         with open(path, "rb", opener=_open_nonblocking) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                document.report("is a pipe or a device; save what it gives to a file first")
+                document.report("is a pipe or a device; save what it gives to a file, or pipe it into -")
                 return None
             raw = file.read(LARGEST + 1)
     except OSError as error:
         document.report(f"can't be read ({error.strerror}); give a readable file")
         return None
+    return within_limit(document, raw)
+
+
+def within_limit(document: Document, raw: bytes) -> bytes | None:
+    """Return *raw*, the bytes of a file; report a problem and return None if they are more than `LARGEST`."""
     if len(raw) > LARGEST:
         document.report(f"is larger than {LARGEST >> 20} MiB; split it into several files in one folder")
         return None
     return raw
+
+
+def write_file(
+    path: Path, content: str | bytes, *, private: bool = False, remedy: str = "choose another --out"
+) -> None:
+    """Write the file in one step: whoever reads it sees what it was before, or all of *content*.
+
+    A link stays one: what it points to is written. If *private*, only this user may read the file, from its
+    first byte on; otherwise it keeps its mode.
+
+    Raises `ConfigError` with *remedy* if it can't be written.
+    """
+    try:
+        raw = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+        _write(path, raw, private=private)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written ({error.strerror}); {remedy}") from error
+
+
+@contextmanager
+def temporary_file(text: str, name: str = "data.json") -> Iterator[Path]:
+    """Yield a file with *text* that only this user can read, for another process. Raises `ConfigError`."""
+    remedy = "let TMPDIR name a folder that can"
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="codat-iac-")
+    except OSError as error:
+        raise ConfigError(f"no temporary file can be written ({error.strerror}); {remedy}") from error
+    with folder as path:
+        file = Path(path) / name
+        write_file(file, text, private=True, remedy=remedy)
+        yield file
 
 
 def is_python(path: str) -> bool:
@@ -67,14 +174,56 @@ def is_python(path: str) -> bool:
     return path.lower().endswith(".py")
 
 
-def _is_desired(name: str) -> bool:
-    if name.startswith((".", "Pulumi.")) or (name.startswith("_") and is_python(name)):
-        return False
-    return name.lower().endswith(SUFFIXES)
+def _is_helper(name: str) -> bool:
+    return name.startswith("_") and is_python(name)
 
 
 def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # else opening a pipe would wait for its writer
+
+
+_ONLY_IN_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY}
+"""How a new file beside it fails if the folder is read-only, or the file is a mount of its own."""
+
+
+def _write(path: Path, raw: bytes, *, private: bool) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        _replace(path.resolve(), raw, None, private=private)
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        before = os.fstat(descriptor)
+        if stat.S_ISREG(before.st_mode):
+            try:
+                _replace(path.resolve(), raw, before, private=private)
+            except OSError as error:
+                if private or error.errno not in _ONLY_IN_PLACE:
+                    raise
+            else:
+                return
+            file.truncate()
+        file.write(raw)
+
+
+def _replace(path: Path, raw: bytes, before: os.stat_result | None, *, private: bool) -> None:
+    """Write a new file and rename it to *path*; *before* describes the one that is there."""
+    new = path.with_name(f".codat-iac-{uuid.uuid4().hex}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    descriptor = os.open(new, flags, 0o600 if private or before else 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if before and not private:
+                with suppress(OSError):  # only root can give it back to its owner
+                    os.fchown(descriptor, before.st_uid, before.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+            file.write(raw)
+            file.flush()
+            os.fsync(descriptor)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _unusable(path: str, message: str) -> ConfigError:

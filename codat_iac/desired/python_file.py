@@ -23,7 +23,8 @@ _DEEPEST = 6
 def run_python(document: Document, path: str, raw: bytes) -> None:
     """Run the file and set the document's data to what its `desired()` returns; report any error.
 
-    The file may import modules in its own folder. Its standard output goes to stderr.
+    The file may import modules in its own folder. stdout is stderr from then on, since the file's threads and
+    exit handlers may print later.
     """
     filename = str(Path(path).absolute())
     try:
@@ -49,9 +50,9 @@ def _isolated_module(filename: str) -> Iterator[ModuleType]:
     path, modules = sys.path[:], set(sys.modules)
     sys.modules[_MODULE] = module  # dataclasses look up their module
     sys.path.insert(0, folder)
+    sys.stdout = sys.stderr
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield module
+        yield module
     finally:
         sys.path[:] = path
         sys.modules.pop(_MODULE, None)

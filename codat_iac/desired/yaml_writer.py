@@ -5,10 +5,12 @@ The file has no `yaml-language-server` line: no path to the JSON Schema is right
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -36,39 +38,79 @@ def dump(
     of a comment at the top. All connections of a company must have the same first half of the address, as
     the format requires.
     """
-    lines = [*(f"# {line}" for line in title), "version: 1"]
-    company = None
-    for connection in sorted(connections, key=lambda each: (each.address.company, each.address.key)):
-        half, name = connection.address.company, connection.address.key
-        if company is None:
-            lines += ["", "companies:"]
-        if half != company:
-            company = half
-            real_name = _comment((names or {}).get(connection.company_id, ""))
-            lines += [
-                f"  {_key(half)}:{real_name and f' # {real_name}'}",
-                f"    id: {connection.company_id}",
-                "    connections:",
-            ]
-        lines.append(f"      {_key(name)}: {{ {_fields(connection)} }}")
-    if company is None:
-        lines += ["", "companies: {}"]
+    companies = [company_entry(members, names or {}) for members in by_company(connections).values()]
+    lines = [*(f"# {line}" for line in title), "version: 1", ""]
+    lines.append("companies:" if companies else "companies: {}")
+    for company in companies:
+        lines += company.lines(2, 2)
     return "\n".join(lines) + "\n"
 
 
-def _fields(connection: DesiredConnection) -> str:
-    fields = [f"platformKey: {_key(connection.platform_key)}"]
+def by_company(connections: Iterable[DesiredConnection]) -> dict[str, list[DesiredConnection]]:
+    """Return *connections* by the first half of their addresses, sorted."""
+    ordered = sorted(connections, key=lambda each: (each.address.company, each.address.key))
+    groups = itertools.groupby(ordered, lambda each: each.address.company)
+    return {half: list(members) for half, members in groups}
+
+
+class Entry(NamedTuple):
+    """A connection or a company of the file."""
+
+    key: str
+    fields: Mapping[str, Any]
+    comment: str = ""
+
+    def lines(self, column: int, step: int) -> list[str]:
+        """Return the lines of a block at *column*, what is in it *step* columns further in."""
+        margin, inner = " " * column, " " * (column + step)
+        if "connections" not in self.fields:
+            return [margin + self.in_one_line()]
+        innermost = " " * (column + 2 * step)
+        return [
+            f"{margin}{_key(self.key)}:{self.comment and f' # {self.comment}'}",
+            f"{inner}id: {self.fields['id']}",
+            f"{inner}connections:",
+            *(innermost + _pair(key, value) for key, value in self.fields["connections"].items()),
+        ]
+
+    def in_one_line(self, *, as_json: bool = False) -> str:
+        """Return it as it is written within braces."""
+        return json.dumps({self.key: self.fields})[1:-1] if as_json else _pair(self.key, self.fields)
+
+
+def connection_entry(connection: DesiredConnection) -> Entry:
+    """Return the entry of one connection, without defaults."""
+    fields: dict[str, Any] = {"platformKey": connection.platform_key}
     if connection.status is not Status.LINKED:
-        fields.append(f"status: {connection.status}")
+        fields["status"] = connection.status
     if connection.on_removal is not OnRemoval.UNLINK:
-        fields.append(f"onRemoval: {connection.on_removal}")
+        fields["onRemoval"] = connection.on_removal
     if connection.on_existing is not OnExisting.REFUSE:
-        fields.append(f"onExisting: {connection.on_existing}")
+        fields["onExisting"] = connection.on_existing
     if connection.protect:
-        fields.append("protect: true")
+        fields["protect"] = True
     if connection.connection_id:
-        fields.append(f"connectionId: {connection.connection_id}")
-    return ", ".join(fields)
+        fields["connectionId"] = connection.connection_id
+    return Entry(connection.address.key, fields)
+
+
+def company_entry(connections: Sequence[DesiredConnection], names: Mapping[str, str]) -> Entry:
+    """Return the entry of one company with its *connections*; *names* as for `dump`."""
+    address, company_id = connections[0].address, connections[0].company_id
+    entries = map(connection_entry, connections)
+    fields = {"id": company_id, "connections": {entry.key: entry.fields for entry in entries}}
+    return Entry(address.company, fields, _comment(names.get(company_id, "")))
+
+
+def _pair(key: str, value: Any) -> str:
+    """Return a key and its value in one line."""
+    return f"{_key(key)}: {_in_one_line(value)}"
+
+
+def _in_one_line(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(_pair(key, item) for key, item in value.items()) + " }"
+    return "true" if value is True else _key(value)
 
 
 @lru_cache(maxsize=1024)

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from codat_iac.emulator.pipeline import Delivery, answer_directly, deliver
-from codat_iac.emulator.requests.messages import Call, Reply
+from codat_iac.emulator.requests.messages import Call, Reply, error_reply
 from codat_iac.emulator.routes import find
 from codat_iac.model.errors import ConfigError
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 _DRIPS: Final = 20
+_LONGEST_LINE: Final = 2**16
+"""The longest URL in bytes: one with a query that is too long must get Codat's answer, not aiohttp's."""
+
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -36,13 +40,13 @@ async def listening(world: World, port: int) -> AsyncIterator[None]:
     """
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        delivery = await _answer(world, request)
         try:
-            return await _send(request, delivery)
-        except ConnectionError:  # the client has left; its request is done
+            return await _send(request, await _answer(world, request))
+        except ConnectionError:  # the client has left; if its request was whole, it is done
             return web.Response()
 
-    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
+    server = web.Server(handle, access_log=None, auto_decompress=False, max_line_size=_LONGEST_LINE)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await _listen(runner, port)
@@ -65,17 +69,26 @@ async def _listen(runner: web.ServerRunner, port: int) -> None:
 
 async def _answer(world: World, request: web.BaseRequest) -> Delivery:
     route, args = find(request.method, request.path)
+    try:
+        body = await request.read()
+    except web.HTTPException as refused:  # it is too large
+        return Delivery(error_reply(refused.status))
     call = Call(
         method=request.method,
         path=request.path,
         query={name: request.query[name] for name in request.query},
-        headers=request.headers,
-        body=await request.read(),
+        headers=CIMultiDict((name, _text(value)) for name, value in request.headers.items()),
+        body=body,
         args=args,
     )
     if route.codat:
         return await deliver(world, call, route, request.query_string)
     return answer_directly(world, call, route)
+
+
+def _text(value: str) -> str:
+    """Return a header's value as text that UTF-8 can hold: aiohttp keeps other bytes as lone surrogates."""
+    return value.encode(errors="backslashreplace").decode()
 
 
 async def _send(request: web.BaseRequest, delivery: Delivery) -> web.StreamResponse:

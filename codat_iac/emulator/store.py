@@ -148,6 +148,8 @@ def open_store(path: str | Path | None) -> Store:
 
 def _open(path: Path) -> sqlite3.Connection:
     """Open the file, locked for this process alone; in WAL mode, NORMAL mode survives a kill -9."""
+    with suppress(OSError):  # it is there, or SQLite says what is wrong
+        path.touch(0o600, exist_ok=False)
     try:
         database = sqlite3.connect(path, timeout=0)
     except sqlite3.Error as error:

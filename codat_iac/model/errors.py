@@ -5,12 +5,13 @@ CodatIacError                 catch this to catch them all
 ├── ConfigError               the desired state or a setting is wrong; carries every problem
 ├── EngineError               no usable Pulumi engine; lists the ways out
 ├── Refused                   not done: not ours, not certain, or it would lose something
+│   ├── Mismatch              key, base URL, stack and file don't seem to belong together
 │   ├── UnsafePlan            over a safety limit; says what, how much, and the flag
 │   └── Orphaned              the engine is gone, so nothing more is written
 └── ApiError                  Codat didn't do it: `status`, `doing`, and Codat's own words
     ├── TransportError        no answer: network, TLS, timeout, cut body
-    ├── NotCodat              an answer, but not Codat's: fix the base URL
-    ├── Unauthorized          401, 403: fix the key; ends the run
+    ├── NotCodat              an answer, but not Codat's: fix the base URL or the proxy
+    ├── Unauthorized          401, 403: fix the key or the client certificate; ends the run
     ├── AccountLimit          402: the plan's limit; ends the run
     ├── NotFound              404: it is gone, or it belongs to another key
     ├── Rejected              400 and every other 4xx: fix the request
@@ -30,7 +31,12 @@ from typing import Any
 
 
 class CodatIacError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package.
+
+    `common` means that what it is about would be met again at other connections of the same run.
+    """
+
+    common: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,8 +73,16 @@ class Refused(CodatIacError):
     """We could do it, but don't: it isn't ours, it isn't certain, or the rules forbid it."""
 
 
+class Mismatch(Refused):
+    """The API key, the base URL, the stack and the desired state don't seem to belong together."""
+
+    common = True
+
+
 class UnsafePlan(Refused):
     """More would be lost than the limit allows. Nothing that counts towards the limit was done."""
+
+    common = True
 
 
 class Orphaned(Refused):
@@ -97,10 +111,12 @@ class ApiError(CodatIacError):
 
     `status` is the HTTP status (None if no answer came), `doing` the method and path of the call, `body`
     Codat's ErrorMessage (empty fields if the answer had none). `in_doubt` means that an earlier try of the
-    same call got no certain answer, so that try may have done what the last one was refused.
+    same call got no certain answer, so that try may have done what the last one was refused. `sent` is False
+    if certainly no try reached Codat.
     """
 
     in_doubt: bool = False
+    sent: bool = True
 
     def __init__(
         self, message: str, *, doing: str = "", status: int | None = None, body: ErrorMessage | None = None
@@ -125,13 +141,19 @@ class TransportError(ApiError):
 class NotCodat(ApiError):
     """Something answered, but it isn't Codat's API."""
 
+    common = True
+
 
 class Unauthorized(ApiError):
-    """401 or 403: the key is wrong, outdated or another tenant's."""
+    """401 or 403: the key is wrong, outdated or another tenant's; or the client certificate is refused."""
+
+    common = True
 
 
 class AccountLimit(ApiError):
     """402: the Codat plan doesn't allow it."""
+
+    common = True
 
 
 class NotFound(ApiError):
@@ -149,6 +171,7 @@ class RateLimited(ApiError):
     """
 
     retry_after: float | None = None
+    common = True
 
 
 class CodatBroken(ApiError):

@@ -27,8 +27,17 @@ PLAINTEXT_KEY_REFUSAL = (
 )
 """The message for an API key that isn't a secret in the config: the engine would copy it to the state."""
 
-SINGLE_RUN_VARIABLES = {"maxLosses": "CODAT_MAX_LOSSES", "acceptMissing": "CODAT_ACCEPT_MISSING"}
-"""The settings that older versions read from the config, by key, and the variables that replace them."""
+_OUTLIVES = "it would outlive the run that it is meant for"
+_LOCAL = "it belongs to this machine alone"
+
+ENVIRONMENT_ONLY = {
+    "maxLosses": ("CODAT_MAX_LOSSES", _OUTLIVES),
+    "acceptMissing": ("CODAT_ACCEPT_MISSING", _OUTLIVES),
+    "clientCert": ("CODAT_CLIENT_CERT", _LOCAL),
+    "clientKey": ("CODAT_CLIENT_KEY", _LOCAL),
+    "clientName": ("CODAT_CLIENT_NAME", _LOCAL),
+}
+"""What must not stand in the config, by its key there: the variable to set instead, and why."""
 
 REQUESTS_PER_MINUTE = 1000
 """Codat's limit for each IP address: https://docs.codat.io/using-the-api/rate-limits."""
@@ -46,7 +55,8 @@ class Settings:
     `max_losses` is how many authorisations one run may end, None for the default. `accept_missing` means that
     a company that answers 404 really is gone, and so is everything else that is missing.
     `requests_per_minute` is the limit for all processes of this machine together; 0, the default on loopback,
-    is no limit.
+    is no limit. `client_cert` are the paths of a client certificate and of its key, for the enterprise API,
+    and `client_name` is the GUID that goes with them.
     """
 
     api_key: str = field(repr=False)
@@ -54,6 +64,8 @@ class Settings:
     max_losses: int | None = None
     accept_missing: bool = False
     requests_per_minute: int = REQUESTS_PER_MINUTE
+    client_cert: tuple[str, str] | None = None
+    client_name: str | None = field(default=None, repr=False)
 
 
 def read(environment: Mapping[str, str], config: Callable[[str], str | None]) -> Settings:
@@ -79,26 +91,47 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
     )
     if per_minute is None:
         per_minute = 0 if urlsplit(base_url).hostname in LOOPBACK else REQUESTS_PER_MINUTE
+    certificate, key, name = _client_certificate(environment)
     return Settings(
         api_key=api_key,
         base_url=base_url,
         max_losses=_count(environment.get("CODAT_MAX_LOSSES", "").strip(), "CODAT_MAX_LOSSES"),
         accept_missing=_flag(environment.get("CODAT_ACCEPT_MISSING", "").strip(), "CODAT_ACCEPT_MISSING"),
         requests_per_minute=per_minute,
+        client_cert=(certificate, key) if certificate else None,
+        client_name=name or None,
     )
 
 
+def _client_certificate(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the paths of the client certificate and its key, and the client's name: all or none of them."""
+    variables = [variable for variable, why in ENVIRONMENT_ONLY.values() if why is _LOCAL]
+    values = [environment.get(variable, "").strip() for variable in variables]
+    if any(values) and not all(values):
+        missing = variables[values.index("")]
+        raise ConfigError(
+            f"{missing} is not set, and {', '.join(variables)} belong together; set all of them"
+        )
+    for variable, path in zip(variables[:2], values[:2], strict=True):
+        if path and not path.startswith("/"):
+            raise ConfigError(
+                f"{variable} is {safe_text(path)!r}; write the whole path from / on, since Pulumi works in"
+                " other folders"
+            )
+    return tuple(values)
+
+
 def check_config(has: Callable[[str], bool]) -> None:
-    """Refuse settings in a stack's config that may only be set for one run.
+    """Refuse what is read from the environment alone in a stack's config.
 
     *has* returns whether the config has a key, such as `maxLosses`. The engine would use a copy of the value
     in `destroy`, whatever the config says by then. Raises `ConfigError`.
     """
-    for key, variable in SINGLE_RUN_VARIABLES.items():
+    for key, (variable, why) in ENVIRONMENT_ONLY.items():
         if has(key):
             raise ConfigError(
-                f"{NAMESPACE}:{key} is no longer read from the stack's config, since it would outlive the run"
-                f" that it is meant for; `pulumi config rm {NAMESPACE}:{key}`, and set {variable} in that run"
+                f"{NAMESPACE}:{key} is not read from the stack's config, since {why};"
+                f" `pulumi config rm {NAMESPACE}:{key}`, and set {variable} in the environment"
             )
 
 

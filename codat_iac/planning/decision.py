@@ -28,8 +28,8 @@ from codat_iac.planning.moves import managed_already
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
 
-_SHOWN = ("companyId", "connectionId", "onRemoval", "platformKey", "protect", "status")
-"""The inputs whose differences are shown."""
+_SHOWN = ("companyId", "onRemoval", "platformKey", "protect", "status")
+"""The inputs whose differences are shown; a declared `connectionId` is compared with the id."""
 
 
 class Cause(StrEnum):
@@ -176,10 +176,10 @@ def decide_existing(
         connection_id=prior.id,
         moved_from=_moved_from(prior, desired),
         removal=removal,
-        fields=_differences(prior, desired, live, action, replaces),
+        fields=_differences(prior, desired, live, action),
         loses=rule_table.loses(removal or action, live),
         becomes=None if action is Action.REPLACE else prior.id,
-        replaces=replaces if action is Action.REPLACE else (),
+        replaces=replaces,
         notice=notice,
         problem=problem,
         live=live,
@@ -325,6 +325,12 @@ def _incomplete(desired: DesiredConnection, free: Sequence[LiveConnection]) -> s
     )
 
 
+class Unmanaged(str):
+    """The problem that somebody authorised a connection that nobody manages here."""
+
+    __slots__ = ()
+
+
 def _adopt_authorised(
     desired: DesiredConnection, authorised: Sequence[LiveConnection], comers: int
 ) -> LiveConnection | str:
@@ -342,10 +348,10 @@ def _adopt_authorised(
         return (
             f"several addresses could adopt {shown}; name it by `connectionId` at the one that is to have it"
         )
-    return (
+    return Unmanaged(
         f"company {desired.company_id} has a connection to {desired.platform_key} that nobody manages here:"
-        f" {shown}; set `onExisting: adopt` to take it, `connectionId` to name it, or `onExisting: create`"
-        " for one more"
+        f" {shown}; if this is the right stack, set `onExisting: adopt` to take it, `connectionId` to name"
+        " it, or `onExisting: create` for one more"
     )
 
 
@@ -384,7 +390,6 @@ def _differences(
     desired: DesiredConnection,
     live: LiveConnection | None,
     action: Action,
-    replaces: Sequence[str],
 ) -> tuple[Field, ...]:
     """Return the inputs that differ from the recorded ones, and the live status if that is the reason."""
     before, after = _inputs(prior.desired), _inputs(desired)
@@ -392,9 +397,7 @@ def _differences(
         before["status"] = live.status if live else ABSENT
     if action is Action.REPLACE and live:
         del before["status"], after["status"]  # the statuses of two connections
-    for bag in (before, after):
-        bag.pop("connectionId", None)
-    if "connectionId" in replaces and desired.connection_id:
+    if desired.connection_id:
         before["connectionId"], after["connectionId"] = prior.id, desired.connection_id
     if prior.place == desired.place and prior.desired.address != desired.address:
         before["address"], after["address"] = prior.desired.address, desired.address

@@ -46,22 +46,43 @@ class LossLimit:
         )
 
 
+_LIKELY = (
+    "is it the key of the right tenant (CODAT_API_KEY), the right base URL (CODAT_BASE_URL), and the right"
+    " stack"
+)
+_ACCEPT = "set CODAT_ACCEPT_MISSING=true for this run"
+
+
 def missing_refusal(missing: int, recorded: int) -> str | None:
     """Return why it isn't believed that *missing* of *recorded* connections are gone, or None if it is."""
     if missing < MIN_STACK_SIZE or missing <= MAX_SHARE * recorded:
         return None
     return (
-        f"{missing} of {recorded or 'all'} recorded connections are gone at once; is it the right API key? If"
-        " they really are gone, set CODAT_ACCEPT_MISSING=true for this run"
+        f"{missing} of {recorded or 'all'} recorded connections are gone at once; {_LIKELY}? If they really"
+        f" are gone, {_ACCEPT}"
     )
 
 
-def unseen_company(company_id: str, *, accepted: bool) -> str:
-    """Return the message that a company can't be seen; *accepted*: what can't be seen counts as gone."""
-    rest = (
-        "it can have no connection; correct its id, or take it out of the file"
-        if accepted
-        else "is it the right key and the right id? If the company really is gone, set"
-        " CODAT_ACCEPT_MISSING=true for this run"
-    )
-    return f"company {company_id} can't be seen with this API key; {rest}"
+def unseen_company(company_id: str, *, accepted: bool = False, others_seen: bool = True) -> str:
+    """Return the message that a company can't be seen.
+
+    *accepted* means that what can't be seen counts as gone. *others_seen* is whether any other company of the
+    stack was seen; otherwise the company isn't to blame.
+    """
+    if accepted:
+        rest = "; it can have no connection; correct its id, or take it out of the file"
+    elif others_seen:
+        rest = f"; is it the right key and the right id? If the company really is gone, {_ACCEPT}"
+    else:
+        rest = f", nor any other of this stack so far; {_LIKELY}? If they really are gone, {_ACCEPT}"
+    return f"company {company_id} can't be seen with this API key{rest}"
+
+
+EMPTY_STACK = (
+    "it exists in Codat already, and nothing is recorded in this stack; is it the right stack (see `pulumi"
+    " stack ls`)? If it is, bring in what exists with `codat-iac import`, or take it with `onExisting: adopt`"
+)
+"""The message for many connections that exist already while a stack is empty."""
+
+MANY_UNMANAGED = 5
+"""Of more connections that exist already, an empty stack is likely to be the wrong one."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection
@@ -70,7 +70,7 @@ def in_this_run(declared: Iterable[DesiredConnection], moved: Moves) -> list[Des
 
     Addresses that have to wait are left out, and what they wait for is declared as it is recorded.
     """
-    staying = [replace(prior.desired, address=prior.address) for prior in moved.staying]
+    staying = (prior.desired for prior in moved.staying)
     return [*staying, *(each for each in declared if each.address not in moved.later)]
 
 
@@ -120,12 +120,11 @@ class _Pairing:
     def _check_ids(self) -> None:
         """Refuse a `connectionId` that the address can't continue."""
         holders = {prior.id: address for address, prior in self.kept.items()}
-        named = [each for each in self.coming if each.connection_id]
-        wanted = Counter(each.connection_id for each in named)
+        named = [(each, each.connection_id) for each in self.coming if each.connection_id]
+        wanted = Counter(connection_id for _, connection_id in named)
         entries = grouped(self.leaving, lambda prior: prior.id)
         unread = grouped(entries.get("", ()), lambda prior: prior.slot)
-        for each in named:
-            connection_id = each.connection_id or ""
+        for each, connection_id in named:
             there = entries.get(connection_id, [])
             if connection_id in holders:
                 self.problems[each.address] = managed_already(connection_id, holders[connection_id])

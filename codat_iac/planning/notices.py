@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from codat_iac.model.connection import ABSENT, LiveConnection
@@ -21,6 +22,16 @@ class Notice(StrEnum):
     ADOPTED = "is adopted"
     ADOPTED_FIRST = "is adopted, and unlinked by the next run"
     LOSES = "loses its customer's authorisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A notice about a recorded connection that is to come. `fresh`: its status isn't the recorded one."""
+
+    notice: Notice
+    address: str
+    status: str
+    fresh: bool
 
 
 def message(notice: Notice, address: str, live: LiveConnection | None = None) -> str:

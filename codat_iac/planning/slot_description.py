@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
@@ -117,17 +117,21 @@ def describe(
         for rank, address in enumerate(sorted(mine, key=lambda address: (address in moved.later, address)))
     }
     digests = {slot: digest(prior.place for prior in mine) for slot, mine in there.items()}
-    counts = Counter({slot: len(mine) for slot, mine in comers.items()})
-    return {
-        each.address: _description(
-            tuple(sorted(named[each.slot] - {each.connection_id or ""})),
-            counts[each.slot],
-            ranks.get(each.address),
-            None if _continues(each, at.get(each.place), moved) else there[each.slot],
-            digests.get(each.slot, ""),
+
+    def described(desired: DesiredConnection) -> SlotDescription:
+        slot = desired.slot
+        others = tuple(sorted(named[slot] - {desired.connection_id}))
+        if _continues(desired, at.get(desired.place), moved):
+            return SlotDescription(len(comers[slot]), named=others, digest=digests[slot])
+        return SlotDescription(
+            len(comers[slot]),
+            ranks.get(desired.address),
+            others,
+            ids=tuple(prior.id for prior in there[slot] if prior.id),
+            unread=tuple(prior.place for prior in there[slot] if not prior.id),
         )
-        for each in declared
-    }
+
+    return {each.address: described(each) for each in declared}
 
 
 def with_totals(
@@ -149,24 +153,6 @@ def _continues(desired: DesiredConnection, prior: PriorConnection | None, moved:
     """Return whether an address continues a recorded connection."""
     origin = moved.origins.get(desired.address) or moved.later.get(desired.address)
     return origin is not None or (prior is not None and stays(desired, prior))
-
-
-def _description(
-    named: tuple[str, ...],
-    comers: int,
-    rank: int | None,
-    recorded: Collection[PriorConnection] | None,
-    slot_digest: str,
-) -> SlotDescription:
-    if recorded is None:
-        return SlotDescription(comers, named=named, digest=slot_digest)
-    return SlotDescription(
-        comers,
-        rank,
-        named,
-        ids=tuple(prior.id for prior in recorded if prior.id),
-        unread=tuple(prior.place for prior in recorded if not prior.id),
-    )
 
 
 def slot_view(

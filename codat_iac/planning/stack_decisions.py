@@ -11,10 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from codat_iac.model.connection import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Slot
+from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection, Slot
 from codat_iac.planning import rule_table
-from codat_iac.planning.decision import Cause, Decision, decide_existing, decide_new, decide_removal
-from codat_iac.planning.limits import missing_refusal, unseen_company
+from codat_iac.planning.decision import (
+    Cause,
+    Decision,
+    Unmanaged,
+    decide_existing,
+    decide_new,
+    decide_removal,
+)
+from codat_iac.planning.limits import EMPTY_STACK, MANY_UNMANAGED, missing_refusal, unseen_company
 from codat_iac.planning.moves import Moves, moves
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
@@ -97,6 +104,8 @@ class _Deciding:
         decisions += [
             self._remove(prior, held) for prior in self._leaving() if self._is_chosen(prior.address)
         ]
+        if not self._recorded:
+            decisions = _of_an_empty_stack(decisions)
         return StackDecisions(
             tuple(_forget_if_held(each, held) for each in decisions), self._moved, self._descriptions
         )
@@ -116,6 +125,12 @@ class _Deciding:
 
     def _can_be_read(self, desired: DesiredConnection) -> bool:
         return self._accepts_missing or self._live.get(desired.company_id) is not None
+
+    def _unseen(self, company_id: str) -> str:
+        """Return why nothing is done about a company that can't be seen."""
+        if any(company is not None for company in self._live.values()):
+            return unseen_company(company_id)
+        return unseen_company(min(self._live), others_seen=False)
 
     def _find(self, prior: PriorConnection) -> LiveConnection | None:
         return (self._live.get(prior.desired.company_id) or {}).get(prior.id)
@@ -146,7 +161,7 @@ class _Deciding:
         prior = self._prior(desired)
         for each in (prior.desired if prior else desired, desired):
             if not self._can_be_read(each):
-                return _refused(desired, unseen_company(each.company_id, accepted=False))
+                return _refused(desired, self._unseen(each.company_id))
         if prior is None:
             return self._new(desired)
         decision = decide_existing(prior, desired, self._find(prior))
@@ -189,14 +204,23 @@ class _Deciding:
         live = self._find(prior)
         decision = decide_removal(prior, live, held=prior.id in held)
         if not self._can_be_read(prior.desired):
-            return dataclasses.replace(
-                decision, problem=unseen_company(prior.desired.company_id, accepted=False)
-            )
+            return dataclasses.replace(decision, problem=self._unseen(prior.desired.company_id))
         if live is None and self._accepts_missing:
             return dataclasses.replace(decision, problem=None)  # a refresh forgets it even if it is protected
         if live is None and self._missing and prior.id not in held:
             return dataclasses.replace(decision, problem=self._missing)
         return decision
+
+
+def _of_an_empty_stack(decisions: list[Decision]) -> list[Decision]:
+    """Return the decisions with one reason for all connections that exist already, if they are many."""
+    many = sum(isinstance(each.problem, Unmanaged) for each in decisions) > MANY_UNMANAGED
+    return [
+        dataclasses.replace(each, problem=EMPTY_STACK)
+        if many and isinstance(each.problem, Unmanaged)
+        else each
+        for each in decisions
+    ]
 
 
 def _forget_if_held(decision: Decision, held: Collection[str]) -> Decision:
@@ -213,6 +237,5 @@ def _refused(desired: DesiredConnection, problem: str) -> Decision:
         Cause.YOU,
         desired.company_id,
         desired.platform_key,
-        ABSENT,
         problem=problem,
     )

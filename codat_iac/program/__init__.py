@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from codat_iac.planning import rule_table
 from codat_iac.planning.limits import LossLimit
 from codat_iac.planning.moves import Moves, in_this_run, moves
 from codat_iac.planning.slot_description import describe, with_totals
-from codat_iac.provider.connection import Connection
 from codat_iac.provider.declared import claim_for_stock_program
+from codat_iac.provider.registration import Registration, known, register
 from codat_iac.provider.running_program import (
     check_config,
     own_record,
@@ -38,7 +38,7 @@ from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
 ALREADY_EXPLAINED = 32
 """The exit status that tells Pulumi's language host that the error has been shown to the user."""
 
-MOST_NAMED = 50
+MOST_NAMED = 10
 """The most waiting connections that the stack's output names."""
 
 
@@ -108,25 +108,26 @@ def declare(
     recorded: Sequence[PriorConnection],
     moved: Moves,
     desired: Iterable[DesiredConnection],
-) -> list[Connection]:
-    """Declare the connections in *declared*; *desired* are all of the file, also those of a later run."""
+) -> Awaitable[list[str | None]]:
+    """Declare the connections in *declared*, and return their statuses in the same order.
+
+    *desired* are all of the file, also those of a later run.
+    """
     waiting = [each for each in desired if each.address in moved.later]
     beside = with_totals(describe(declared, recorded, moved, waiting), recorded, moved)
     for address, origin in sorted(moved.later.items()):
         what = f"goes on with {origin.address}" if origin else "gets its connection"
         warn(f"{address}: it {what} in the next run, since its name is taken until then: run again", "")
-    return [
-        Connection.declared(each, beside[each.address], moved.origins.get(each.address)) for each in declared
-    ]
+    return register(
+        [Registration(each, beside[each.address], moved.origins.get(each.address)) for each in declared]
+    )
 
 
-def export_summary(declared: Sequence[DesiredConnection], resources: Sequence[Connection]) -> None:
+def export_summary(declared: Sequence[DesiredConnection], statuses: Awaitable[list[str | None]]) -> None:
     """Export the count of connections by status, and the addresses that wait for their customers."""
-    # Waiting for `created`, which only an existing connection has, keeps a preview from promising a status.
-    facts = pulumi.Output.all(*[r.status for r in resources], *[r.created for r in resources])
-    statuses = facts.apply(lambda known: known[: len(resources)])
-    pulumi.export("connections", statuses.apply(lambda known: dict(sorted(Counter(known).items()))))
-    pulumi.export("waiting", statuses.apply(lambda known: waiting(declared, known)))
+    found = known(statuses)
+    pulumi.export("connections", found.apply(lambda each: dict(sorted(Counter(each).items()))))
+    pulumi.export("waiting", found.apply(lambda each: waiting(declared, each)))
 
 
 def waiting(declared: Sequence[DesiredConnection], statuses: Sequence[str]) -> list[str]:

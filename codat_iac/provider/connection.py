@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -11,14 +10,11 @@ from pulumi.dynamic import Resource
 from codat_iac.model.connection import (
     ADDRESS,
     Address,
-    DesiredConnection,
     OnExisting,
     OnRemoval,
-    PriorConnection,
     Status,
 )
 from codat_iac.planning import slot_description
-from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.provider import ConnectionProvider
 from codat_iac.provider.declared import Declared
 from codat_iac.provider.running_program import check_config
@@ -90,9 +86,13 @@ class Connection(Resource, module="codat", name="Connection"):
         placed = Declared.of_this_program().place(
             Address(address), company_id, platform_key, connection_id, siblings, opts
         )
-        self._register(
+        outputs = dict.fromkeys(("connection_id", "platform_name", "source_type", "created"))
+        super().__init__(
+            ConnectionProvider(),
             address,
             {
+                **outputs,
+                "address": address,
                 "company_id": company_id,
                 "platform_key": platform_key,
                 "status": status,
@@ -103,44 +103,6 @@ class Connection(Resource, module="codat", name="Connection"):
             },
             pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=placed.aliases)),
         )
-
-    @classmethod
-    def declared(
-        cls,
-        desired: DesiredConnection,
-        description: SlotDescription,
-        origin: PriorConnection | None = None,
-        *,
-        protect: bool = False,
-    ) -> Connection:
-        """Declare a connection of a desired-state file.
-
-        *origin* is the recorded connection that it continues, if any. *protect* protects the resource even
-        if the file doesn't.
-        """
-        made = cls.__new__(cls)
-        cls._register(
-            made,
-            desired.address,
-            {
-                "company_id": desired.company_id,
-                "platform_key": desired.platform_key,
-                "status": str(desired.status),
-                "on_removal": str(desired.on_removal),
-                "on_existing": str(desired.on_existing),
-                "connection_id": desired.connection_id,
-                "protect": desired.protect or None,
-                slot_description.INPUT: description.to_json(),
-            },
-            pulumi.ResourceOptions(
-                aliases=[origin.urn] if origin else None, protect=desired.protect or protect
-            ),
-        )
-        return made
-
-    def _register(self, address: str, inputs: dict[str, Any], opts: pulumi.ResourceOptions) -> None:
-        outputs = dict.fromkeys(("connection_id", "platform_name", "source_type", "created"))
-        super().__init__(ConnectionProvider(), address, {**outputs, "address": address, **inputs}, opts)
 
     def translate_input_property(self, prop: str) -> str:
         """Return Pulumi's name of a property."""

@@ -30,7 +30,9 @@ class Engine:
     """The engine that started this process."""
 
     def __init__(self, address: str) -> None:
-        self._stub: Any = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
+        # The engine is on loopback, and gRPC in Python would ask even for that the user's proxy.
+        direct = [("grpc.enable_http_proxy", 0)]
+        self._stub: Any = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, direct))
 
     def warn(self, text: str, urn: str = "") -> None:
         """Show *text* as a warning on the resource *urn*, or on the stack if that is empty."""

@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import pulumi
 from google.protobuf.struct_pb2 import Struct, Value
-from platformdirs import user_cache_path
 from pulumi.runtime import mocks
 from pulumi.runtime import settings as runtime
 from pulumi.runtime.proto import engine_pb2, resource_pb2
@@ -113,8 +112,8 @@ def check_config() -> None:
 def tenant_reader() -> tuple[settings.Settings, Reader]:
     """Return the running program's settings, and a `Reader` of its tenant. Raises `ConfigError`."""
     chosen = settings.read(os.environ, pulumi.Config(settings.NAMESPACE).get)
-    throttle = shared_throttle(user_cache_path("codat-iac"), chosen.requests_per_minute)
-    return chosen, Reader(chosen.api_key, chosen.base_url, throttle=throttle)
+    throttle = shared_throttle(chosen.requests_per_minute, lambda text: warn(text, ""))
+    return chosen, Reader.configured(chosen, throttle=throttle)
 
 
 def warn_of_each_loss(losing: Sequence[Decision]) -> None:

@@ -44,8 +44,9 @@ class CreateOnce:
         Raises the last `ApiError`, saying that the outcome is uncertain: after an ambiguous POST, even a
         plain refusal of the next one doesn't settle it.
         """
-        key, doubted = _fresh_key(), False
-        for attempt in range(1, ATTEMPTS + 1):
+        key, attempt, doubted = _fresh_key(), 0, False
+        while True:
+            attempt += 1
             try:
                 return self.client.create(desired.company_id, desired.platform_key, idempotency_key=key)
             except ApiError as error:
@@ -61,7 +62,6 @@ class CreateOnce:
                     raise _unsure(desired, error) from error
                 if isinstance(error, CodatBroken) or error.status == _TIMEOUT:
                     key = _fresh_key()
-        raise AssertionError  # pragma: no cover  the last attempt returns or raises
 
     def _look(
         self, desired: DesiredConnection, look: Callable[[], LiveConnection | None], error: ApiError
@@ -76,7 +76,7 @@ class CreateOnce:
 def _ambiguous(error: ApiError) -> bool:
     if isinstance(error, Rejected):
         return error.status in {_TIMEOUT, _IN_PROGRESS}
-    return isinstance(error, TransportError | CodatBroken | NotCodat)
+    return error.sent and isinstance(error, TransportError | CodatBroken | NotCodat)
 
 
 def _fresh_key() -> str:

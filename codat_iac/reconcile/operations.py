@@ -72,7 +72,7 @@ class Operations(Preview):
         try:
             return self.snapshot.relist(desired.company_id)
         except NotFound as error:
-            raise self._unseen(desired) from error
+            raise self._unseen(desired.address, desired.company_id) from error
 
     def _find_made(self, desired: DesiredConnection, known: set[str]) -> LiveConnection | None:
         """Find the connection that an ambiguous POST made: new, not authorised yet, and nobody else's."""

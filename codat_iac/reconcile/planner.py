@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Status
-from codat_iac.model.errors import NotFound, Refused
+from codat_iac.model.errors import Mismatch, NotFound
 from codat_iac.model.settings import Settings
+from codat_iac.model.times import past
 from codat_iac.planning import notices, rule_table, stack_decisions
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.limits import LossLimit, unseen_company
@@ -126,9 +128,10 @@ class Planner:
         changes = [each for each in certain if each.action is not Action.NONE]
         losing = {each.connection_id or "": each.address for each in changes if each.loses}
         quota = self._reader.quota
+        now = datetime.now(UTC)
         return Plan(
             changes=merged(changes),
-            waiting=tuple(sorted(_waiting(certain), key=lambda waiting: waiting.address)),
+            waiting=tuple(sorted(_waiting(certain, now), key=lambda waiting: waiting.address)),
             unmanaged=tuple(self._unmanaged(declared)),
             problems=tuple(
                 Problem(each.address, f"{each.address}: {each.problem}")
@@ -156,7 +159,7 @@ class Planner:
     # Drift and links.
 
     def drift(self) -> tuple[Drifted, ...]:
-        """Compare recorded with live, whatever is desired. Raises `Refused` if one is uncertain."""
+        """Compare recorded with live, whatever is desired. Raises `Mismatch` if a company can't be seen."""
         found = []
         for prior, live in self._read():
             now = live.status if live else ABSENT
@@ -174,13 +177,14 @@ class Planner:
             names = dict(zip(company_ids, threads.map(self._company_name, company_ids), strict=True))
             # Last of all, since any read of a connection may replace its link by a new one.
             fresh = list(threads.map(self._fresh, waiting))
+        now = datetime.now(UTC)
         return tuple(
             Link(
                 prior.address,
                 names[prior.desired.company_id],
                 live.platform_name or prior.desired.platform_key,
                 live.status,
-                waiting_since(live),
+                waiting_since(live, now),
                 live.link_url,
             )
             for prior, live in zip(waiting, fresh, strict=True)
@@ -191,16 +195,14 @@ class Planner:
         """Yield each recorded connection with the live one, None if it is absent."""
         standing = [prior for prior in self._recorded if not prior.pending_removal]
         priors = [prior for prior in standing if self._belongs(prior.address)]
-        self._snapshot.prefetch({prior.desired.company_id for prior in priors})
+        live = self._live((), priors)
         for prior in priors:
             company_id = prior.desired.company_id
-            try:
-                yield prior, self._snapshot.find(company_id, prior.id)
-            except NotFound as error:
-                if not self._settings.accept_missing:
-                    said = unseen_company(company_id, accepted=False)
-                    raise Refused(f"{prior.address}: {said}") from error
-                yield prior, None
+            if live[company_id] is None and not self._settings.accept_missing:
+                others_seen = any(company is not None for company in live.values())
+                said = unseen_company(company_id, others_seen=others_seen)
+                raise Mismatch(f"{prior.address}: {said}")
+            yield prior, (live[company_id] or {}).get(prior.id)
 
     def _belongs(self, address: str) -> bool:
         return self._only_company is None or belongs(address, self._only_company)
@@ -271,15 +273,17 @@ def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
     return tuple(whole[address] for address in sorted(whole))
 
 
-def waiting_since(live: LiveConnection) -> str:
-    """Return when a connection began to wait: when it was created or broke; empty if Codat doesn't say."""
+def waiting_since(live: LiveConnection, now: datetime) -> str:
+    """Return when a connection began to wait: when it was created or broke; empty if that is unknown."""
     if live.status == Status.PENDING_AUTH:
-        return live.created
-    broke = [error.errored_on_utc for error in live.data_connection_errors if error.status != "Resolved"]
-    return next((when for when in reversed(broke) if when), "")
+        began = [live.created]
+    else:
+        broke = [error for error in live.data_connection_errors if error.status != "Resolved"]
+        began = [error.errored_on_utc or "" for error in reversed(broke)]
+    return next((when for when in began if past(when, now)), "")
 
 
-def _waiting(decisions: Iterable[Decision]) -> Iterator[Waiting]:
+def _waiting(decisions: Iterable[Decision], now: datetime) -> Iterator[Waiting]:
     """Yield the connections that only their customers can bring to the desired status."""
     for each in decisions:
         live = each.live
@@ -290,7 +294,7 @@ def _waiting(decisions: Iterable[Decision]) -> Iterator[Waiting]:
                 live.id,
                 each.platform_key,
                 live.status,
-                waiting_since(live),
+                waiting_since(live, now),
                 notices.message(each.notice, each.address, live),
             )
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import DesiredConnection, Integration, LiveConnection, PriorConnection
-from codat_iac.model.errors import NotFound, Refused
+from codat_iac.model.errors import Mismatch, NotFound, Refused
 from codat_iac.model.settings import Settings
 from codat_iac.planning import notices, rule_table
 from codat_iac.planning.decision import Decision, decide_existing, decide_new, decide_removal
 from codat_iac.planning.limits import LossLimit, missing_refusal, unseen_company
-from codat_iac.planning.notices import Notice
+from codat_iac.planning.notices import Expected, Notice
 from codat_iac.planning.platforms import platform_problem
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.losses import Losses
@@ -40,6 +41,9 @@ class Preview:
         self._reader = client
         self._settings = settings
         self._notify = notify
+        self._seeing = threading.Lock()
+        self._any_seen = False
+        self._first_unseen: str | None = None
         self._losses = Losses(LossLimit(settings.max_losses), self.state, self.find)
 
     # Reading.
@@ -47,8 +51,8 @@ class Preview:
     def read(self, prior: PriorConnection) -> LiveConnection | None:
         """Read a recorded connection; None means that it is certainly absent.
 
-        Raises `Refused` for a company that answers 404, unless that is accepted, and `ApiError` if live can't
-        be read.
+        Raises `Mismatch` for a company that answers 404, unless that is accepted, and `ApiError` if live
+        can't be read.
         """
         self.state.record(prior)
         live = self.find(prior)
@@ -66,11 +70,10 @@ class Preview:
         live = None
         try:
             live = self.snapshot.find(prior.desired.company_id, prior.id)
+            self._any_seen = True
         except NotFound as error:
             if not self._settings.accept_missing:
-                raise Refused(
-                    f"{prior.address}: {unseen_company(prior.desired.company_id, accepted=False)}"
-                ) from error
+                raise self._unseen(prior.address, prior.desired.company_id) from error
         if live is None:
             self.state.mark_missing(prior.id)
         return live
@@ -79,17 +82,19 @@ class Preview:
         """Refuse to act on an absence if suspiciously many connections are absent."""
         refusal = missing_refusal(self.state.missing_count, self.state.recorded_count)
         if refusal and not self._settings.accept_missing:
-            raise Refused(f"{address}: {refusal}")
+            raise Mismatch(f"{address}: {refusal}")
 
     # Deciding.
 
-    def expected_notices(self) -> dict[Notice, list[str]]:
-        """Return the notices about the recorded connections: the addresses by kind."""
-        coming: dict[Notice, list[str]] = {}
+    def expected_notices(self) -> list[Expected]:
+        """Return the notices about the recorded connections."""
+        coming = []
         for prior in self.state.leaving().values():
-            notice = rule_table.still_declared(prior, prior.desired.status, self.find(prior)).notice
-            if notice:
-                coming.setdefault(notice, []).append(prior.address)
+            live = self.find(prior)
+            notice = rule_table.still_declared(prior, prior.desired.status, live).notice
+            if live and notice:
+                fresh = self.state.status_changed(prior.id, live.status)
+                coming.append(Expected(notice, prior.address, live.status, fresh))
         return coming
 
     def preview_create(self, desired: DesiredConnection) -> Decision:
@@ -101,10 +106,11 @@ class Preview:
         with self.snapshot.locked(desired.company_id), self._remember_failure(desired):
             try:
                 company = self.snapshot.company(desired.company_id)
+                self._any_seen = True
             except NotFound as error:
-                raise self._unseen(desired) from error
+                raise self._unseen(desired.address, desired.company_id) from error
             decision = self._new(desired, company)
-        if decision.action is Action.ADOPT and decision.live:
+        if decision.live:  # adopted
             self._report_adopted(desired, decision.live)
         return decision
 
@@ -112,10 +118,15 @@ class Preview:
         unlinks = rule_table.declared(desired.status, live).action is Action.UNLINK
         self._report(Notice.ADOPTED_FIRST if unlinks else Notice.ADOPTED, desired.address, live)
 
-    def _unseen(self, desired: DesiredConnection) -> Refused:
-        return Refused(
-            f"{desired.address}: {unseen_company(desired.company_id, accepted=self._settings.accept_missing)}"
-        )
+    def _unseen(self, address: str, company_id: str) -> Mismatch:
+        """Return the error for a company that can't be seen: the same for all as long as none is seen."""
+        accepted = self._settings.accept_missing
+        with self._seeing:
+            others_seen = accepted or (self._any_seen and company_id != self._first_unseen)
+            if not others_seen:
+                company_id = self._first_unseen = self._first_unseen or company_id
+        said = unseen_company(company_id, accepted=accepted, others_seen=others_seen)
+        return Mismatch(f"{address}: {said}")
 
     @contextlib.contextmanager
     def _remember_failure(self, desired: DesiredConnection) -> Iterator[None]:
@@ -146,7 +157,7 @@ class Preview:
             self.state.hold(prior.id, desired.address)
         if decision.loses and holder is None:
             self._losses.count(prior.id, desired.address)
-            self._report(Notice.LOSES, desired.address, live)
+            self._report(Notice.LOSES, desired.address)
         if decision.notice:
             self._report(decision.notice, desired.address, live)
         return decision

@@ -9,6 +9,7 @@ https://docs.codat.io/using-the-api/paging).
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,7 +19,15 @@ from contextlib import contextmanager
 from codat_iac.codat.client import Reader
 from codat_iac.codat.parsing import Page
 from codat_iac.model.connection import Company, LiveConnection
-from codat_iac.model.errors import ApiError, CodatBroken, NotFound, TransportError
+from codat_iac.model.errors import (
+    AccountLimit,
+    ApiError,
+    CodatBroken,
+    NotFound,
+    RateLimited,
+    TransportError,
+    Unauthorized,
+)
 
 READS_BEFORE_PROBE = 2
 """How many companies are read before one page of the tenant, which tells the cost of all pages."""
@@ -29,11 +38,14 @@ CONCURRENT_READS = 8
 LISTING_ATTEMPTS = 4
 """How often a company is listed if its rows move while they are read."""
 
+_LASTING = (AccountLimit, RateLimited, Unauthorized)
+
 
 class Snapshot:
     """The live connections that were asked for. Threads may share it.
 
-    Ids may come in any case; those of the returned connections are in lower case.
+    Ids may come in any case; those of the returned connections are in lower case. After an error that no
+    other read would be spared, nothing more is asked: it is raised again.
     """
 
     def __init__(self, client: Reader) -> None:
@@ -43,6 +55,8 @@ class Snapshot:
         self._tenant_lock = threading.Lock()
         self._platform_keys_lock = threading.Lock()
         self._companies: dict[str, dict[str, LiveConnection]] = {}
+        self._unseen: dict[str, NotFound] = {}
+        self._ended: ApiError | None = None
         self._absent: set[tuple[str, str]] = set()
         self._platform_keys: Mapping[str, str] | None = None
         self._spent = 0
@@ -102,7 +116,7 @@ class Snapshot:
         return found
 
     def prefetch(self, company_ids: Collection[str]) -> None:
-        """Read many companies, several at a time. One that can't be seen is read again when it is needed.
+        """Read many companies, several at a time, whether they can be seen or not.
 
         Raises the first `ApiError` that isn't about one company alone.
         """
@@ -149,15 +163,29 @@ class Snapshot:
             return connection
         with self._platform_keys_lock:
             if self._platform_keys is None:
-                listed = self._client.integrations()
+                with self._asking():
+                    listed = self._client.integrations()
                 self._platform_keys = {i.integration_id: i.key for i in listed if i.integration_id}
             return dataclasses.replace(
                 connection, platform_key=self._platform_keys.get(connection.integration_id)
             )
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask Codat in this context, unless an earlier error ended that."""
+        if self._ended:
+            raise copy.copy(self._ended)
+        try:
+            yield
+        except ApiError as error:
+            if isinstance(error, _LASTING) or not error.sent:
+                self._ended = self._ended or copy.copy(error)  # callers put an address before their own
+            raise
+
     def _get(self, company_id: str, connection_id: str) -> LiveConnection | None:
         try:
-            connection = self._client.get(company_id, connection_id)
+            with self._asking():
+                connection = self._client.get(company_id, connection_id)
         except NotFound:
             self.drop(company_id, connection_id)
             return None
@@ -168,8 +196,15 @@ class Snapshot:
     def _known(self, company_id: str) -> dict[str, LiveConnection]:
         if company_id not in self._companies:
             self._read_more(company_id)
+        if company_id in self._unseen:
+            raise copy.copy(self._unseen[company_id])
         if company_id not in self._companies:
-            self._companies[company_id] = self._indexed(self._listing(company_id))
+            try:
+                self._companies[company_id] = self._indexed(self._listing(company_id))
+            except NotFound as error:
+                self._probe_tenant()  # if there is none either, this isn't Codat
+                self._unseen[company_id] = copy.copy(error)
+                raise
         return self._companies[company_id]
 
     def _read_more(self, company_id: str) -> None:
@@ -189,16 +224,23 @@ class Snapshot:
                 self._spent += 1
 
     def _read_tenant(self, company_id: str) -> None:
+        probe = self._probe_tenant()
+        cheaper = self._spent * probe.page_size >= probe.total_results
+        if cheaper and not self._exhausted and company_id not in self._companies:
+            with self._asking():
+                for page in self._client.company_pages(probe):
+                    self._keep_all(page.results)
+            self._exhausted = True
+
+    def _probe_tenant(self) -> Page[Company]:
+        """Read the first page of the tenant, once. Raises `NotCodat` if there is none."""
         if self._probe is None:
-            self._probe = self._client.list_companies()
+            with self._asking():
+                self._probe = self._client.list_companies()
             self._keep_all(self._probe.results)
             # If Codat sends no connections inline, reading the tenant doesn't help.
             self._exhausted = all(company.connections is None for company in self._probe.results)
-        cheaper = self._spent * self._probe.page_size >= self._probe.total_results
-        if cheaper and not self._exhausted and company_id not in self._companies:
-            for page in self._client.company_pages(self._probe):
-                self._keep_all(page.results)
-            self._exhausted = True
+        return self._probe
 
     def _keep_all(self, companies: Iterable[Company]) -> None:
         """Store new companies. Another thread may have read or changed the others meanwhile."""
@@ -211,7 +253,8 @@ class Snapshot:
 
     def _listing(self, company_id: str) -> Iterable[LiveConnection]:
         for _ in range(LISTING_ATTEMPTS):
-            pages = list(self._client.connection_pages(company_id))
+            with self._asking():
+                pages = list(self._client.connection_pages(company_id))
             found = {connection.id: connection for page in pages for connection in page.results}
             total = pages[-1].total_results
             if len(found) == total:

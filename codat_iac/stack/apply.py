@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from pulumi import Output, RunError, automation, export
 
+from codat_iac.desired.files import temporary_file
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
 from codat_iac.model.record import connections, is_secret, plain, recorded, resources
-from codat_iac.model.text import join_names
+from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.program import waiting
-from codat_iac.provider.connection import Connection
+from codat_iac.provider.registration import Registration, register
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack import engine
 from codat_iac.stack.pulumi_command import Pulumi, Workspace
-from codat_iac.stack.stack import Stack, StackError, StackLocked
+from codat_iac.stack.stack import PLUGIN_DIED, Stack, StackError, StackLocked
 
 AT_A_TIME = 4
 """Changes at the same time: as many as the provider's host serves. An interrupt waits for all of them."""
@@ -82,6 +81,7 @@ class _Watcher:
     report: Callable[[Outcome], None]
     became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
+    plugin_said: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hear(self, event: automation.EngineEvent) -> None:
@@ -89,8 +89,11 @@ class _Watcher:
         with self.lock:
             if event.res_outputs_event:
                 self._finished(event.res_outputs_event.metadata)
-            elif event.diagnostic_event and event.diagnostic_event.severity == "error":
-                self._failed(event.diagnostic_event.urn or "", event.diagnostic_event.message)
+            elif said := event.diagnostic_event:
+                if said.severity == "error":
+                    self._failed(said.urn or "", said.message)
+                elif said.severity == "info#err":
+                    self.plugin_said = safe_text(said.message) or self.plugin_said
 
     def _finished(self, step: automation.StepEventMetadata) -> None:
         change = self.changes.get(step.urn)
@@ -197,15 +200,13 @@ def apply(
             stale.extend(differences(state, stack.export()))
             if stale:
                 raise RunError(_STALE)
-            made = {}
+            registrations = []
             for each in acting:
                 origin = moved.origins.get(each.address)
                 place = origin.place if origin else each.place
                 description = planner.decided.descriptions[each.address]
-                made[each.address] = Connection.declared(
-                    each, description, origin, protect=place in protected
-                )
-            _export(desired, before, made, outputs)
+                registrations.append(Registration(each, description, origin, protect=place in protected))
+            _export(desired, before, acting, register(registrations), outputs)
 
         try:
             automation.Stack.select(stack.name, workspace).up(
@@ -221,7 +222,7 @@ def apply(
         except (automation.CommandError, RunError) as error:
             if stale:
                 raise StackError(f"{_STALE} ({join_names(stale)})") from error
-            reason = _reason(error, watcher.general)
+            reason = _reason(error, watcher)
             if not watcher.became and not command.interrupted:
                 raise StackError(reason) from error
             # If changes failed, they are the reason why the run failed.
@@ -240,10 +241,12 @@ def differences(planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     return sorted({(is_.get(key) or was[key])["urn"].rpartition("::")[2] for key in changed})
 
 
-def _reason(error: Exception, general: Sequence[str]) -> str:
+def _reason(error: Exception, watcher: _Watcher) -> str:
     code, *lines = str(error).strip().splitlines()
     words = [line.partition("error: ")[2] for line in lines if "error: " in line]
-    said = next(iter([*general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")
+    said = next(iter([*watcher.general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")
+    if said.startswith(PLUGIN_DIED) and watcher.plugin_said:
+        said = f"{said} ({watcher.plugin_said})"
     return f"`pulumi up` failed: {said.partition(' Traceback ')[0]}"
 
 
@@ -251,9 +254,7 @@ def _reason(error: Exception, general: Sequence[str]) -> str:
 def _handed_over(
     stack: Stack, planner: Planner, plan: Plan, max_losses: int | None
 ) -> Iterator[dict[str, str]]:
-    with tempfile.TemporaryDirectory(prefix="codat-iac-") as folder:
-        file = Path(folder) / "handover.json"
-        file.write_text(planner.hand_over(plan))
+    with temporary_file(planner.hand_over(plan)) as file:
         yield {
             **engine.environment(os.environ, stack.pulumi_path),
             handover.VARIABLE: str(file),
@@ -293,17 +294,18 @@ def _kept(value: Any) -> Any:
 def _export(
     desired: Sequence[DesiredConnection],
     before: Mapping[Address, str],
-    resources: Mapping[Address, Connection],
+    acting: Sequence[DesiredConnection],
+    statuses: Awaitable[list[str | None]],
     outputs: Mapping[str, Any],
 ) -> None:
     """Export the stack's outputs again: a program that doesn't export them removes them."""
 
-    async def statuses() -> list[str]:
-        # The status of a failed change is unknown, and an `apply` on that Output would export "unknown".
-        after = {address: await resource.status.future() for address, resource in resources.items()}
+    async def all_statuses() -> list[str]:
+        # The status of a failed change is unknown, so the one from before stays.
+        after = dict(zip((each.address for each in acting), await statuses, strict=True))
         return [after.get(each.address) or before[each.address] for each in desired]
 
-    known: Output[list[str]] = Output.from_input(statuses())
+    known: Output[list[str]] = Output.from_input(all_statuses())
     if "connections" not in outputs:
         export("connections", known.apply(lambda found: dict(sorted(Counter(found).items()))))
     if "waiting" not in outputs:

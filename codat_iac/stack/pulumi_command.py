@@ -13,6 +13,7 @@ from typing import IO, Any
 from pulumi import automation
 from pulumi.automation.errors import create_command_error
 
+from codat_iac.stack import engine
 from codat_iac.stack.stack import Stack
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,6 +34,8 @@ class Pulumi(automation.PulumiCommand):
     """
 
     def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+        # The API asks for the version with our environment, and gRPC here would ask a proxy for the engine.
+        engine.tidy_this_process()
         super().__init__(str(path.parent.parent) if path.parent.name == "bin" else None)
         self.interrupted = False
         self._tell = tell

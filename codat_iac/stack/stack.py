@@ -17,9 +17,12 @@ from typing import Any
 
 from codat_iac.model import record, settings
 from codat_iac.model.errors import CodatIacError, ConfigError, EngineError
+from codat_iac.model.text import safe_text
 from codat_iac.stack import engine, locks
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
+
+NO_DESIRED_STATE = "no desired state: give its PATH, or `pulumi config set codat:desired FILE`"
 
 
 _DAMAGED = "failed to load checkpoint"
@@ -28,6 +31,11 @@ _DAMAGED = "failed to load checkpoint"
 A file backend leaves the `.attrs` empty if it is killed while writing it, and cuts the state itself short if
 the disk is full.
 """
+
+PLUGIN_DIED = "could not read plugin"
+"""Pulumi's words for a program of its own that ended as it began; why, only that one's stderr says."""
+
+_TRACEBACK = "Traceback (most recent call last):"
 
 _REPAIR = (
     "the stack's file is damaged: remove the `.attrs` beside it if that is empty, or else put its `.bak`, or"
@@ -67,7 +75,7 @@ class Stack:
         Raises `ConfigError` if there is no project, `EngineError` if there is no engine yet, and
         `StackError` if no stack is selected.
         """
-        folder = _project_folder(start.resolve())
+        folder = project_file(start.resolve()).parent
         pulumi_path = engine.find()
         if pulumi_path is None:
             raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
@@ -106,6 +114,18 @@ class Stack:
         settings.check_config(lambda name: f"{settings.NAMESPACE}:{name}" in values)
         return {key: str(value["value"]) for key, value in values.items() if "value" in value}
 
+    def check_secrets(self) -> None:
+        """Raise `StackError` if a run couldn't encrypt: with a wrong passphrase, for one, or without any."""
+        from codat_iac.desired.files import temporary_file  # noqa: PLC0415  yaml and jsonschema
+
+        file = self.folder / f"Pulumi.{self.short_name}.yaml"
+        with temporary_file(file.read_text("utf-8") if file.exists() else "", "Pulumi.copy.yaml") as copy:
+            try:
+                self.pulumi("config", "set", "--secret", "codat:doctor", "any text", f"--config-file={copy}")
+            except StackError as error:
+                remedy = "if the stack has a passphrase, set PULUMI_CONFIG_PASSPHRASE to it"
+                raise StackError(f"a run can't encrypt secrets here ({error}); {remedy}") from error
+
     def settings(self) -> settings.Settings:
         """Return the settings: from the environment first, then from this stack's config."""
         config = self.config()
@@ -115,14 +135,16 @@ class Stack:
         """Return the path of the desired state. Raises `ConfigError` if the (given) config has none."""
         configured = (self.config() if config is None else config).get(f"{settings.NAMESPACE}:desired")
         if not configured:
-            raise ConfigError("no desired state: give its PATH, or `pulumi config set codat:desired FILE`")
+            raise ConfigError(NO_DESIRED_STATE)
         return Path(os.path.relpath(self.folder / configured))
 
 
-def _project_folder(start: Path) -> Path:
+def project_file(start: Path) -> Path:
+    """Return the Pulumi.yaml in the folder *start* or above. Raises `ConfigError` if there is none."""
     for folder in (start, *start.parents):
-        if any((folder / name).is_file() for name in PROJECT_FILES):
-            return folder
+        for name in PROJECT_FILES:
+            if (folder / name).is_file():
+                return folder / name
     raise ConfigError(
         f"no Pulumi.yaml in {start} or above it; run this in a Pulumi project, or name one with --cwd"
     )
@@ -174,7 +196,17 @@ def _is_running(pid: int) -> bool:
 
 
 def _error_text(errors: str, output: str) -> str:
-    """Return the errors that `pulumi` printed to either stream, or else all of stderr."""
+    """Return the errors that `pulumi` printed to either stream, or else all of stderr.
+
+    The cause of some isn't in them, but is the last of the other lines, before the summary.
+    """
     lines = [line.strip() for line in (*errors.splitlines(), *output.splitlines()) if line.strip()]
-    wrong = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return " ".join(dict.fromkeys(wrong)) or " ".join(errors.split())
+    wrong = [line.partition(": ")[2].strip() for line in lines if line.startswith(("error: ", "Panic: "))]
+    others = [*output.partition("\nResources:")[0].splitlines(), *errors.splitlines()]
+    causes = [line for line in map(str.strip, others) if line and not line.startswith("error: ")]
+    if causes:
+        wrong = [told.replace(_TRACEBACK, safe_text(causes[-1])) for told in wrong]
+    if causes and any(PLUGIN_DIED in told for told in wrong):
+        wrong.append(f"({safe_text(causes[-1])})")
+    whole = [told for told in wrong if not any(told in other and told != other for other in wrong)]
+    return " ".join(dict.fromkeys(whole)) or " ".join(errors.split())

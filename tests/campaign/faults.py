@@ -54,7 +54,7 @@ KNOBS: Mapping[str, tuple[Any, ...]] = {
     "deleteTwice": (404, 200),
     "unknownCompany": ("ClientsApi", "PublicApi"),
     "pageBeyondEnd": (200, 400, 404),
-    "pageSizeMost": (5000, 3),
+    "pageSizeMost": (2000, 3),
     "pageSizeAboveMost": ("clamp", "reject"),
     "retryAfterFormat": ("seconds", "http-date"),
     "rateLimitResetFormat": ("unix", "iso", "http-date"),

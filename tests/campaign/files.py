@@ -502,7 +502,15 @@ def _folder(rng: random.Random) -> Files:
         "é\u202e.yaml".encode(),
         b"new\nline.yaml",
     ]
-    names += [b".hidden.yaml", b"Pulumi.yaml", b"_help.py", b"x.txt", b"c.py", b"n" * 240 + b".yaml"]
+    names += [
+        b".hidden.yaml",
+        b"Pulumi.yaml",
+        b"_help.py",
+        b"x.txt",
+        b"x.json",
+        b"c.py",
+        b"n" * 240 + b".yaml",
+    ]
     files: Files = {}
     kinds = [_good, _good, _good, _bytes, _types, _mutated, _python, _control]
     twin = _good(rng)

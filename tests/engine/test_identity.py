@@ -18,7 +18,7 @@ from tests.support.builders import a_prior, siblings
 from tests.support.project import PROGRAM, Outcome, Project, Ran, connections
 from tests.support.terminal import Terminal
 
-pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
+pytestmark = pytest.mark.engine
 
 COMPONENT = """
 import pulumi
@@ -677,7 +677,7 @@ def test_a_limit_in_the_config_is_refused_with_the_variable_to_set(project: Proj
     project.settle()
     link(project)
     project.pulumi("config", "set", "codat:maxLosses", "0")
-    refusal = "codat:maxLosses is no longer read from the stack's config"
+    refusal = "codat:maxLosses is not read from the stack's config"
     assert refusal in project.preview().shown
     assert refusal in project.codat_iac("plan").err
     assert refusal in project.codat_iac("apply", "--yes").err

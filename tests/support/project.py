@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -53,6 +53,8 @@ def connections(company_id: str, *lines: str) -> str:
     body = "".join(f"      {line}\n" for line in lines)
     return f"companies:\n  acme:\n    id: {company_id}\n    connections:\n{body}"
 
+
+CODAT_IAC = (sys.executable, "-m", "codat_iac")
 
 PASSPHRASE = "a passphrase"  # noqa: S105  of stacks that a test throws away
 
@@ -216,19 +218,27 @@ class Project:
         return process
 
     def codat_iac(
-        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        program: Sequence[str] = CODAT_IAC,
     ) -> Ran:
         """Run `codat-iac` to its end, in the project's folder, without a terminal to ask on."""
-        process = self.start_codat_iac(*arguments, env=env, cwd=cwd)
+        process = self.start_codat_iac(*arguments, env=env, cwd=cwd, program=program)
         out, err = process.communicate(timeout=240)
         return Ran(process.returncode, out, err)
 
     def start_codat_iac(
-        self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        program: Sequence[str] = CODAT_IAC,
     ) -> Started:
         """Start `codat-iac`, in a process group of its own."""
         process = Started(
-            [sys.executable, "-m", "codat_iac", *arguments],
+            [*program, *arguments],
             cwd=cwd or self.folder,
             env={**os.environ, **self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,

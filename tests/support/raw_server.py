@@ -7,7 +7,6 @@ import json
 import re
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import trustme
+
 Answer = bytes | Callable[[socket.socket], None]
 """The bytes to send, or a function to call with the connection instead."""
 
 
 @dataclass
 class RawServer:
-    """The server's URL, its requests, and the file with its certificate, which is its own authority."""
+    """The server's URL, its requests, and the file with the certificate of its authority."""
 
     url: str
     authority: Path
@@ -61,18 +62,21 @@ def page(*rows: Mapping[str, Any], total: int | None = None, follow: str | None 
 
 
 @contextmanager
-def answering(*answers: Answer, tls: Path | None = None, keep_alive: bool = False) -> Iterator[RawServer]:
+def answering(
+    *answers: Answer, tls: Path | None = None, clients: trustme.CA | None = None, keep_alive: bool = False
+) -> Iterator[RawServer]:
     """Serve on loopback: each request gets the next answer, and the last answer is repeated.
 
-    *tls*: speak TLS, with a certificate made in this folder. *keep_alive*: allow more than one request on
-    each connection.
+    *tls*: speak TLS, with a certificate for 127.0.0.1 and codat.test whose authority is written into this
+    folder. *clients*: demand a client certificate of this authority. *keep_alive*: allow more than one
+    request on each connection.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         scheme = "http" if tls is None else "https"
         url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-        server = RawServer(url, Path() if tls is None else tls / "certificate.pem")
-        context = None if tls is None else _context(tls)
+        server = RawServer(url, Path() if tls is None else tls / "authority.pem")
+        context = None if tls is None else _context(server.authority, clients)
         threads: list[threading.Thread] = []
 
         def serve() -> None:
@@ -108,24 +112,53 @@ def answering(*answers: Answer, tls: Path | None = None, keep_alive: bool = Fals
                 each.join(0 if keep_alive else 5)
 
 
-def _context(folder: Path) -> ssl.SSLContext:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=tests"
-    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*made.split(), *files], check=True, capture_output=True)
+def _context(authority: Path, clients: trustme.CA | None) -> ssl.SSLContext:
+    own = trustme.CA()
+    own.cert_pem.write_to_path(str(authority))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    own.issue_cert("127.0.0.1", "codat.test").configure_cert(context)
+    if clients:
+        clients.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
 def _wrapped(connection: socket.socket, context: ssl.SSLContext | None) -> socket.socket:
     if context is None:
         return connection
+    spoken = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
     try:
-        return context.wrap_socket(connection, server_side=True)
+        spoken.do_handshake()
     except OSError:
-        connection.close()
+        # Until the client has left: a close before would discard the alert that tells it why.
+        with socket.socket(fileno=spoken.detach()) as plain:
+            while plain.recv(65536):
+                pass
         raise
+    return spoken
+
+
+def leading_to(server: RawServer) -> Callable[[socket.socket], None]:
+    """Return the answer of a proxy that connects to *server*, whatever host it is asked for."""
+
+    def lead(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as onwards:
+            back = threading.Thread(target=_pour, args=(onwards, connection), daemon=True)
+            back.start()
+            _pour(connection, onwards)
+            back.join()
+
+    return lead
+
+
+def _pour(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(65536):
+            target.sendall(chunk)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def _request(connection: socket.socket) -> str:

@@ -79,11 +79,9 @@ def _alarm(plan: Plan) -> str:
 def _problems(plan: Plan) -> Iterator[str]:
     if plan.problems:
         yield f"### Problems ({len(plan.problems):,})"
-        rows = (
-            _row(_cell(each.address), _prose(words.without_address(each.address, each.text)))
-            for each in plan.problems
-        )
-        yield _cut(("Address", "Problem"), rows, len(plan.problems), _PROBLEMS)
+        reasons = words.problems_by_reason(plan, words.MOST_OF_ONE_REASON)
+        rows = (_row(escaped(addresses), _prose(text, 600)) for addresses, text in reasons)
+        yield _cut(("Address", "Problem"), rows, len(reasons), _PROBLEMS)
 
 
 def _changes(changes: Sequence[Decision]) -> Iterator[str]:
@@ -136,7 +134,7 @@ def _waiting(waiting: Sequence[Waiting], now: datetime) -> str:
             words.age(each.since, now),
             _prose(words.statement(each)),
         )
-        for each in words.longest_first(waiting, now)
+        for each in words.newest_breaks_first(waiting, now)
     )
     table = _cut(("Address", "Platform", "Status", "Waiting", "Why"), rows, len(waiting), _WAITING)
     return _folded(

@@ -2,7 +2,7 @@
 
 Without a width nothing is wrapped, and without colour there are no escape sequences, so piped output is
 stable. Changes are always shown in full. Of the waiting and the unmanaged connections the first `MOST` are
-named, those that have waited longest first, and the rest is counted.
+named, what broke last first, and the rest is counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from codat_iac.planning.plan import Drifted, Link, Plan, Waiting, summary
 from codat_iac.planning.rule_table import Action
 
 MOST = 20
-
 _STYLES = {
     Action.CREATE: "green",
     Action.ADOPT: "green",
@@ -97,8 +96,7 @@ def _details(change: Decision, paint: Paint) -> Iterator[str]:
 def _waiting(waiting: Sequence[Waiting], now: datetime, terminal: Terminal, paint: Paint) -> str:
     if not waiting:
         return ""
-    longest = words.longest_first(waiting, now)
-    shown = _first(longest, terminal)
+    shown = _first(words.newest_breaks_first(waiting, now), terminal)
     rows = [
         (
             (fit(each.address), fit(each.platform_key), fit(each.status), words.age(each.since, now)),
@@ -107,7 +105,7 @@ def _waiting(waiting: Sequence[Waiting], now: datetime, terminal: Terminal, pain
         for each in shown
     ]
     title = f"Waits for a customer ({len(waiting):,}): {words.count_statuses(waiting)}"
-    rest = _rest(len(waiting) - len(shown), "; `codat-iac links` gives each with its link")
+    rest = _rest(len(waiting) - len(shown))
     return "\n".join([paint(title, "bold"), *layout.rows_with_text(rows, terminal.width), *rest])
 
 
@@ -128,18 +126,17 @@ def _first(items: Sequence[T], terminal: Terminal) -> Sequence[T]:
     return items if terminal.every else items[:MOST]
 
 
-def _rest(number: int, hint: str = "") -> list[str]:
-    return [f"  and {number:,} more{hint}"] if number else []
+def _rest(number: int) -> list[str]:
+    return [f"  and {number:,} more; `codat-iac plan --every` names all"] if number else []
 
 
 def _problems(plan: Plan, terminal: Terminal, paint: Paint) -> str:
+    most = len(plan.problems) if terminal.every else words.MOST_OF_ONE_REASON
     lines = [
-        layout.hanging(
-            f"  {fit(each.address)}: ", words.without_address(each.address, each.text), terminal.width
-        )
-        for each in plan.problems
+        layout.hanging(f"  {addresses}: ", text, terminal.width)
+        for addresses, text in words.problems_by_reason(plan, most)
     ]
-    return _titled(f"Problems ({len(lines):,})", "bold red", lines, paint)
+    return _titled(f"Problems ({len(plan.problems):,})", "bold red", lines, paint)
 
 
 def _notes(plan: Plan, terminal: Terminal, paint: Paint) -> str:

@@ -13,11 +13,12 @@ from functools import cache
 from typing import Any
 
 from codat_iac.cli.render.as_json import CAUSES, document
-from codat_iac.cli.render.words import parse_time, timestamp
+from codat_iac.cli.render.words import timestamp
 from codat_iac.model.comparison import differing_paths, dotted
 from codat_iac.model.connection import Address
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.times import parse_time
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.plan import FORMAT_VERSION, Calls, Plan, Problem, Unmanaged, Waiting
 from codat_iac.planning.rule_table import Action

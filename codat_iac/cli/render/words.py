@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from codat_iac.model.connection import ABSENT, Address, Status
 from codat_iac.model.errors import Problem
-from codat_iac.model.text import safe_text
+from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.times import parse_time, past
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged, Waiting
 from codat_iac.planning.rule_table import Action
@@ -55,6 +56,9 @@ _OF_A_LINK = "%/:?#[]@!$&'()*+,;=~"
 _UNIX_SECONDS = re.compile(r"[0-9]{9,10}")
 _MOST_KINDS = 5
 
+MOST_OF_ONE_REASON = 5
+"""The most addresses that are named if many have the same problem."""
+
 
 class HasAddress(Protocol):
     """Anything that has an address."""
@@ -89,6 +93,17 @@ def sentence(text: str) -> str:
 def without_address(address: str, text: str) -> str:
     """Return *text* without the address at its beginning, for a place that shows the address already."""
     return sentence(text.removeprefix(f"{address}: "))
+
+
+def problems_by_reason(plan: Plan, most: int) -> list[tuple[str, str]]:
+    """Return the addresses and the text of each problem; those with the same text are one.
+
+    The first *most* of its addresses are named. All is made safe to show.
+    """
+    addresses: dict[str, list[str]] = {}
+    for each in plan.problems:
+        addresses.setdefault(without_address(each.address, each.text), []).append(fit(each.address))
+    return [(join_names(named, most), text) for text, named in addresses.items()]
 
 
 def count(number: int, noun: str) -> str:
@@ -237,21 +252,9 @@ def notes(plan: Plan) -> list[str]:
     return [*([STATELESS] if plan.stateless else []), *map(sentence, plan.notes)]
 
 
-def parse_time(since: str) -> datetime | None:
-    """Parse a time in Codat's format, in UTC if it has no zone; return None if that fails.
-
-    Source: components/schemas/DateTime of https://github.com/codatio/oas.
-    """
-    try:
-        when = datetime.fromisoformat(since.strip())
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
 def age(since: str, now: datetime) -> str:
     """Return the time since *since* in minutes, hours or days: `3 days`; a dash if it is unknown."""
-    when = parse_time(since)
+    when = past(since, now)
     if when is None:
         return "-"
     minutes = max(1, int((now - when).total_seconds() // 60))
@@ -261,9 +264,19 @@ def age(since: str, now: datetime) -> str:
     return count(hours, "hour") if hours < 48 else count(hours // 24, "day")
 
 
-def longest_first(waiting: Iterable[Waiting], now: datetime) -> list[Waiting]:
-    """Sort by the waiting time, the longest first; those without a readable time come last."""
-    return sorted(waiting, key=lambda each: (parse_time(each.since) or now, each.address))
+def newest_breaks_first(waiting: Iterable[Waiting], now: datetime) -> list[Waiting]:
+    """Sort: first what broke, the newest first, and then what was never authorised, the oldest first.
+
+    Of each, those without a known time come last.
+    """
+
+    def place(each: Waiting) -> tuple[bool, bool, timedelta, Address]:
+        broke = each.status != Status.PENDING_AUTH
+        when = past(each.since, now)
+        waited = now - (when or now)
+        return not broke, when is None, waited if broke else -waited, each.address
+
+    return sorted(waiting, key=place)
 
 
 def timestamp(now: datetime) -> str:

@@ -68,16 +68,10 @@ def _window(world: World, call: Call) -> Window:
 
 
 def _number(world: World, call: Call, name: str, default: int) -> int:
-    text = call.query.get(name, str(default))
-    try:
-        number = int(text)
-    except ValueError:
-        raise Refusal(400, NOT_VALID, service=CLIENTS_API) from None
-    if number < 1 and world.knobs["pageBelowOne"] == 200:
-        return default
-    if not 1 <= number <= _INT32:
+    number = call.whole_number(name, default)
+    if number is None or number > _INT32 or (number < 1 and world.knobs["pageBelowOne"] == 400):
         raise Refusal(400, NOT_VALID, service=CLIENTS_API)
-    return number
+    return default if number < 1 else number
 
 
 def _parameter(world: World, call: Call, name: str) -> str:

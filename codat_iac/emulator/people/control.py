@@ -10,7 +10,7 @@ from codat_iac.emulator.api.views import company_json, connection_json
 from codat_iac.emulator.requests.faults import KINDS, UnknownFaultError, read_faults
 from codat_iac.emulator.requests.limits import Limits
 from codat_iac.emulator.requests.messages import Call, Reply, json_reply
-from codat_iac.emulator.requests.requestlog import RequestLog
+from codat_iac.emulator.requests.requestlog import LONGEST, RequestLog
 from codat_iac.emulator.tenant.integrations import INTEGRATIONS
 from codat_iac.emulator.tenant.knobs import UnknownKnobError, describe, knob_values
 from codat_iac.emulator.tenant.tenant import DEAUTHORIZED, LINKED, Company, Connection, Tenant
@@ -31,9 +31,9 @@ class BadControlRequest(Exception):
 def add_company(world: World, call: Call) -> Reply:
     """Add a company: `{name, tenant?}`. The name keeps characters that Codat's API would strip."""
     body = _body(call)
-    tenant = world.tenant(_text(body, "tenant", MAIN))
-    company = Company(str(uuid.uuid4()), _text(body, "name"), world.now())
-    tenant.put(company, world.now())
+    name, tenant = _text(body, "name"), _text(body, "tenant", MAIN)
+    company = Company(str(uuid.uuid4()), name, world.now())
+    world.tenant(tenant).put(company, world.now())
     return json_reply(company_json(world, company))
 
 
@@ -145,10 +145,10 @@ def set_knobs(world: World, call: Call) -> Reply:
 
 def get_requests(world: World, call: Call) -> Reply:
     """Return the log of requests to Codat's API; `?last=10` limits it to the latest 10 requests."""
-    last = call.query.get("last", str(len(world.log.entries)))
-    if not last.isdecimal():
+    last = call.whole_number("last", LONGEST)
+    if last is None or last < 0:
         raise BadControlRequest("`last` is a whole number")
-    skipped = max(0, len(world.log.entries) - int(last))
+    skipped = max(0, len(world.log.entries) - last)
     return json_reply(
         {
             "total": world.log.total,

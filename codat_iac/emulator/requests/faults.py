@@ -30,6 +30,7 @@ KINDS: Final[Mapping[str, str]] = {
 _FIELDS: Final = ("on", "do", "status", "headers", "body", "seconds", "times", "skip", "probability", "seed")
 _ON: Final = re.compile(r"([A-Z]+|\*) (/\S*)")
 _GLOB: Final = re.compile(r"(\*\*|\*)")
+_HEADER: Final = re.compile(r"[A-Za-z0-9-]+")
 
 
 class UnknownFaultError(ValueError):
@@ -107,8 +108,8 @@ def _fault(data: object) -> Fault:
     if unknown:
         raise UnknownFaultError(f"a fault has no {unknown[0]!r}; it has: {', '.join(_FIELDS)}")
     headers = data.get("headers") or {}
-    if not isinstance(headers, dict) or not all(isinstance(text, str | None) for text in headers.values()):
-        raise UnknownFaultError("`headers` is an object of texts; null takes a header away")
+    if not isinstance(headers, dict) or not all(_is_header(*each) for each in headers.items()):
+        raise UnknownFaultError("`headers` is an object of texts of one line; null takes a header away")
     default = 200 if data["do"].startswith("html") else 500
     return Fault(
         on=data["on"],
@@ -122,6 +123,11 @@ def _fault(data: object) -> Fault:
         probability=_number(data, "probability", 1, 0, 1),
         seed=int(_number(data, "seed", 0, 0, 2**63)),
     )
+
+
+def _is_header(name: str, text: object) -> bool:
+    valid = text is None or (isinstance(text, str) and text.isprintable())
+    return valid and bool(_HEADER.fullmatch(name))
 
 
 def _number(data: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:

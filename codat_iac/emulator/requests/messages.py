@@ -7,6 +7,7 @@ The texts are the named responses of https://github.com/codatio/oas, json/Codat-
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ BODY_STATUS: Final[Mapping[int, int]] = {402: 429, 503: 500}
 """HTTP statuses for which Codat's own examples have a different `statusCode` in the body."""
 
 
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, with its whole body. `args` are the path's parameters by name."""
@@ -49,10 +53,16 @@ class Call:
     args: Mapping[str, str] = field(default_factory=dict)
     tenant: str = ""
 
+    def whole_number(self, name: str, default: int) -> int | None:
+        """Return a query parameter as a whole number, None if it isn't one."""
+        text = self.query.get(name, str(default))
+        return int(text) if _WHOLE.fullmatch(text) else None
+
     def json(self) -> Any:
-        """Return the body as JSON data, None if it isn't JSON."""
+        """Return the body as JSON data, with `?` for what UTF-8 can't hold; None if it isn't JSON."""
         try:
-            return json.loads(self.body)
+            text = json.dumps(json.loads(self.body), ensure_ascii=False)
+            return json.loads(text.encode(errors="replace"))
         except (ValueError, RecursionError):
             return None
 

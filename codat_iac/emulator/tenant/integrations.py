@@ -103,7 +103,7 @@ class Integration:
             "dataProvidedBy": self.name,
             "datatypeFeatures": [
                 {
-                    "dataType": "company",
+                    "datatype": "company",
                     "supportedFeatures": [{"featureType": "Get", "featureState": "Release"}],
                 }
             ],

@@ -94,10 +94,11 @@ KNOBS: Final[Mapping[str, Knob]] = {
         Knob("pageBelowOne", 400, "A page or pageSize below 1: refused, or 200 as if not given.", (400, 200)),
         Knob(
             "pageSizeMost",
-            5000,
-            "The largest page served (Codat: 2,000 or 5,000; a small one moves rows between pages).",
+            2000,
+            "The largest page served. Codat: a request may ask for 5,000, an answer has 2,000 at most. A"
+            " small one moves rows between pages.",
             least=1,
-            most=5000,
+            most=2000,
         ),
         Knob(
             "pageSizeAboveMost",

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codat_iac.model.errors import EngineError
 from codat_iac.stack.engine import golang, locate
 from codat_iac.stack.engine.builder import GB, NEEDED_BYTES, WORKSHOP
 from codat_iac.stack.engine.command import last_line
 from codat_iac.stack.engine.locate import Version
+from codat_iac.stack.engine.surroundings import OPTION, loopback_exceptions, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VIRTUALENV = re.compile(r"""^[^#\n]*virtualenv:\s*["']?([^"',}#\s]+)""", re.MULTILINE)
-"""The option in a Pulumi.yaml, in block or flow style; the launcher reads it the same way."""
-
-MAIN = re.compile(r"""^main:\s*["']?([^"'#\s]+)""", re.MULTILINE)
+ANSWER_SECONDS = 5.0
+"""Seconds until a proxy that doesn't answer counts as one that is in the way."""
 
 
 class Severity(StrEnum):
@@ -44,19 +44,17 @@ class Finding:
     remedy: str = ""
 
 
-def doctor() -> list[Finding]:
-    """Return findings about everything that an engine needs. It only reads, and runs `--version` commands."""
+def doctor() -> Iterator[Finding]:
+    """Yield findings about what an engine needs. It changes nothing, and runs `--version` commands."""
     engine = locate.find()
-    return [
-        _pulumi_on_path(),
-        _built(engine),
-        *_leftovers(),
-        *(_companions(engine) if engine else ()),
-        _go(engine),
-        disk_space(engine, NEEDED_BYTES),
-        sdk(metadata.version("pulumi")),
-        *_virtualenv(Path.cwd()),
-    ]
+    yield _pulumi_on_path()
+    yield from _cache(engine)
+    if engine:
+        yield from _companions(engine)
+    yield _go(engine)
+    yield sdk(metadata.version("pulumi"))
+    yield from _options()
+    yield from _proxies()
 
 
 def _pulumi_on_path() -> Finding:
@@ -73,6 +71,24 @@ def _pulumi_on_path() -> Finding:
         return Finding(Severity.PROBLEM, what, f"upgrade it to {locate.OLDEST} or later, or take it off PATH")
     what = f"{where} has no {locate.LANGUAGE_HOST} beside it or on PATH, and isn't used"
     return Finding(Severity.PROBLEM, what, "reinstall Pulumi with all that comes with it")
+
+
+def _cache(engine: Path | None) -> Iterator[Finding]:
+    try:
+        place = _existing(locate.cache())
+    except EngineError as error:
+        yield Finding(Severity.NOTE if engine else Severity.PROBLEM, f"there is no cache: {error}")
+        return
+    yield _built(engine)
+    yield from _leftovers()
+    yield disk_space(place, engine, NEEDED_BYTES)
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        what = f"{place} can't be written, so each process counts its requests to Codat by itself"
+        yield Finding(Severity.NOTE, what, "see to it, or set XDG_CACHE_HOME to a folder that can")
+
+
+def _existing(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _built(engine: Path | None) -> Finding:
@@ -96,10 +112,9 @@ def _leftovers() -> Iterator[Finding]:
 
 
 def _companions(engine: Path) -> Iterator[Finding]:
-    """Check the programs that the engine starts for Python. It looks on PATH, then beside itself."""
-    folders = os.pathsep.join((os.environ.get("PATH", ""), str(engine.parent), str(engine.resolve().parent)))
+    """Check the programs that the engine starts for Python."""
     for name in locate.FILES[1:]:
-        found = shutil.which(name, path=folders)
+        found = companion(engine, name)
         if found is None:
             what = f"{name} is neither on PATH nor beside {engine}"
             yield Finding(Severity.PROBLEM, what, "reinstall Pulumi with all that comes with it")
@@ -109,9 +124,16 @@ def _companions(engine: Path) -> Iterator[Finding]:
             yield Finding(Severity.OK, f"{found} is there")
 
 
-def _language_host(command: str) -> Finding:
+def companion(engine: Path, name: str) -> Path | None:
+    """Return the program of a name that the engine starts. It looks on PATH, then beside itself."""
+    folders = os.pathsep.join((os.environ.get("PATH", ""), str(engine.parent), str(engine.resolve().parent)))
+    found = shutil.which(name, path=folders)
+    return Path(found) if found else None
+
+
+def _language_host(command: Path) -> Finding:
     answer = subprocess.run(  # noqa: S603 - as the engine would
-        [command, "--version"], capture_output=True, text=True, check=False
+        [command, "--version"], env=tidy(os.environ), capture_output=True, text=True, check=False
     )
     if answer.returncode:
         return Finding(Severity.PROBLEM, f"{command} doesn't start here", last_line(answer.stderr))
@@ -128,9 +150,8 @@ def _go(engine: Path | None) -> Finding:
     return Finding(Severity.NOTE, f"{what}: a build installs {golang.PACKAGE} for itself")
 
 
-def disk_space(engine: Path | None, needed: int) -> Finding:
+def disk_space(place: Path, engine: Path | None, needed: int) -> Finding:
     """Check that there is disk space for a build that needs so many bytes."""
-    place = next(folder for folder in (locate.cache(), *locate.cache().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     what = f"{place} has {free / GB:.1f} GB free, and a build takes up to {needed / GB:.0f} GB on the way"
     if engine or free > needed:
@@ -146,28 +167,34 @@ def sdk(version: str) -> Finding:
     return Finding(Severity.PROBLEM, f"{what}, which is too old", "reinstall codat-iac")
 
 
-def _virtualenv(project: Path) -> Iterator[Finding]:
-    """Check that the project in a folder has the virtualenv that its Pulumi.yaml names."""
-    file = project / "Pulumi.yaml"
-    text = file.read_text() if file.exists() else ""
-    option, main = VIRTUALENV.search(text), MAIN.search(text)
-    if option is None:
-        return
-    folder = project / option[1]
-    if not _is_virtualenv(folder):
-        remedy = "create it and install the requirements, for example with `pulumi install`"
-        yield Finding(Severity.PROBLEM, f"{folder}, the virtualenv of {file}, isn't there", remedy)
-    # The dynamic provider starts in main's folder: https://github.com/pulumi/pulumi/issues/7061
-    elif main and not _is_virtualenv(_folder(project / main[1]) / option[1]):
-        what = f"{file}: Pulumi's provider process looks for {option[1]} in the folder of `main: {main[1]}`"
-        yield Finding(Severity.PROBLEM, what, "leave out `main`, or make `virtualenv` an absolute path")
-    else:
-        yield Finding(Severity.OK, f"{folder} is the virtualenv of {file}")
+def _options() -> Iterator[Finding]:
+    named = ", ".join(sorted(name for name in os.environ if name.startswith(OPTION)))
+    if named:
+        what = f"{named}: every `pulumi` that you start takes that as an option, and codat-iac leaves it out"
+        yield Finding(Severity.NOTE, what, "unset what you don't mean for each command")
 
 
-def _is_virtualenv(folder: Path) -> bool:
-    return os.access(folder / "bin" / "python", os.X_OK)
+def _proxies() -> Iterator[Finding]:
+    """Check that a program of the engine's reaches it; only lower-case variables count there."""
+    named = ", ".join(name for name in ("grpc_proxy", "https_proxy", "http_proxy") if os.environ.get(name))
+    if named and _reaches_loopback():
+        yield Finding(Severity.OK, f"{named}: no proxy stands between the engine and its programs")
+    elif named:
+        exceptions = loopback_exceptions(os.environ)["no_grpc_proxy"]
+        what = (
+            f"{named}: a program that `pulumi` starts asks that proxy for 127.0.0.1, and doesn't reach Pulumi"
+        )
+        yield Finding(Severity.PROBLEM, what, f"export no_grpc_proxy={exceptions}")
 
 
-def _folder(main: Path) -> Path:
-    return main if main.is_dir() else main.parent
+def _reaches_loopback() -> bool:
+    """Return whether gRPC reaches this machine with this process's environment."""
+    import grpc  # noqa: PLC0415  only who has a proxy needs it
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        answer = channel.unary_unary("/codat-iac/Doctor").future(b"", timeout=ANSWER_SECONDS).code()
+    server.stop(None)
+    return answer is grpc.StatusCode.UNIMPLEMENTED  # who else would say so

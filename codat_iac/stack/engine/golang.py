@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from codat_iac.model.errors import EngineError
 from codat_iac.stack.engine.command import last_line, run
 from codat_iac.stack.engine.locate import MODULE, OLDEST, Version
+from codat_iac.stack.engine.surroundings import tidy
 
 if TYPE_CHECKING:
     from codat_iac.stack.engine.progress import Progress
@@ -71,8 +72,9 @@ def environment() -> dict[str, str]:
 
     GOPROXY, GOMODCACHE and the like stay as the user has set them.
     """
-    kept = {name: value for name, value in os.environ.items() if name not in {"GOROOT", "GOOS", "GOARCH"}}
-    kept.setdefault("HOME", str(Path.home()))
+    kept = {
+        name: value for name, value in tidy(os.environ).items() if name not in {"GOROOT", "GOOS", "GOARCH"}
+    }
     fixed = {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0"}
     return {**kept, **fixed, "GO111MODULE": "on"}
 
@@ -86,7 +88,7 @@ def install_from_index(target: Path, caches: Path, progress: Progress) -> Go:
     code, output = run(
         [*_installer(), "--target", str(target), PACKAGE],
         cwd=target,
-        env={**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
+        env={**tidy(os.environ), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"},
         progress=progress,
         status=lambda _: f"installing {PACKAGE}",
     )

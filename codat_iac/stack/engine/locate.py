@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import platformdirs
 
 from codat_iac.model.errors import EngineError
+from codat_iac.stack.engine.surroundings import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,20 +85,28 @@ def find(path: str | None = None) -> Path | None:
 
 
 def environment(base: Mapping[str, str], engine: Path | None = None) -> dict[str, str]:
-    """Return the environment *base* with additions to run *engine* (default: `find`'s) on our programs.
+    """Return the environment *base*, changed so that *engine* (default: `find`'s) works for us.
 
-    Raises `EngineError` if there is no engine.
+    Raises `EngineError` if there is no engine, or no home folder for it.
     """
     path = base.get("PATH", os.defpath)
     engine = engine or find(path)
     if engine is None:
         raise EngineError("there is no usable Pulumi engine yet: run `codat-iac engine install`")
-    result = {**base, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    result = tidy(base)
+    # In an apply the project's `virtualenv` doesn't count: this Python runs the provider, and takes no module
+    # from the project's folder, which may have the name of one of Python's.
+    result |= {"PULUMI_PYTHON_CMD": sys.executable, "PYTHONSAFEPATH": "1", "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if shutil.which("pulumi", path=path) != str(engine):
         result["PATH"] = f"{engine.parent}{os.pathsep}{path}"
-    if not base.get("PULUMI_PYTHON_CMD"):
-        # Without a `virtualenv` option, this is the Python that runs the program and the provider.
-        result["PULUMI_PYTHON_CMD"] = sys.executable
+    # Who has no passwd entry needs both, or Pulumi breaks off.
+    result["HOME"] = result.get("HOME") or base.get("PULUMI_HOME", "")
+    result["USER"] = base.get("USER") or str(os.getuid())
+    if not result["HOME"]:
+        raise EngineError(
+            "this user has no home folder, and Pulumi needs one: set HOME or PULUMI_HOME to a folder that"
+            " can be written"
+        )
     return result
 
 
@@ -114,7 +123,7 @@ def on_path(path: str | None = None) -> PulumiOnPath | None:
 
 def version_of(pulumi: Path) -> Version | None:
     """Return the version of a `pulumi`, None if it can't be run."""
-    quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    quiet = {**tidy(os.environ), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         answer = subprocess.run(  # noqa: S603 - whoever put it on PATH runs it too
             [pulumi, "version"], env=quiet, capture_output=True, text=True, timeout=30, check=True
@@ -126,14 +135,20 @@ def version_of(pulumi: Path) -> Version | None:
 
 def built() -> Path | None:
     """Return the `pulumi` that we built, None if there is none or a part of it is missing."""
-    binaries = folder() / "bin"
+    try:
+        binaries = folder() / "bin"
+    except EngineError:
+        return None
     whole = all(os.access(binaries / name, os.X_OK) for name in FILES)
     return binaries / "pulumi" if whole else None
 
 
 def cache() -> Path:
-    """Return the folder for all builds."""
-    return platformdirs.user_cache_path("codat-iac") / "engine"
+    """Return the folder for all builds. Raises `EngineError` if this user has none."""
+    try:
+        return platformdirs.user_cache_path("codat-iac") / "engine"
+    except RuntimeError as error:
+        raise EngineError("this user has no home folder: set HOME, or XDG_CACHE_HOME for a build") from error
 
 
 def folder() -> Path:

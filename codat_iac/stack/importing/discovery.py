@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import PLATFORM_KEY, UUID, Company, LiveConnection, normalised
 from codat_iac.model.errors import ConfigError, NotFound, Rejected, TransportError
-from codat_iac.model.text import safe_text
+from codat_iac.model.text import join_names, safe_text
 from codat_iac.reconcile.snapshot import Snapshot
 
 PAGE_SIZES = (500, 1000, 2000, 2000)
@@ -38,8 +38,9 @@ TagTest = Callable[[Mapping[str, str]], bool]
 class Filters:
     """The filters that choose connections: all that match every filter; without filters, all.
 
-    `companies` are ids or names, ignoring case; `tags` are queries in Codat's language, such as `region=uk`,
-    all of which must match; `platforms` are platform keys; `statuses` are Codat's, ignoring case.
+    `companies` are ids, names, ignoring case, or keys in the desired state; `tags` are queries in Codat's
+    language, such as `region=uk`, all of which must match; `platforms` are platform keys; `statuses` are
+    Codat's, ignoring case.
     """
 
     companies: tuple[str, ...] = ()
@@ -64,8 +65,10 @@ class Found:
         return (c for company in self.companies for c in company.connections or () if c.id in self.chosen)
 
 
-def find(client: Reader, filters: Filters) -> Found:
+def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None = None) -> Found:
     """Read the tenant, as far as *filters* need it, and return the chosen connections.
+
+    *keys* are the ids of companies by the keys that they have in the desired state.
 
     Raises `ConfigError` for an invalid filter or an unknown company, `TransportError` if the tenant keeps
     changing while it is read, and any other `ApiError`.
@@ -78,7 +81,7 @@ def find(client: Reader, filters: Filters) -> Found:
     snapshot = Snapshot(client)
     companies = tuple(
         _with_connections(company, snapshot)
-        for company in sorted(_companies(client, filters), key=lambda each: each.id)
+        for company in sorted(_companies(client, filters, keys or {}), key=lambda each: each.id)
     )
     statuses = {status.casefold() for status in filters.statuses}
     chosen = frozenset(
@@ -101,14 +104,14 @@ def _with_connections(company: Company, snapshot: Snapshot) -> Company:
     return dataclasses.replace(company, connections=tuple(ordered))
 
 
-def _companies(client: Reader, filters: Filters) -> list[Company]:
+def _companies(client: Reader, filters: Filters, keys: Mapping[str, set[str]]) -> list[Company]:
     tests = [tag_test(query) for query in filters.tags]
     if filters.companies and all(UUID.fullmatch(wanted) for wanted in filters.companies):
         listed = [
             _company(client, wanted) for wanted in sorted({normalised(each) for each in filters.companies})
         ]
     elif filters.companies:
-        listed = _named(_scan(client), filters.companies)
+        listed = _named(_scan(client), filters.companies, keys)
     else:
         listed = _tagged(client, filters.tags)
     unique = {company.id: company for company in listed}
@@ -122,18 +125,26 @@ def _company(client: Reader, company_id: str) -> Company:
         raise ConfigError(f"{_not_visible(company_id)} or the API key") from error
 
 
-def _named(companies: Iterable[Company], wanted: Iterable[str]) -> list[Company]:
-    """Return the companies with these names or ids; names need not be unique."""
-    known: dict[str, list[Company]] = {}
-    for company in companies:
-        known.setdefault(company.id, []).append(company)
-        known.setdefault(_folded(company.name), []).append(company)
-    found = []
+def _named(
+    companies: Iterable[Company], wanted: Iterable[str], keys: Mapping[str, set[str]]
+) -> list[Company]:
+    """Return the companies with these names, ids or keys; names need not be unique."""
+    by_id = {company.id: company for company in companies}
+    ids: dict[str, set[str]] = {company_id: {company_id} for company_id in by_id}
+    for company in by_id.values():
+        ids.setdefault(_folded(company.name), set()).add(company.id)
+    found: set[str] = set()
     for each in wanted:
-        if _folded(each) not in known:
+        by_name, by_key = ids.get(_folded(each), set()), keys.get(each, set()) & by_id.keys()
+        if not (by_name or by_key):
             raise ConfigError(f"{_not_visible(each)} or its name")
-        found += known[_folded(each)]
-    return found
+        if by_key and by_name - by_key:
+            raise ConfigError(
+                f"{safe_text(each)!r} is the key of one company in the desired state and the name of another"
+                f" one in Codat; give the id: {join_names(sorted(by_key | by_name))}"
+            )
+        found |= by_name | by_key
+    return [by_id[company_id] for company_id in found]
 
 
 def _not_visible(wanted: str) -> str:

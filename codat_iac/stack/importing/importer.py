@@ -11,11 +11,9 @@ An import may be interrupted at any moment, since each step leaves a consistent 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +23,10 @@ from pulumi.dynamic.dynamic import serialize_provider
 from codat_iac import desired
 from codat_iac.codat.client import Reader
 from codat_iac.desired import yaml_writer
-from codat_iac.desired.page import RestorableFile, check_target, load_if_present
+from codat_iac.desired.files import temporary_file
 from codat_iac.model import properties
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection, LiveConnection, normalised
-from codat_iac.model.errors import CodatIacError
+from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.record import connections as ours
 from codat_iac.model.record import recorded, resources
 from codat_iac.model.settings import Settings
@@ -38,15 +36,12 @@ from codat_iac.provider import ConnectionProvider
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported
+from codat_iac.stack.importing.page import Page, check_target
 from codat_iac.stack.stack import Stack
 
 DEFAULT_FILE = "imported.yaml"
 """The name of the new file if the desired state is a folder."""
 
-TITLE = (
-    "Written by `codat-iac import`, yours from here on. A name is half of an address, such as acme/ledger:",
-    "keep it stable. The ids of the connections are in the stack's state.",
-)
 EXPORT_TITLE = (
     "Written by `codat-iac export`. Each connection is named by its `connectionId`: no state is needed, and",
     "none is ever made. Once a stack has them take the ids out, so that what is deleted can be made again.",
@@ -86,24 +81,20 @@ def import_into(
     """Import the connections in *found* into *stack*, and write those that aren't declared yet to *out*.
 
     *desired_path* is the desired state that the stack's program reads: *out* must be that file, or lie in
-    that folder. An existing file is only written with *overwrite*; it keeps its connections but not its
-    comments.
+    that folder. An existing file is only written with *overwrite*; all that stands in it stays.
     *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
     """
     before = stack.export()
-    declared = load_if_present(desired_path)
+    declared = desired.load(desired_path, required=False)
     drafted = draft(found, declared, recorded(before))
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     if drafted.undeclared:
         check_target(target, desired_path, overwrite=overwrite)
     confirm(drafted)
     if drafted.arrivals:
-        attempt = _Import(
-            stack, client, settings, desired_path, RestorableFile(target), drafted, before, declared
-        )
-        attempt.run(tell)
+        _Import(stack, client, settings, desired_path, Page(target), drafted, before, declared).run(tell)
     return drafted
 
 
@@ -115,21 +106,22 @@ class _Import:
     client: Reader
     settings: Settings
     desired_path: Path
-    page: RestorableFile
+    page: Page
     draft: Draft
     before: Mapping[str, Any]
     declared: Sequence[DesiredConnection]
 
     def run(self, tell: Callable[[str], None]) -> None:
         """Do the whole import, or undo it and raise."""
-        kept = self.page.load() if self.draft.undeclared else ()
+        added = self.draft.undeclared
         try:
-            if self.draft.undeclared:
+            if added:
                 tell(f"writing {self.page.path}")
-                self._write((*kept, *self.draft.undeclared))
+                self.page.write(added, self.draft.names)
             program = self._program()
             tell(f"importing {len(self.draft.arrivals)} connections")
             self._import(program)
+            self._protect(program)
             tell("proving that the plan is empty")
             self._prove(program)
         except BaseException as error:
@@ -137,11 +129,17 @@ class _Import:
             if isinstance(error, CodatIacError):
                 raise ImportFailed(f"nothing was imported: {error}") from error
             raise
-        if self.draft.undeclared:
-            self._write((*kept, *map(_without_id, self.draft.undeclared)))
+        if added:
+            self._take_ids_out(added)
 
-    def _write(self, connections: Iterable[DesiredConnection]) -> None:
-        self.page.write(yaml_writer.dump(connections, self.draft.names, title=TITLE))
+    def _take_ids_out(self, added: Iterable[DesiredConnection]) -> None:
+        try:
+            self.page.write([_without_id(each) for each in added], self.draft.names)
+        except ConfigError as error:
+            raise ImportFailed(
+                f"all is imported, but {error}; take the new `connectionId`s out of it, so that a connection"
+                " that is deleted can be made again"
+            ) from error
 
     def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
@@ -162,7 +160,7 @@ class _Import:
             }
             for arrival in self.draft.arrivals
         ]
-        with _json_file({"resources": arrivals}) as file:
+        with temporary_file(json.dumps({"resources": arrivals})) as file:
             self.stack.pulumi(
                 "import",
                 "--yes",
@@ -180,14 +178,19 @@ class _Import:
                 },
             )
 
+    def _protect(self, program: Mapping[Address, DesiredConnection]) -> None:
+        """Protect in the state what the program protects, which otherwise the next `pulumi up` would do."""
+        wanted = {arrival.address for arrival in self.draft.arrivals if program[arrival.address].protect}
+        if wanted:
+            urns = [resource["urn"] for resource in ours(self.stack.export()) if _address(resource) in wanted]
+            self.stack.pulumi("state", "protect", "--yes", *urns)
+
     def _prove(self, program: Mapping[Address, DesiredConnection]) -> None:
         """Raise `ImportFailed` if the state isn't as intended, or the plan has new changes or problems."""
         after = self.stack.export()
         places: dict[str, list[str]] = {}
         for resource in ours(after):
-            places.setdefault(normalised(resource["id"]), []).append(
-                resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2]
-            )
+            places.setdefault(normalised(resource["id"]), []).append(_address(resource))
         for arrival in self.draft.arrivals:
             at = places.get(arrival.live.id, [])
             if at != [arrival.address]:
@@ -212,15 +215,17 @@ class _Import:
 
         The order matters: without the file, the next `pulumi up` would unlink what the state holds.
         """
+        what = "the state"
         try:
             self._remove_imported()
+            what = "the file"
+            self.page.restore()
         except CodatIacError as second:
             raise ImportFailed(
-                f"{str(error) or type(error).__name__}; and the state can't be put back ({second}). The"
+                f"{str(error) or type(error).__name__}; and {what} can't be put back ({second}). The"
                 " desired state names what was found by its ids: `pulumi up`, or the same import again,"
                 " completes it"
             ) from error
-        self.page.restore()
 
     def _remove_imported(self) -> None:
         """Remove the imported connections from the state; keep what others did to the stack meanwhile."""
@@ -229,16 +234,20 @@ class _Import:
         mine = {(arrival.address, arrival.live.id) for arrival in self.draft.arrivals}
 
         def came_in(resource: Mapping[str, Any]) -> bool:
-            address = resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2]
-            return resource["urn"] not in there and (address, resource.get("id")) in mine
+            return resource["urn"] not in there and (_address(resource), resource.get("id")) in mine
 
         kept = [resource for resource in resources(now) if not came_in(resource)]
         if len(kept) == len(resources(now)):
             return
         if not there and all(resource["type"] in OWN_TYPES for resource in kept):
             kept = []
-        with _json_file({**now, "deployment": {**now["deployment"], "resources": kept}}) as file:
+        state = {**now, "deployment": {**now["deployment"], "resources": kept}}
+        with temporary_file(json.dumps(state)) as file:
             self.stack.pulumi("stack", "import", f"--file={file}")
+
+
+def _address(resource: Mapping[str, Any]) -> str:
+    return str(resource["urn"].partition(f"::{RESOURCE_TYPE}::")[2])
 
 
 def _outputs(desired: DesiredConnection, live: LiveConnection) -> dict[str, Any]:
@@ -248,12 +257,3 @@ def _outputs(desired: DesiredConnection, live: LiveConnection) -> dict[str, Any]
 
 def _without_id(connection: DesiredConnection) -> DesiredConnection:
     return dataclasses.replace(connection, connection_id=None)
-
-
-@contextlib.contextmanager
-def _json_file(data: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield a temporary file with *data* that only this user can read."""
-    with tempfile.TemporaryDirectory(prefix="codat-iac-") as folder:
-        file = Path(folder) / "data.json"
-        file.write_text(json.dumps(data))
-        yield file

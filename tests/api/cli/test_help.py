@@ -135,7 +135,7 @@ def test_the_shell_completes() -> None:
     """Commands, options, and the values of options."""
     assert completed("codat-iac ") == list(COMMANDS)
     assert completed("codat-iac e") == ["export", "emulator", "engine"]
-    assert completed("codat-iac engine ") == ["doctor", "install", "path"]
+    assert completed("codat-iac engine ") == ["install", "path"]
     assert completed("codat-iac plan --o") == ["--output", "--out"]
     assert completed("codat-iac links -o ") == ["text", "csv", "json", "html"]
 

@@ -651,7 +651,7 @@ def test_the_first_companies_are_the_same_every_time() -> None:
 def test_more_companies_than_names_are_numbered() -> None:
     """Names stay distinct beyond the product of the word lists."""
     with serving(companies=11_201) as emulator:
-        page = ask(emulator, "GET", "/companies", params={"page": 3, "pageSize": 5000}).json()
+        page = ask(emulator, "GET", "/companies", params={"page": 6, "pageSize": 2000}).json()
 
     assert page["results"][-1]["name"] == "Alder Bakery Ltd 2"
 

@@ -297,6 +297,11 @@ def test_served_faults_can_be_sent_back(emulator: Emulator) -> None:
         ([{"on": CREATE, "do": "status", "headers": []}, 1], "a fault is an object"),
         ([{"on": CREATE, "do": "status", "headers": ["a"]}], "`headers` is an object of texts"),
         ([{"on": CREATE, "do": "status", "headers": {"a": 1}}], "`headers` is an object of texts"),
+        (
+            [{"on": CREATE, "do": "status", "headers": {"a": "b\r\nc: d"}}],
+            "`headers` is an object of texts of one",
+        ),
+        ([{"on": CREATE, "do": "status", "headers": {"a b": None}}], "`headers` is an object of texts"),
     ],
 )
 def test_a_wrong_fault_is_refused(emulator: Emulator, faults: Any, words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import uuid
@@ -179,6 +180,14 @@ def test_a_reset_is_recorded_too(tmp_path: Path) -> None:
 
     with serving(state=state) as emulator:
         assert read(emulator, "/companies")["totalResults"] == 2
+
+
+def test_a_new_state_is_its_owners_alone(tmp_path: Path) -> None:
+    """It holds keys and links; so do the files that SQLite keeps beside it."""
+    with serving(companies=1, state=tmp_path / "state.db"):
+        modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+
+    assert modes == {0o600}
 
 
 def test_two_emulators_on_one_file_are_refused(tmp_path: Path) -> None:

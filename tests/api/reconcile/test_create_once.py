@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from codat_iac.model.errors import (
 )
 from codat_iac.reconcile.create_once import ATTEMPTS, CreateOnce
 from tests.support.builders import a_desired, keys, rows, writes
+from tests.support.waiting import Naps
 
 POST = "POST /companies/*/connections"
 
@@ -249,6 +251,18 @@ def test_where_nobody_can_look_it_is_not_posted_again(post: Post, emulator: Emul
 
     assert str(caught.value.__cause__) == "GET: later"
     assert len(keys(emulator)) == 1
+
+
+def test_what_reached_nobody_made_nothing(acme: str, naps: Naps) -> None:
+    """No doubt, so nothing to wait for or to look for, and the next run need not adopt anything."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        client = Client("k", f"http://127.0.0.1:{silent.getsockname()[1]}", retries=0, sleep=naps)
+        with pytest.raises(TransportError) as caught:
+            CreateOnce(client, naps, 5.0).create(a_desired(company_id=acme), never)
+
+    assert "not certain" not in str(caught.value)
+    assert (caught.value.sent, naps) == (False, [])
 
 
 def test_an_orphan_posts_no_more(emulator: Emulator, acme: str) -> None:

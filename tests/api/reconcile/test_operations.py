@@ -19,6 +19,7 @@ from codat_iac.model.connection import DesiredConnection, OnExisting, OnRemoval,
 from codat_iac.model.errors import (
     ApiError,
     CodatBroken,
+    Mismatch,
     NotFound,
     Orphaned,
     Refused,
@@ -29,7 +30,7 @@ from codat_iac.model.errors import (
 )
 from codat_iac.model.settings import Settings
 from codat_iac.planning.moves import moves
-from codat_iac.planning.notices import Notice
+from codat_iac.planning.notices import Expected, Notice
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.slot_description import describe
 from codat_iac.reconcile.operations import Operations
@@ -333,7 +334,7 @@ def test_a_company_that_is_not_there_is_named(run: Run, emulator: Emulator) -> N
     desired = a_desired(company_id=an_id(1))
 
     for step in (run.operations.preview_create, run.operations.create):
-        with pytest.raises(Refused, match="can't be seen with this API key; is it the right key"):
+        with pytest.raises(Mismatch, match=r"can't be seen with this API key, nor any other .*; is it the"):
             step(desired)
 
     assert writes(emulator) == []
@@ -786,6 +787,22 @@ def test_going_back_after_a_replacement_that_broke_off_takes_the_old_one(
     assert rows(emulator, acme) == {old.id: "Linked"}
 
 
+def test_what_is_gone_is_replaced_by_its_own_old_half(emulator: Emulator, run: Run, acme: str) -> None:
+    """Both stand in the state at one URN; what is there is taken, whichever id is the smaller one."""
+    gone = recorded(a_desired(company_id=acme), an_id(1))
+    old = recorded(a_desired(company_id=acme), connected(emulator, acme))
+    run.read(gone, old)
+    declare(run, gone.desired, recorded=[gone])
+
+    assert run.operations.compare(gone, gone.desired).action is Action.REPLACE
+    assert run.operations.create(gone.desired).id == old.id
+    run.operations.remove(old)
+    run.operations.remove(gone)
+
+    assert writes(emulator) == []
+    assert rows(emulator, acme) == {old.id: "Linked"}
+
+
 # After a create that failed.
 
 
@@ -1057,11 +1074,14 @@ def test_a_refused_unlink_of_a_declared_one_ends_there(emulator: Emulator, run: 
 
     again, after = recorded(desired, prior.id, unlink_refused=True), a_run(emulator)
     after.read(again)
-    assert after.operations.expected_notices() == {Notice.UNLINK_REFUSED: ["acme/ledger"]}
+    (expected,) = after.operations.expected_notices()
+    assert expected == Expected(Notice.UNLINK_REFUSED, "acme/ledger", "Deauthorized", fresh=True)
     assert after.operations.compare(again, desired).action is Action.NONE
     assert after.operations.update(again, desired).status == "Deauthorized"
     assert writes(emulator) == ["PATCH 400"]
-    assert after.notices() == [(Notice.UNLINK_REFUSED, "acme/ledger")]
+    assert after.said() == [
+        "acme/ledger: Deauthorized, and Codat refused to unlink it; it has no access as it is"
+    ]
 
 
 def test_what_is_merely_recorded_anew_calls_nothing(
@@ -1253,7 +1273,9 @@ def test_what_there_will_be_to_say_is_counted_ahead(emulator: Emulator, run: Run
     linked = recorded(a_desired("acme/b", company_id=acme), connected(emulator, acme))
     run.read(waiting, linked)
 
-    assert run.operations.expected_notices() == {Notice.WAITING: ["acme/a"]}
+    assert run.operations.expected_notices() == [
+        Expected(Notice.WAITING, "acme/a", "PendingAuth", fresh=True)
+    ]
 
 
 # Absence.
@@ -1340,10 +1362,10 @@ def test_a_company_that_is_gone_must_be_accepted(
     """Only then is what it had absent, and forgotten."""
     prior = recorded(ledger, connected(emulator, acme))
     emulator.delete_company(acme)
-    with pytest.raises(
-        Refused, match=r"If the company really is gone, set CODAT_ACCEPT_MISSING=true for this run"
-    ):
+    with pytest.raises(Refused) as caught:
         a_run(emulator).operations.read(prior)
+    assert str(caught.value).startswith(f"acme/ledger: company {acme} can't be seen with this API key")
+    assert "set CODAT_ACCEPT_MISSING=true for this run" in str(caught.value)
     run = a_run(emulator, accept_missing=True)
 
     assert run.operations.read(prior) is None
@@ -1377,8 +1399,9 @@ def test_a_mass_disappearance_is_no_absence(emulator: Emulator, acme: str) -> No
         with pytest.raises(Refused) as caught:
             step()
         assert str(caught.value) == (
-            "acme/bank-00: 10 of 30 recorded connections are gone at once; is it the right API key? If they"
-            " really are gone, set CODAT_ACCEPT_MISSING=true for this run"
+            "acme/bank-00: 10 of 30 recorded connections are gone at once; is it the key of the right tenant"
+            " (CODAT_API_KEY), the right base URL (CODAT_BASE_URL), and the right stack? If they really are"
+            " gone, set CODAT_ACCEPT_MISSING=true for this run"
         )
     assert run.operations.compare(bank[20], bank[20].desired).action is Action.NONE
 

@@ -262,7 +262,7 @@ def test_the_key_of_another_tenant_plans_no_removal(stack: Stack) -> None:
     plan = stack.plan(api_key="the-key-of-another")
 
     assert (plan.changes, plan.unmanaged) == ((), ())
-    assert "is it the right key" in plan.problems[0].text
+    assert "is it the key of the right tenant" in plan.problems[0].text
 
 
 def test_a_key_that_is_none_ends_the_plan(stack: Stack) -> None:
@@ -953,12 +953,16 @@ def test_what_is_carried_out_is_what_was_planned(
     file = tmp_path_factory.getbasetemp() / "handover.json"
     runs = 0
     goes = True
+    waited: set[str] = set()
     while goes:
         planner = a_planner(crowd, world.recorded)
         plan = planner.plan(world.desired)
         if plan.problems or plan.refusal:
-            assert runs == 0, "what was planned leads to nothing that is refused"
+            # As in `pulumi preview`, what is refused about an address that waits is said in its own run.
+            assert runs == 0 or {each.address for each in plan.problems} <= waited
+            assert runs == 0 or not plan.refusal
             return
+        waited = {each.address for each in plan.changes if each.later}
         before = living(crowd, world)
         if whole:
             state = up(crowd, world, dice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
@@ -13,10 +14,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codat_iac.codat import parsing
-from codat_iac.codat.client import Client
+from codat_iac.codat.client import Client, Reader
+from codat_iac.codat.transport import RECONNECTS
 from codat_iac.emulator import Emulator, serving
-from codat_iac.model.errors import ApiError, CodatBroken, NotCodat, NotFound, TransportError, Unauthorized
+from codat_iac.model.errors import (
+    AccountLimit,
+    ApiError,
+    CodatBroken,
+    NotCodat,
+    NotFound,
+    RateLimited,
+    TransportError,
+    Unauthorized,
+)
 from codat_iac.reconcile.snapshot import CONCURRENT_READS, LISTING_ATTEMPTS, Snapshot
+from tests.support.builders import an_id
+from tests.support.waiting import Naps
 
 NOWHERE = str(uuid.UUID(int=0))
 LIST = "/companies/*/connections"
@@ -160,7 +173,7 @@ def test_the_tenant_is_read_as_soon_as_that_costs_no_more(emulator: Emulator, sn
 
 
 def test_a_tenant_is_scanned_once(emulator: Emulator, snapshot: Snapshot) -> None:
-    """A company that the scan didn't show costs its own read, however many of them there are."""
+    """A company that the scan didn't show costs its own read, once."""
     everything = fill(emulator, 250)
     emulator.clear_requests()
     for pair in everything:
@@ -170,7 +183,7 @@ def test_a_tenant_is_scanned_once(emulator: Emulator, snapshot: Snapshot) -> Non
         with pytest.raises(NotFound):
             snapshot.company(NOWHERE)
 
-    assert cost(emulator) == before + 3
+    assert cost(emulator) == before + 1
 
 
 def test_a_company_without_connections_is_known_to_have_none(emulator: Emulator, snapshot: Snapshot) -> None:
@@ -183,6 +196,20 @@ def test_a_company_without_connections_is_known_to_have_none(emulator: Emulator,
 
 
 # Reading ahead.
+
+
+def test_companies_hold_what_a_listing_lacked(emulator: Emulator, snapshot: Snapshot, acme: str) -> None:
+    """Each named connection is looked up by its id before it counts as absent; a foreign company is None."""
+    first = emulator.connect(acme, "gbol")["id"]
+    snapshot.company(acme)
+    late = emulator.connect(acme, "suuo")["id"]
+
+    found = snapshot.companies(
+        {acme, NOWHERE}, [(acme, first), (acme, late), (acme, NOWHERE), (NOWHERE, late)]
+    )
+
+    assert found[NOWHERE] is None
+    assert set(found[acme] or {}) == {first, late}
 
 
 def test_reading_ahead_costs_what_reading_one_by_one_does(emulator: Emulator, snapshot: Snapshot) -> None:
@@ -308,8 +335,6 @@ def test_a_company_that_cannot_be_seen_is_an_error(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ({"do": "status", "status": 401}, Unauthorized),
-        ({"do": "status", "status": 403}, Unauthorized),
         ({"do": "status", "status": 503}, CodatBroken),
         ({"do": "reset-before"}, TransportError),
         ({"do": "truncate"}, TransportError),
@@ -336,6 +361,60 @@ def test_a_read_that_fails_is_an_error_and_never_an_absence(
     assert (snapshot.find(*asked) is None) is (path == ONE)
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Unauthorized), (402, AccountLimit), (403, Unauthorized), (429, RateLimited)]
+)
+@pytest.mark.parametrize("path", [LIST, ONE, "/companies", "/integrations"])
+def test_after_a_refusal_of_the_key_nothing_more_is_asked(
+    emulator: Emulator, snapshot: Snapshot, path: str, status: int, kind: type[ApiError]
+) -> None:
+    """Every other read would be refused too, so each gets that error, as it was before anybody named it."""
+    emulator.knobs({"integrationKey": "absent"})
+    pairs = fill(emulator, 4)
+    emulator.faults(
+        [{"on": f"GET {path}", "do": "status", "status": status, "headers": {"Retry-After": "4000"}}]
+    )
+    with pytest.raises(kind) as first:
+        [snapshot.find(pair.company, NOWHERE) for pair in pairs]
+    said = str(first.value)
+    first.value.name("acme/ledger")
+    emulator.faults([])
+    emulator.clear_requests()
+
+    for pair in pairs:
+        with pytest.raises(kind) as again:
+            snapshot.fresh(*pair)
+        assert (str(again.value), again.value.status) == (said, status)
+        again.value.name("acme/shop")
+    assert cost(emulator) == 0
+
+
+def test_after_a_connection_that_never_came_about_none_is_tried(naps: Naps) -> None:
+    """One read after the other would wait for its own tries."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        reader = Reader("k", f"http://127.0.0.1:{silent.getsockname()[1]}", sleep=naps)
+        snapshot = Snapshot(reader)
+        for number in range(5):
+            with pytest.raises(TransportError, match="connection refused"):
+                snapshot.company(an_id(number))
+
+    assert len(naps) == RECONNECTS
+
+
+def test_a_host_that_knows_no_tenant_is_not_codat(snapshot: Snapshot, emulator: Emulator) -> None:
+    """A base URL with a wrong path answers 404 to everything, which says nothing of a company."""
+    astray = Snapshot(Reader(emulator.api_key, f"{emulator.url}/v1", timeout=5))
+    for _ in range(2):
+        with pytest.raises(
+            NotCodat, match="GET /companies: answered HTTP 404, where Codat always has a list"
+        ):
+            astray.company(NOWHERE)
+
+    with pytest.raises(NotFound):
+        snapshot.company(NOWHERE)
+
+
 def test_integrations_that_cannot_be_read_are_no_absence(
     emulator: Emulator, snapshot: Snapshot, acme: str
 ) -> None:
@@ -344,7 +423,7 @@ def test_integrations_that_cannot_be_read_are_no_absence(
     emulator.faults([{"on": "GET /integrations", "do": "status", "status": 404}])
     snapshot.company(acme)
     connection = emulator.connect(acme, "gbol")["id"]
-    with pytest.raises(NotFound, match="GET /integrations"):
+    with pytest.raises(NotCodat, match="GET /integrations"):
         snapshot.find(acme, connection)
     emulator.faults([])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import requests
@@ -17,13 +18,13 @@ from tests.support.builders import connected
 NOBODY = "8a210b68-6988-11ed-a1eb-0242ac120002"
 
 
-def look(emulator: Emulator, **filters: object) -> Found:
+def look(emulator: Emulator, keys: Mapping[str, set[str]] | None = None, **filters: Any) -> Found:
     """Find what fits; nothing waits."""
     reader = Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
-    return discovery.find(reader, Filters(**filters))  # type: ignore[arg-type]
+    return discovery.find(reader, Filters(**filters), keys)
 
 
-def found(emulator: Emulator, **filters: object) -> set[str]:
+def found(emulator: Emulator, **filters: Any) -> set[str]:
     """The ids of what fits."""
     return {connection.id for connection in look(emulator, **filters)}
 
@@ -114,6 +115,28 @@ def test_a_company_that_is_not_there_is_an_error(emulator: Emulator, acme: str, 
     """A typing mistake must not end in an empty import."""
     with pytest.raises(ConfigError, match=f"no company '{wanted.strip()}' can be seen with this API key"):
         look(emulator, companies=(acme, wanted))
+
+
+def test_a_company_is_found_by_its_key_in_the_desired_state(emulator: Emulator) -> None:
+    """As plan and the others name it; a key that only the file knows is nobody's."""
+    acme, bolt = (str(emulator.add_company(name)["id"]) for name in ("Acme Ltd", "bolt"))
+    keys = {"first": {acme}, "bolt": {bolt}, "gone": {NOBODY}}
+
+    assert [company.id for company in look(emulator, keys, companies=("first",)).companies] == [acme]
+    both = look(emulator, keys, companies=("Acme LTD", "first", "bolt", acme)).companies
+    assert {company.id for company in both} == {acme, bolt}
+    with pytest.raises(ConfigError, match="no company 'gone' can be seen with this API key"):
+        look(emulator, keys, companies=("gone",))
+
+
+def test_a_word_that_means_two_companies_is_an_error(emulator: Emulator) -> None:
+    """The key of one, and what another one is called in Codat: only an id says which is meant."""
+    acme, other = (str(emulator.add_company(name)["id"]) for name in ("Acme Holding", "Acme"))
+
+    with pytest.raises(ConfigError, match=r"'acme' is the key of one company .* give the id: ") as caught:
+        look(emulator, {"acme": {acme}}, companies=("acme",))
+
+    assert str(caught.value).endswith(", ".join(sorted([acme, other])))
 
 
 # Tags.

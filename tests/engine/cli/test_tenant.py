@@ -32,7 +32,7 @@ def test_which_connections_has_to_be_said(codat: Emulator, capsys: Shown) -> Non
 
 
 def test_a_stateless_export_is_what_a_stateless_plan_finds_empty(
-    codat: Emulator, tmp_path: Path, capsys: Shown
+    codat: Emulator, tmp_path: Path, capfd: Shown
 ) -> None:
     """The file says what there is, and stdout holds nothing else."""
     acme = str(codat.add_company("Acme")["id"])
@@ -41,7 +41,7 @@ def test_a_stateless_export_is_what_a_stateless_plan_finds_empty(
     file = tmp_path / "exported.yaml"
 
     assert run(["export", "--all", "--stateless"]) == 0
-    shown = capsys.readouterr()
+    shown = capfd.readouterr()
     assert shown.out.startswith("# Written by `codat-iac export`")
     assert shown.err == ""
     assert run(["export", "--all", "--stateless", "--out", str(file)]) == 0
@@ -49,7 +49,25 @@ def test_a_stateless_export_is_what_a_stateless_plan_finds_empty(
     assert "plaid-2: { platformKey: suuo, connectionId: " in file.read_text()
 
 
-def test_filters_narrow_each_other_down(codat: Emulator, capsys: Shown) -> None:
+def test_an_export_replaces_nothing_unless_told_to(codat: Emulator, tmp_path: Path, capsys: Shown) -> None:
+    """Somebody's file would be gone; an empty one, such as `mktemp` makes, is nobody's."""
+    codat.connect(str(codat.add_company("Acme")["id"]), "gbol", "Linked")
+    file = tmp_path / "connections.yaml"
+    export = ["export", "--all", "--stateless", "--out", str(file)]
+    file.touch()
+
+    assert run(export) == 0
+    file.write_text("mine")
+    capsys.readouterr()
+    assert run(export) == 1
+    said = capsys.readouterr().err
+    assert f"{file} exists already; choose another --out, or replace all of it: --overwrite" in said
+    assert file.read_text() == "mine"
+    assert run([*export, "--overwrite"]) == 0
+    assert "acme:" in file.read_text()
+
+
+def test_filters_narrow_each_other_down(codat: Emulator, capfd: Shown) -> None:
     """Platform and status both have to fit."""
     acme = str(codat.add_company("Acme")["id"])
     codat.connect(acme, "gbol", "Linked")
@@ -58,7 +76,7 @@ def test_filters_narrow_each_other_down(codat: Emulator, capsys: Shown) -> None:
 
     run(["export", "--stateless", "--company", "acme", "--platform", "suuo", "--status", "Linked"])
 
-    assert capsys.readouterr().out.count("platformKey") == 1
+    assert capfd.readouterr().out.count("platformKey") == 1
 
 
 def test_what_is_left_alone_is_told(capsys: Shown) -> None:
@@ -90,9 +108,10 @@ def test_an_import_asks_and_then_proves_itself(project: Project, acme: str) -> N
     again = project.codat_iac("import", "--all", "--yes", "--overwrite")
     assert "2 connections are left alone: the state has them already" in again.err
     assert "Nothing to import." in again.err
-    exported = project.codat_iac("export", "--all")
-    assert "xero: { platformKey: gbol" in exported.out
-
     assert project.preview("--expect-no-changes").code == 0
+    file = project.folder / "connections.yaml"
+    file.write_text(file.read_text().replace("acme:", "first:"))
+    exported = project.codat_iac("export", "--company", "first")
+    assert "first: # Acme" in exported.out
     assert project.writes() == []
     project.declare(connections(acme, "xero: {platformKey: gbol}"))

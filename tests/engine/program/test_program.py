@@ -73,12 +73,12 @@ def test_what_holds_for_one_run_is_refused_in_the_config(
     """It would outlive its run in the copy that `destroy` uses; the variable to set is named."""
     project.declare(connections(acme, LEDGER))
     project.pulumi("config", "set", key, "1")
-    refusal = f"{key} is no longer read from the stack's config"
+    refusal = f"{key} is not read from the stack's config"
 
     outcome = project.up()
 
     explained(outcome, refusal)
-    explained(outcome, f"`pulumi config rm {key}`, and set {variable} in that run")
+    explained(outcome, f"`pulumi config rm {key}`, and set {variable} in the environment")
     said = project.codat_iac("plan").said
     assert len(said) == 1
     assert refusal in said[0]
@@ -150,6 +150,25 @@ def test_a_file_that_is_none_declares_nothing(project: Project, acme: str, text:
     explained(project.up(), said)
 
     assert set(project.recorded()) == {"acme/ledger"}
+
+
+def test_a_file_that_is_moved_removes_nothing(project: Project, acme: str) -> None:
+    """Into a subfolder, which isn't read: an error of both doors that names it, and no removal."""
+    project.declare(connections(acme, LEDGER))
+    folder = project.folder / "desired"
+    (folder / "uk").mkdir(parents=True)
+    (folder / "none.yaml").write_text("version: 1\ncompanies: {}\n")
+    (project.folder / "connections.yaml").rename(folder / "acme.yaml")
+    project.pulumi("config", "set", "codat:desired", "desired")
+    project.settle()
+
+    (folder / "acme.yaml").rename(folder / "uk" / "acme.yaml")
+
+    said = "desired/uk/acme.yaml: seems to be a desired state, and isn't read in a subfolder"
+    explained(project.up(), said)
+    assert said in project.codat_iac("plan").err
+    assert set(project.recorded()) == {"acme/ledger"}
+    assert project.writes() == []
 
 
 def test_no_desired_state_is_no_empty_one(project: Project, acme: str) -> None:

@@ -30,6 +30,7 @@ from codat_iac.stack.engine import (
     find,
     install,
     locate,
+    project_doctor,
 )
 from codat_iac.stack.engine.command import last_line
 from codat_iac.stack.engine.locate import FILES, MODULE, Version
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     Tool = Callable[..., Path]
 
 BASICS = ("sh", "cat", "chmod", "cp", "dirname", "mkdir", "readlink", "sed", "sleep", "touch")
+
+PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "no_proxy", "no_grpc_proxy")
 
 INSTALL = (sys.executable, "-c", "from codat_iac.stack.engine import install; install()")
 
@@ -200,16 +203,17 @@ def test_the_environment_puts_our_build_first_on_path(tool: Tool, tmp_path: Path
     tool("go", fake_go(tmp_path))
     engine = install()
 
-    env = environment({"PATH": "/usr/bin", "HOME": "/root"})
+    env = environment({"PATH": "/usr/bin", "HOME": "/root", "USER": "jo", "PULUMI_PYTHON_CMD": "python3.12"})
 
     assert env == {
         "HOME": "/root",
+        "USER": "jo",
         "PATH": f"{engine.parent}:/usr/bin",
         "PULUMI_PYTHON_CMD": sys.executable,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PYTHONSAFEPATH": "1",
     }
     assert environment({"PATH": str(engine.parent)})["PATH"] == str(engine.parent)
-    assert environment({"PULUMI_PYTHON_CMD": "python3.12"}, engine)["PULUMI_PYTHON_CMD"] == "python3.12"
 
 
 @pytest.mark.usefixtures("tool")
@@ -511,9 +515,10 @@ def test_progress_that_nobody_watches_is_dropped(capsys: pytest.CaptureFixture[s
 # The doctor
 
 
-def findings(word: str) -> tuple[Severity, ...]:
-    """How bad is what the doctor finds about something."""
-    return tuple(finding.severity for finding in doctor() if word in finding.what)
+def findings(word: str, file: Path | None = None) -> tuple[Severity, ...]:
+    """How bad is what the doctor finds about something: in a Pulumi.yaml, or else of an engine."""
+    found = project_doctor(file) if file else doctor()
+    return tuple(finding.severity for finding in found if word in finding.what)
 
 
 @pytest.mark.usefixtures("tool")
@@ -527,9 +532,9 @@ def test_the_doctor_of_a_machine_without_anything_names_the_remedy() -> None:
 
 
 @pytest.mark.usefixtures("tool")
-def test_the_doctor_tells_too_little_room() -> None:
+def test_the_doctor_tells_too_little_room(tmp_path: Path) -> None:
     """A build that would fill the disk is better not begun."""
-    assert checkup.disk_space(None, needed=10**18).severity is Severity.PROBLEM
+    assert checkup.disk_space(tmp_path, None, needed=10**18).severity is Severity.PROBLEM
 
 
 def test_the_doctor_looks_at_go(tool: Tool, tmp_path: Path) -> None:
@@ -571,14 +576,13 @@ def test_the_doctor_looks_into_the_cache(tool: Tool, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tool")
 def test_the_doctor_looks_at_the_projects_virtualenv(tmp_path: Path) -> None:
-    """It is the one that Pulumi.yaml names, if it names one."""
-    assert findings("the virtualenv of") == ()
-
-    (tmp_path / "Pulumi.yaml").write_text("runtime: {name: python, options: {virtualenv: 'venv'}}\n")
-    assert findings("the virtualenv of") == (Severity.PROBLEM,)
+    """It is the one that Pulumi.yaml names, and runs the program."""
+    file = tmp_path / "Pulumi.yaml"
+    file.write_text("runtime: {name: python, options: {virtualenv: 'venv'}}\n")
+    assert findings("the virtualenv of", file) == (Severity.PROBLEM,)
 
     (tmp_path / "venv").symlink_to(sys.prefix)
-    assert findings("the virtualenv of") == (Severity.OK,)
+    assert findings("venv/bin/python runs the project's program", file) == (Severity.OK,)
 
 
 @pytest.mark.usefixtures("tool")
@@ -590,10 +594,119 @@ def test_the_doctor_knows_where_the_provider_looks_for_the_virtualenv(tmp_path: 
     file = tmp_path / "Pulumi.yaml"
 
     file.write_text(f"main: {main}\nruntime:\n  options:\n    virtualenv: venv\n")
-    assert findings("looks for venv in the folder of `main:") == (Severity.PROBLEM,)
+    assert findings("looks for venv in the folder of `main`", file) == (Severity.PROBLEM,)
 
     file.write_text(f"main: {main}\nruntime:\n  options:\n    virtualenv: {sys.prefix}\n")
-    assert findings("the virtualenv of") == (Severity.OK,)
+    assert findings("runs the project's program", file) == (Severity.OK,)
+
+
+def test_the_doctor_looks_at_the_python_of_a_project_that_names_none(
+    tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one in PULUMI_PYTHON_CMD, or else on PATH, as Pulumi chooses it."""
+    file = tmp_path / "Pulumi.yaml"
+    file.write_text("name: shop\nruntime: python\n")
+    monkeypatch.delenv("PULUMI_PYTHON_CMD", raising=False)
+    assert findings("python3 can't run the project's program: No such file", file) == (Severity.PROBLEM,)
+
+    other = tool("python3", "echo ModuleNotFoundError: no codat_iac >&2; exit 1")
+    (finding,) = project_doctor(file)
+    assert finding.what == f"{other} can't run the project's program: ModuleNotFoundError: no codat_iac"
+    assert finding.remedy.startswith(
+        f"{other} -m pip install codat-iac, or name its virtualenv in Pulumi.yaml"
+    )
+
+    other.write_text("#!/bin/sh\necho 0.0.1\n")
+    (finding,) = project_doctor(file)
+    assert finding.severity is Severity.NOTE
+    assert "has codat-iac 0.0.1, and this is" in finding.what
+
+    monkeypatch.setenv("PULUMI_PYTHON_CMD", sys.executable)
+    assert findings(f"{sys.executable} runs the project's program", file) == (Severity.OK,)
+    monkeypatch.setenv("PULUMI_PYTHON_CMD", "python9")
+    assert findings("python9 can't run the project's program", file) == (Severity.PROBLEM,)
+
+
+@pytest.mark.usefixtures("tool")
+@pytest.mark.parametrize(
+    ("made", "severity"),
+    [
+        ("random.py", Severity.PROBLEM),
+        ("yaml/__init__.py", Severity.PROBLEM),
+        ("turtle.py", Severity.NOTE),
+    ],
+)
+def test_the_doctor_finds_modules_that_stand_before_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str, severity: Severity
+) -> None:
+    """What breaks the program is a problem; what nobody imports so far is worth a note."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # it imports some before the program does
+    file = tmp_path / "Pulumi.yaml"
+    file.write_text(f"runtime:\n  options:\n    virtualenv: {sys.prefix}\n")
+    for name in (made, "helpers.py", "helpers/__init__.py", "json/README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise ValueError('not the one that you want')\n")
+
+    (finding,) = project_doctor(file)
+
+    assert finding.severity is severity
+    assert finding.what.endswith(f" of its packages: {made.removesuffix('__init__.py')}")
+
+
+@pytest.mark.parametrize("option", ["toolchain: uv", "toolchain: poetry", "typechecker: mypy"])
+def test_the_doctor_finds_what_our_language_host_doesnt_know(tool: Tool, tmp_path: Path, option: str) -> None:
+    """Pulumi's own does, and has its own ways to a Python."""
+    file = tmp_path / "Pulumi.yaml"
+    file.write_text(f"runtime:\n  name: python\n  options:\n    {option}\n    virtualenv: {sys.prefix}\n")
+    what = f"the language host of codat-iac doesn't know the option `{option}`"
+    assert findings(what, file) == ()  # there is no engine
+
+    tool("go", fake_go(tmp_path))
+    install()
+    assert findings(what, file) == (Severity.PROBLEM,)
+
+    for name in FILES:
+        tool(name, "echo v3.300.0")
+    assert findings(what, file) == ()
+
+
+# The doctor and the environment
+
+
+@pytest.mark.usefixtures("tool")
+def test_the_doctor_names_options_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They change every `pulumi` that the user starts, and none of ours."""
+    assert findings("PULUMI_OPTION_") == ()
+
+    monkeypatch.setenv("PULUMI_OPTION_TARGET", "x")
+    monkeypatch.setenv("PULUMI_OPTION_CWD", "/nowhere")
+    assert findings("PULUMI_OPTION_CWD, PULUMI_OPTION_TARGET: every `pulumi`") == (Severity.NOTE,)
+
+
+@pytest.mark.usefixtures("tool")
+@pytest.mark.parametrize("variable", ["grpc_proxy", "https_proxy", "http_proxy"])
+def test_the_doctor_finds_a_proxy_before_loopback(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """As a Python program under `pulumi` would; what the finding says to do helps."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    assert findings("proxy for 127.0.0.1") == ()
+
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "localhost,.example")  # not enough: the engine's address is a number
+    (finding,) = [each for each in doctor() if "proxy for 127.0.0.1" in each.what]
+    assert finding.severity is Severity.PROBLEM
+    assert finding.remedy == "export no_grpc_proxy=localhost,.example,127.0.0.1,::1"
+
+    monkeypatch.setenv(*finding.remedy.removeprefix("export ").split("="))
+    assert findings("no proxy stands between the engine and its programs") == (Severity.OK,)
+
+
+@pytest.mark.usefixtures("tool")
+def test_the_doctor_finds_a_cache_that_cant_be_written(tmp_path: Path) -> None:
+    """What is shared there is only counted, so that it isn't worse than a note."""
+    (tmp_path / "cache").write_text("in the way")
+
+    assert findings("can't be written, so each process counts its requests") == (Severity.NOTE,)
 
 
 @pytest.mark.usefixtures("tool")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codat_iac.codat.client import Client
-from codat_iac.desired.page import load_if_present
+from codat_iac.desired import load
 from codat_iac.emulator import Emulator
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import recorded
@@ -51,13 +51,13 @@ class Importer:
     def export(self) -> str:
         """Write everything as a desired state, with what the stack knows."""
         found = discovery.find(self.client, Filters())
-        declared = load_if_present(self.stack.desired_path())
+        declared = load(self.stack.desired_path(), required=False)
         return export(found, declared, self.stack.export())[0]
 
     def changes(self) -> list[str]:
         """What a plan of the project would do."""
         planner = Planner(self.client, self.settings, recorded(self.stack.export()))
-        plan = planner.plan(load_if_present(self.stack.desired_path()))
+        plan = planner.plan(load(self.stack.desired_path(), required=False))
         changes = [f"{change.action} {change.address}" for change in plan.changes]
         return changes + [problem.text for problem in plan.problems]
 
@@ -170,23 +170,58 @@ def test_an_import_fits_around_what_is_there(importer: Importer, acme: str, emul
     assert project.writes() == []
 
 
-def test_a_file_is_written_over_only_when_told_to(importer: Importer, acme: str, emulator: Emulator) -> None:
-    """And then it says what it said before, too."""
-    project = importer.project
-    project.declare(connections(acme, "ledger: {platformKey: gbol, onRemoval: retain} # mine"))
-    project.settle()
-    connected(emulator, acme, "suuo")
-    text = written(project)
+PEOPLES = """\
+# yaml-language-server: $schema=connections.schema.json\r
+version: 1\r
+defaults: {onRemoval: retain, protect: true} # for all\r
+\r
+companies:\r
+    acme: # our first\r
+        id: "ACME"\r
+        connections:\r
+            ledger: &xero {platformKey:   gbol} #\tmine\r
+\r
+            # bank: paused\r
+\r
+# The end.\r"""
+"""A file as people write it on Windows, with an anchor, and without an end of its last line."""
 
-    with pytest.raises(ConfigError, match=r"connections\.yaml exists already"):
+
+def test_a_file_of_people_is_added_to_only_when_told_to(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """All that stood there still does, its link and mode too; what comes follows the defaults."""
+    project = importer.project
+    file, real = project.folder / "connections.yaml", project.folder / "of people.yaml"
+    text = PEOPLES.replace("ACME", acme).encode()
+    real.write_bytes(text)
+    real.chmod(0o640)
+    file.symlink_to(real.name)
+    project.settle()
+    bolt = str(emulator.add_company("Bölt")["id"])
+    new = {"acme/plaid": connected(emulator, acme, "suuo"), "bolt/xero": connected(emulator, bolt)}
+
+    with pytest.raises(ConfigError, match=r"connections\.yaml exists already; --overwrite adds to it"):
         importer.run()
-    assert written(project) == text
+    assert real.read_bytes() == text
     importer.run(overwrite=True)
 
-    assert "      ledger: { platformKey: gbol, onRemoval: retain }\n" in written(project)
-    assert set(project.recorded()) == {"acme/ledger", "acme/plaid"}
+    assert file.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    comes = f"""\
+            plaid: {{ platformKey: suuo }}
+    bolt: # Bölt
+        id: {bolt}
+        connections:
+            xero: {{ platformKey: gbol }}
+""".replace("\n", "\r\n").encode()
+    before, after = text.split(b"\r\n# The end.")
+    assert real.read_bytes() == before + comes + b"\r\n# The end." + after
+    assert new.items() <= project.recorded().items()
+    assert [each["protect"] for each in project.resources()] == [True, True, True]
     assert importer.changes() == []
     assert project.preview(UP_TO_DATE).code == 0
+    assert project.writes() == []
 
 
 def test_changes_that_waited_before_are_no_reason_to_fail(
@@ -302,18 +337,80 @@ def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
     assert project.recorded() == {"acme/mine": ledger}
 
 
-def test_an_interrupted_import_is_undone(importer: Importer, emulator: Emulator) -> None:
+def test_an_interrupted_import_is_undone(importer: Importer, acme: str, emulator: Emulator) -> None:
     """Ctrl-C reaches Pulumi once, which leaves no lock; then all is as it was."""
     a_tenant(emulator, 40)
+    file = importer.project.folder / "connections.yaml"
+    text = PEOPLES.replace("ACME", acme).encode()
+    file.write_bytes(text)
     before = files(importer.project)
     alarm = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
 
     with pytest.raises(KeyboardInterrupt):
-        importer.run(at_step("importing", alarm.start))
+        importer.run(at_step("importing", alarm.start), overwrite=True)
 
     assert resources(importer.project) == []
     assert files(importer.project) == before
-    assert len(importer.run().arrivals) == 40
+    assert file.read_bytes() == text
+    assert len(importer.run(overwrite=True).arrivals) == 40
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "recorded"),
+    [
+        ("writing", r"nothing was imported: .*\.yaml was changed meanwhile, and is left as it is", 0),
+        ("proving", r"all is imported, but .*\.yaml was changed meanwhile, and is left as it is", 1),
+    ],
+)
+def test_what_is_saved_meanwhile_is_not_written_over(
+    importer: Importer, acme: str, emulator: Emulator, step: str, said: str, recorded: int
+) -> None:
+    """By an editor that was open all the time."""
+    project = importer.project
+    project.declare("companies: {} # none\n")
+    connected(emulator, acme)
+    file = project.folder / "connections.yaml"
+
+    with pytest.raises(ImportFailed, match=said):
+        importer.run(at_step(step, lambda: file.write_text(f"{file.read_text()}# saved\n")), overwrite=True)
+
+    assert written(project).endswith("# saved\n")
+    assert len(project.recorded()) == recorded
+    assert written(project).count("connectionId") == recorded
+    assert importer.changes() == []
+
+
+def test_what_is_saved_before_it_is_undone_is_told(importer: Importer, emulator: Emulator) -> None:
+    """The file then declares by their ids what the state no longer holds; an import completes it."""
+    project = importer.project
+    project.declare("companies: {} # none\n")
+    tenant = a_tenant(emulator)
+
+    def save() -> None:
+        emulator.delete_connection(tenant["company-1/xero"])
+        (project.folder / "connections.yaml").write_text(written(project) + "# saved\n")
+
+    with pytest.raises(ImportFailed, match=r"and the file can't be put back \(.*was changed meanwhile"):
+        importer.run(at_step("proving", save), overwrite=True)
+
+    assert resources(project) == []
+    assert written(project).endswith("# saved\n")
+    assert len(importer.run().arrivals) == 3
+
+
+def test_a_file_that_nothing_can_be_added_to_is_left_alone(
+    importer: Importer, acme: str, emulator: Emulator
+) -> None:
+    """One line says where and what to do, and the state is as it was."""
+    connected(emulator, acme)
+    importer.project.declare(f"x-a: &a {{id: {acme}, connections: {{}}}}\ncompanies: {{acme: *a}}\n")
+    text = written(importer.project)
+
+    with pytest.raises(ImportFailed, match=r"nothing was imported: .*line 3, column 19: acme is an alias"):
+        importer.run(overwrite=True)
+
+    assert written(importer.project) == text
+    assert resources(importer.project) == []
 
 
 def test_an_undoing_that_fails_says_how_to_go_on(
@@ -338,10 +435,9 @@ def test_an_undoing_that_fails_says_how_to_go_on(
 KILLED = """\
 import os, signal, sys
 from pathlib import Path
-from codat_iac import discovery, importing
 from codat_iac.codat.client import Client
-from codat_iac.desired.page import load_if_present
-from codat_iac.stack import Stack
+from codat_iac.stack.importing import discovery, importer
+from codat_iac.stack.stack import Stack
 
 stack = Stack.open(Path.cwd())
 settings = stack.settings()
@@ -352,7 +448,7 @@ def tell(step):
     if step.startswith(sys.argv[1]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-importing.import_into(stack, client, settings, found, stack.desired_path(), tell=tell)
+importer.import_into(stack, client, settings, found, stack.desired_path(), overwrite=True, tell=tell)
 """
 
 
@@ -365,6 +461,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(
 ) -> None:
     """Before and after each step; several connections to one platform are never mistaken for each other."""
     project = importer.project
+    project.declare("companies: {} # none yet\n")
     ids = {connected(emulator, acme, "suuo", status) for status in ("Linked", "PendingAuth", "Unlinked")}
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, step], cwd=project.folder, env=os.environ, check=False
@@ -373,11 +470,12 @@ def test_an_import_that_is_killed_is_completed_by_the_next(
     assert len(project.recorded()) == recorded_by_then
 
     if completed_by == "import":
-        importer.run()
+        importer.run(overwrite=True)
     else:
         assert project.up().code == 0
 
     assert set(project.recorded().values()) == ids
+    assert "companies: # none yet\n" in written(project)
     assert project.preview(UP_TO_DATE).code == 0
     assert importer.changes() == []
     assert project.writes() == []

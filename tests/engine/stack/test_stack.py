@@ -80,6 +80,30 @@ def standing_in(path: Path, script: str) -> Stack:
             id="several, each once",
         ),
         pytest.param("printf 'panic:\\n  at  home\\n' >&2; exit 2", "panic: at home", id="other words"),
+        pytest.param(
+            "printf 'Please report it\\nPanic:   no home\\n\\ngoroutine 1' >&2; exit 2",
+            "no home",
+            id="a panic",
+        ),
+        pytest.param(
+            "echo 'error: update failed: Traceback (most recent call last):'\n"
+            "echo '    error: Traceback (most recent call last):'\n"
+            "echo '      File x, line 1'\necho '    ImportError: no such thing'\n"
+            "echo\necho 'Resources:'\necho '    1 errored'\nexit 1",
+            "update failed: ImportError: no such thing",
+            id="a traceback",
+        ),
+        pytest.param(
+            "echo 'Importing:'; echo 'no Python with the Pulumi SDK' >&2\n"
+            "echo 'error: could not read plugin [x]: exit status 1' >&2; exit 1",
+            "could not read plugin [x]: exit status 1 (no Python with the Pulumi SDK)",
+            id="a plugin that died",
+        ),
+        pytest.param(
+            "echo 'error: could not read plugin [x]: EOF' >&2; exit 1",
+            "could not read plugin [x]: EOF",
+            id="a plugin that died in silence",
+        ),
         pytest.param("echo nothing to say; exit 3", "exit status 3", id="no words"),
         pytest.param("printf 'error: caf\\303\\251 \\377' >&2; exit 1", "caf\u00e9 \ufffd", id="any bytes"),
     ],
@@ -275,9 +299,7 @@ def test_a_limit_of_one_run_in_the_config_is_refused(shop: Project, opened: Stac
     assert "config:\n" in before
     file.write_text(before.replace("config:\n", f"config:\n  codat:{key}: 1\n"))
     try:
-        with pytest.raises(
-            ConfigError, match=f"^codat:{key} is no longer read .* `pulumi config rm codat:{key}`"
-        ):
+        with pytest.raises(ConfigError, match=f"^codat:{key} is not read .* `pulumi config rm codat:{key}`"):
             opened.config()
     finally:
         file.write_text(before)

@@ -116,7 +116,7 @@ def test_a_plan_reads_like_this() -> None:
         "<details><summary>Waits for a customer (3): 1 Deauthorized, 1 PendingAuth, 1 Unlinked</summary>\n\n"
         "| Address | Platform | Status | Waiting | Why |\n"
         "| --- | --- | --- | --- | --- |\n"
-        "| beta/c00001 | suuo | PendingAuth | 3 days | it waits for its customer to follow the link |\n"
+        "| beta/c00002 | suuo | Deauthorized | 2 hours | it waits for its customer to follow the link |\n"
     ) in rendered
     assert "<details><summary>Not managed here (2): 1 Linked, 1 PendingAuth</summary>" in rendered
     assert "| Notes |\n| --- |\n| acme/odd: its status is 'Migrating', which" in rendered

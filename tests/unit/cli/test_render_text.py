@@ -10,6 +10,7 @@ import pytest
 from codat_iac.cli import render
 from codat_iac.cli.render import layout
 from codat_iac.model.errors import Problem
+from codat_iac.planning import plan as plans
 from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
 from tests.support.samples import (
@@ -54,9 +55,9 @@ authorisation
         connection 00000000-0000-0000-0000-000000000019
 
 Waits for a customer (3): 1 Deauthorized, 1 PendingAuth, 1 Unlinked
-  beta/c00001  suuo  PendingAuth   3 days   it waits for its customer to follow the link
   beta/c00002  suuo  Deauthorized  2 hours  it waits for its customer to follow the link
   beta/c00003  suuo  Unlinked      -        it waits for its customer to follow the link
+  beta/c00001  suuo  PendingAuth   3 days   it waits for its customer to follow the link
 
 Not managed here (2): 1 Linked, 1 PendingAuth
   beta                                  fztf  Linked       00000000-0000-0000-0000-00000000001f
@@ -134,15 +135,44 @@ def test_changes_are_never_cut() -> None:
     assert all(f" {change.address} " in rendered for change in plan.changes)
 
 
-def test_what_only_waits_is_counted_beyond_twenty_and_the_longest_named() -> None:
-    """Thousands may wait at each run, and `links` is there for them."""
-    waiting = tuple(a_waiting(each, since=f"2026-10-{1 + each % 25:02}") for each in range(1, 101))
-    rendered = render.plan(Plan(waiting=waiting), "text", NOW)
+def test_one_reason_is_one_problem_whoever_has_it() -> None:
+    """Twenty-six lines with the same text hide that there is one thing to do."""
+    named = [(f"acme/c{each}", "it is `wrong`") for each in range(26)] + [("beta/x", "it is odd")]
+    plan = Plan(problems=tuple(plans.Problem(address, f"{address}: {text}") for address, text in named))
+    shown = {output: render.plan(plan, output, NOW) for output in ("text", "markdown", "html")}
 
-    assert "Waits for a customer (100): 100 PendingAuth" in rendered
-    assert "  and 80 more; `codat-iac links` gives each with its link" in rendered
+    assert shown["text"].startswith(
+        "Problems (27)\n  acme/c0, acme/c1, acme/c2, acme/c3, acme/c4 and 21 more: it is `wrong`\n"
+        "  beta/x: it is odd\n"
+    )
+    assert (
+        "| acme/c0, acme/c1, acme/c2, acme/c3, acme/c4 and 21 more | it is <code>wrong</code> |"
+        in (shown["markdown"])
+    )
+    assert shown["html"].count("it is <code>wrong</code>") == 1
+    assert "acme/c25</code>" in shown["html"]
+    assert "acme/c25: it is `wrong`" in render.plan(plan, "text", NOW, every=True)
+
+
+def test_what_only_waits_is_counted_beyond_twenty_and_what_broke_last_is_named() -> None:
+    """Thousands may wait at each run; what was revoked today must not hide behind them."""
+    waiting = [a_waiting(each, since=f"2026-10-{1 + each % 25:02}") for each in range(1, 101)]
+    waiting += [a_waiting(101, "Deauthorized", "2026-11-24T09:00:00Z")]
+    rendered = render.plan(Plan(waiting=tuple(waiting)), "text", NOW)
+
+    assert "Waits for a customer (101): 100 PendingAuth, 1 Deauthorized\n  beta/c00101 " in rendered
+    assert "  and 81 more; `codat-iac plan --every` names all" in rendered
     assert "54 days" in rendered
     assert "30 days" not in rendered
+
+
+def test_a_senseless_date_is_no_age() -> None:
+    """Codat's servers write the first day of all where they have none."""
+    waiting = tuple(a_waiting(each, since=since) for each, since in enumerate(["0001-01-01T00:00:00", "?"]))
+    rendered = render.plan(Plan(waiting=waiting), "text", NOW)
+
+    assert rendered.count("  PendingAuth  -  ") == 2
+    assert " days" not in rendered
 
 
 def test_what_is_not_managed_is_counted_beyond_twenty() -> None:
@@ -151,7 +181,7 @@ def test_what_is_not_managed_is_counted_beyond_twenty() -> None:
 
     assert "Not managed here (25): 25 Linked" in rendered
     assert rendered.count("fztf") == 20
-    assert "\n  and 5 more\n" in rendered
+    assert "\n  and 5 more; `codat-iac plan --every` names all\n" in rendered
 
 
 def test_every_names_everything() -> None:

@@ -29,14 +29,20 @@ from tests.support.samples import DRIFTED, EVERYTHING, NOW, a_change, a_waiting,
         ("2026-11-21T11:05:00", "3 days"),
         ("2026-11-21T13:05:00+02:00", "3 days"),
         (" 2026-11-21T11:05:00Z ", "3 days"),
-        ("2027-01-01T00:00:00Z", "1 minute"),
+        ("2026-11-25T11:00:00Z", "1 minute"),
+        ("2026-11-25T11:06:00Z", "-"),
+        ("2027-01-01T00:00:00Z", "-"),
+        ("9999-12-31T23:59:59.9999999", "-"),
+        ("0001-01-01T00:00:00", "-"),
+        ("0001-01-01T00:00:00+14:00", "-"),
+        ("1999-12-31T23:59:59Z", "-"),
         ("", "-"),
         ("yesterday", "-"),
         ("\x1b[31m", "-"),
     ],
 )
 def test_an_age_is_said_the_way_people_do(since: str, said: str) -> None:
-    """With every form of date that Codat documents; what can't be read has none, and no clock is ahead."""
+    """With every form of date that Codat documents; what can't be read or can't be true has none."""
     assert words.age(since, NOW) == said
 
 
@@ -57,16 +63,20 @@ def test_a_moment_is_written_in_utc_wherever_it_was_taken() -> None:
     assert words.human_time(tokyo) == "11:05 UTC on 24 November 2026"
 
 
-def test_those_that_wait_longest_come_first() -> None:
-    """And those of which nobody knows since when, last."""
+def test_what_broke_last_comes_first() -> None:
+    """Before what was never authorised, the oldest of that first; of each, the undated last."""
     waiting = [
-        a_waiting(1, since=""),
-        a_waiting(2, since="2026-11-23T00:00:00Z"),
-        a_waiting(3, since="2026-11-20"),
-        a_waiting(4, since="?"),
+        a_waiting(1, since="2026-11-20", status="PendingAuth"),
+        a_waiting(2, since="0001-01-01T00:00:00", status="PendingAuth"),
+        a_waiting(3, since="2026-11-19", status="PendingAuth"),
+        a_waiting(4, since="", status="Unlinked"),
+        a_waiting(5, since="2026-11-23T00:00:00Z", status="Deauthorized"),
+        a_waiting(6, since="9999-12-31", status="Deauthorized"),
+        a_waiting(7, since="2026-11-24T00:00:00Z", status="Unlinked"),
     ]
 
-    assert [each.connection_id[-1] for each in words.longest_first(waiting, NOW)] == ["3", "2", "1", "4"]
+    sorted_ = words.newest_breaks_first(waiting, NOW)
+    assert [each.connection_id[-1] for each in sorted_] == ["7", "5", "4", "6", "3", "1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,9 @@ def test_a_function_returns_what_a_yaml_file_holds() -> None:
     assert type(connection.platform_key) is str
 
 
-def test_a_file_leaves_no_trace_in_the_process() -> None:
+def test_a_file_leaves_no_trace_in_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own modules are forgotten, so that the next folder's are read; others stay."""
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     before, path = set(sys.modules), sys.path[:]
     for name in ("first", "second"):
         Path(name).mkdir()

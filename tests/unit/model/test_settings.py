@@ -80,19 +80,72 @@ def test_what_lifts_a_limit_is_not_read_from_the_config() -> None:
     assert (chosen.max_losses, chosen.accept_missing) == (None, False)
 
 
+RUN, MACHINE = "it would outlive the run that it is meant for", "it belongs to this machine alone"
+
+
 @pytest.mark.parametrize(
-    ("key", "variable"), [("maxLosses", "CODAT_MAX_LOSSES"), ("acceptMissing", "CODAT_ACCEPT_MISSING")]
+    ("key", "variable", "why"),
+    [
+        ("maxLosses", "CODAT_MAX_LOSSES", RUN),
+        ("acceptMissing", "CODAT_ACCEPT_MISSING", RUN),
+        ("clientCert", "CODAT_CLIENT_CERT", MACHINE),
+        ("clientKey", "CODAT_CLIENT_KEY", MACHINE),
+        ("clientName", "CODAT_CLIENT_NAME", MACHINE),
+    ],
 )
 @pytest.mark.parametrize("text", ["", "0", "false", "7"])
-def test_a_limit_that_stands_in_the_config_is_refused(key: str, variable: str, text: str) -> None:
+def test_what_must_not_stand_in_the_config_is_refused_there(
+    key: str, variable: str, why: str, text: str
+) -> None:
     """Whatever its value, since nobody reads it; the error says how to take it out, and what to set."""
     config = {"apiKey": "k", key: text}
     with pytest.raises(ConfigError) as caught:
         settings.check_config(config.__contains__)
 
     assert str(caught.value) == (
-        f"codat:{key} is no longer read from the stack's config, since it would outlive the run that it is"
-        f" meant for; `pulumi config rm codat:{key}`, and set {variable} in that run"
+        f"codat:{key} is not read from the stack's config, since {why}; `pulumi config rm codat:{key}`, and"
+        f" set {variable} in the environment"
+    )
+
+
+CERTIFICATE = {
+    "CODAT_CLIENT_CERT": "/run/client.pem",
+    "CODAT_CLIENT_KEY": " /run/client.key\n",
+    "CODAT_CLIENT_NAME": "6c2a5f0e-8a6f-4a3e-9a51-0f3f2b1c7d11",
+}
+
+
+def test_a_client_certificate_is_read_from_the_environment_alone() -> None:
+    """Its three settings together; the name shows in no text."""
+    chosen = read(KEY | CERTIFICATE)
+
+    assert chosen.client_cert == ("/run/client.pem", "/run/client.key")
+    assert chosen.client_name == CERTIFICATE["CODAT_CLIENT_NAME"]
+    assert CERTIFICATE["CODAT_CLIENT_NAME"] not in repr(chosen)
+    assert read(KEY, {"clientCert": "/x", "clientKey": "/x", "clientName": "x"}).client_cert is None
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("missing", CERTIFICATE)
+def test_a_part_of_a_client_certificate_is_refused(missing: str, blank: str) -> None:
+    """The error names the part that is missing."""
+    with pytest.raises(ConfigError) as caught:
+        read(KEY | CERTIFICATE | {missing: blank})
+
+    assert str(caught.value) == (
+        f"{missing} is not set, and CODAT_CLIENT_CERT, CODAT_CLIENT_KEY, CODAT_CLIENT_NAME belong together;"
+        " set all of them"
+    )
+
+
+@pytest.mark.parametrize("variable", ["CODAT_CLIENT_CERT", "CODAT_CLIENT_KEY"])
+def test_a_path_of_a_client_certificate_is_whole(variable: str) -> None:
+    """The provider is started in another folder than the command line."""
+    with pytest.raises(ConfigError) as caught:
+        read(KEY | CERTIFICATE | {variable: "keys/x.pem"})
+
+    assert str(caught.value) == (
+        f"{variable} is 'keys/x.pem'; write the whole path from / on, since Pulumi works in other folders"
     )
 
 

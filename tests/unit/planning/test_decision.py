@@ -268,6 +268,11 @@ def test_what_can_not_be_let_go_of_is_not_replaced(tainted: bool) -> None:
 # Who brought it about.
 
 
+def test_a_cause_is_what_is_shown() -> None:
+    """A change says it in these words, on every page and in JSON."""
+    assert [*Cause] == ["you changed it", "they changed it", "both changed it"]
+
+
 @pytest.mark.parametrize(
     ("was", "recorded", "now", "live", "action", "cause"),
     [
@@ -592,6 +597,7 @@ def test_what_goes_goes_as_the_recorded_policy_has_it(
         assert each.loses is (loss == "loss")
         assert (each.address, each.connection_id, each.status) == (LEDGER, an_id(1), live)
     assert (gone.action, gone.becomes, gone.notice) == (Action.REMOVE, None, None)
+    assert (gone.replaces, gone.old_half) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -634,6 +640,7 @@ def test_a_removal_names_the_urn_and_the_address_in_it() -> None:
     decision = decide_removal(a_prior(1, a_desired("acme/old"), urn=urn), a_live())
 
     assert (decision.address, decision.urn) == ("acme/renamed", urn)
+    assert (decision.company_id, decision.platform_key, decision.live) == (COMPANY, "gbol", a_live())
 
 
 # What is new.
@@ -722,8 +729,8 @@ def test_a_refusal_names_every_id_and_the_ways_out() -> None:
     """It stands alone, whoever reads it."""
     assert outcome(decide_new(a_desired(), [a_live(2, "Unlinked"), a_live(1)], SlotView())) == (
         f"company {COMPANY} has a connection to gbol that nobody manages here: {an_id(1)} (Linked),"
-        f" {an_id(2)} (Unlinked); set `onExisting: adopt` to take it, `connectionId` to name it, or"
-        " `onExisting: create` for one more"
+        f" {an_id(2)} (Unlinked); if this is the right stack, set `onExisting: adopt` to take it,"
+        " `connectionId` to name it, or `onExisting: create` for one more"
     )
 
 

@@ -126,8 +126,9 @@ def test_a_mass_disappearance_is_at_least_ten_and_over_30_percent(
 def test_a_refusal_for_missing_connections_says_of_how_many(recorded: int, shown: str) -> None:
     """Without a refresh nobody knows of how many; the way out is a variable of that run."""
     assert missing_refusal(12, recorded) == (
-        f"12 of {shown} recorded connections are gone at once; is it the right API key? If they really are"
-        " gone, set CODAT_ACCEPT_MISSING=true for this run"
+        f"12 of {shown} recorded connections are gone at once; is it the key of the right tenant"
+        " (CODAT_API_KEY), the right base URL (CODAT_BASE_URL), and the right stack? If they really are gone,"
+        " set CODAT_ACCEPT_MISSING=true for this run"
     )
 
 
@@ -139,6 +140,15 @@ def test_a_company_that_can_not_be_seen_may_be_the_wrong_key() -> None:
     assert unseen_company(COMPANY, accepted=False) == (
         f"company {COMPANY} can't be seen with this API key; is it the right key and the right id? If the"
         " company really is gone, set CODAT_ACCEPT_MISSING=true for this run"
+    )
+
+
+def test_where_no_company_can_be_seen_something_else_is_wrong() -> None:
+    """The likely mistakes come first, and what overrides the check comes last."""
+    assert unseen_company(COMPANY, others_seen=False) == (
+        f"company {COMPANY} can't be seen with this API key, nor any other of this stack so far; is it the"
+        " key of the right tenant (CODAT_API_KEY), the right base URL (CODAT_BASE_URL), and the right stack?"
+        " If they really are gone, set CODAT_ACCEPT_MISSING=true for this run"
     )
 
 

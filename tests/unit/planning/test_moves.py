@@ -419,7 +419,9 @@ def test_a_refusal_of_one_leaves_the_others_as_they_are() -> None:
 
 def test_one_text_says_who_manages_it() -> None:
     """The hooks say it in the same words."""
-    assert managed_already("X", "acme/a") == "connection X is managed as acme/a already; declare it once"
+    said = "connection X is managed as acme/a already; declare it once"
+    assert managed_already("X", "acme/a") == said
+    assert managed_already("X", a_desired("acme/a").place) == said
 
 
 # What is recorded twice.
@@ -438,6 +440,17 @@ def test_second_entries_of_several_ids() -> None:
     del recorded[-1]
     moved = moves([a_desired(f"acme/a{number}") for number in (1, 2, 3)], recorded)
     assert moved == Moves(surplus=(a_recorded(1, "acme/b1"), a_recorded(2, "acme/b2")))
+
+
+def test_each_of_several_that_are_recorded_twice_is_refused() -> None:
+    """Both entries of each id are declared."""
+    addresses = [f"acme/{key}{number}" for number in (1, 2) for key in "ab"]
+    recorded = [a_recorded(int(address[-1]), address) for address in addresses]
+    moved = moves([a_desired(address) for address in addresses], recorded)
+    assert [*moved.problems] == addresses
+    assert [said.split(";")[0].split(",")[0] for said in moved.problems.values()] == [
+        f"connection {connection_id} is recorded 2 times" for connection_id in (A, A, B, B)
+    ]
 
 
 def test_what_has_no_id_is_never_recorded_twice() -> None:
@@ -474,6 +487,18 @@ def test_a_name_that_is_taken_over_is_made_in_the_next_run() -> None:
     moved = moves(declared, recorded)
     assert moved == Moves(origins={"acme/b": recorded[0]}, later={"acme/a": None})
     assert in_this_run(declared, moved) == [declared[1]]
+
+
+def test_what_is_replaced_in_place_hinders_no_other_from_waiting() -> None:
+    """Each name that is taken is looked at, whatever becomes of those before it."""
+    recorded = [a_recorded(1, "acme/a"), a_recorded(2, "acme/b")]
+    declared = [
+        a_desired("acme/a", **QHYG),
+        a_desired("acme/b", **QHYG),
+        a_desired("acme/c", connection_id=B),
+    ]
+    moved = moves(declared, recorded)
+    assert moved == Moves(origins={"acme/c": recorded[1]}, later={"acme/b": None})
 
 
 def test_what_stays_is_declared_as_it_was_recorded() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -434,3 +435,9 @@ def test_only_an_unlink_of_what_is_deauthorized_may_have_been_refused(desired: S
     refused = rule_table.refused_unlink(desired, live)
 
     assert refused == ((desired, status) == (Status.UNLINKED, Status.DEAUTHORIZED))
+
+
+@pytest.mark.parametrize("row", [*rule_table._DECLARED.values(), *rule_table._REMOVED.values()])
+def test_each_status_has_a_cell_of_its_own(row: Mapping[str, Cell]) -> None:
+    """A new status would else count as one that nobody knows, and no test would fail."""
+    assert set(row) == {ABSENT, *Status, rule_table._OTHER}

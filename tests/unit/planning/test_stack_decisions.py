@@ -26,6 +26,7 @@ from codat_iac.model.connection import (
 )
 from codat_iac.planning import rule_table
 from codat_iac.planning.decision import Cause, Decision
+from codat_iac.planning.limits import EMPTY_STACK, MANY_UNMANAGED, unseen_company
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.stack_decisions import StackDecisions, decide
@@ -109,6 +110,27 @@ def test_a_second_entry_of_what_an_address_has_is_only_forgotten() -> None:
 
     assert told(found) == [("acme/old", Action.REMOVE, None, Action.FORGET, False)]
     assert only(found).status == "Linked"
+
+
+def test_a_second_entry_of_what_has_an_unknown_status_is_forgotten_too() -> None:
+    """Letting go of an entry ends nothing, so nobody need know what the status means."""
+    second = a_prior(1, a_desired("acme/old"))
+
+    found = decided([a_desired()], [a_prior(1), second], [a_live(1, "Migrating")])
+
+    assert told(found) == [("acme/old", Action.REMOVE, None, Action.FORGET, False)]
+    assert problems(found) == {}
+
+
+@pytest.mark.parametrize("policy", [OnRemoval.UNLINK, OnRemoval.DELETE])
+def test_what_an_address_replaces_and_another_has_is_only_forgotten(policy: OnRemoval) -> None:
+    """The file asks for another platform at one address, and at the other one for what is there."""
+    was = a_desired("acme/bank", on_removal=policy)
+    bank = a_desired("acme/bank", platform_key="suuo", on_removal=policy)
+
+    found = decided([bank, a_desired()], [a_prior(1, was), a_prior(1)], [a_live(1)])
+
+    assert told(found) == [("acme/bank", Action.REPLACE, None, Action.FORGET, False)]
 
 
 @pytest.mark.parametrize("platform_key", ["gbol", "suuo"])
@@ -202,6 +224,18 @@ def test_what_is_gone_gets_one_after_what_is_new() -> None:
     }
 
 
+def test_what_is_gone_and_renamed_gets_one_each() -> None:
+    """The company's key was renamed too: they are told apart by their old names."""
+    gone = [a_prior(number, a_desired(f"acme/{key}")) for number, key in ((7, "a"), (8, "b"))]
+
+    found = decided(siblings("new/a", "new/b"), gone, [a_live(1, "PendingAuth"), a_live(2, "PendingAuth")])
+
+    assert {each.address: (each.action, each.moved_from, each.becomes) for each in found.decisions} == {
+        "new/a": (Action.REPLACE, "acme/a", an_id(1)),
+        "new/b": (Action.REPLACE, "acme/b", an_id(2)),
+    }
+
+
 def test_what_is_tainted_gets_what_the_others_leave() -> None:
     """No hook is told what is tainted; the first of two may adopt, and no id goes to both."""
     priors = [a_prior(number, a_desired(f"acme/{key}"), tainted=True) for number, key in ((1, "a"), (2, "b"))]
@@ -283,6 +317,21 @@ def test_what_is_new_at_the_name_of_what_moves_away_waits_a_run() -> None:
         "acme/old": (Action.CREATE, True),
     }
     assert sum(each.reads + each.writes for each in found.decisions) == 0
+
+
+def test_what_the_next_run_will_refuse_is_not_refused_in_this_one() -> None:
+    """As in a preview, which declares it in the next run only; what moves needn't wait for it."""
+    declared = [a_desired("acme/new"), a_desired("acme/old", platform_key="suuo")]
+
+    found = decided(
+        declared, [a_prior(1, a_desired("acme/old"))], [a_live(1), a_live(2, platform_key="suuo")]
+    )
+
+    assert problems(found) == {}
+    assert {each.address: (each.action, each.later) for each in found.decisions} == {
+        "acme/new": (Action.MOVE, False),
+        "acme/old": (Action.CREATE, True),
+    }
 
 
 # What an earlier run replaced.
@@ -374,6 +423,38 @@ def test_an_old_half_that_is_recorded_elsewhere_too_is_not_taken_back(pending: b
     }
 
 
+def test_an_old_half_goes_to_whom_the_file_names_it_for() -> None:
+    """Another address of its company and platform takes it by its id; nothing is then ended."""
+    old = a_prior(1, a_desired("acme/old"), pending_removal=True)
+
+    found = decided([a_desired(connection_id=an_id(1))], [old], [a_live(1)])
+
+    assert problems(found) == {}
+    assert told(found) == [
+        ("acme/ledger", Action.ADOPT, None, None, False),
+        ("acme/old", Action.REMOVE, None, Action.FORGET, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [
+        pytest.param([a_desired("acme/old", platform_key="suuo")], id="on another platform"),
+        pytest.param([a_desired("acme/old"), a_desired("acme/older")], id="of two addresses"),
+    ],
+)
+def test_another_old_half_can_not_be_named(halves: Sequence[DesiredConnection]) -> None:
+    """Whose it is isn't certain. Codat doesn't say its platform, so its id alone doesn't tell."""
+    old = [a_prior(1, each, pending_removal=True) for each in halves]
+
+    found = decided([a_desired(connection_id=an_id(1))], old, [a_live(1, platform_key=None)])
+
+    assert problems(found) == {
+        "acme/ledger": f"connection {an_id(1)} is recorded in this stack already; to let it go on at another"
+        " address, pass that resource's URN as `aliases`, or rename it in the desired state alone"
+    }
+
+
 def test_what_is_gone_again_is_not_taken_back() -> None:
     """An old half that is absent is no connection."""
     old = a_prior(2, a_desired(), pending_removal=True)
@@ -458,6 +539,38 @@ def test_each_address_has_its_own_problem() -> None:
     assert told(found) == [("acme/c", Action.CREATE, None, None, False)]
 
 
+def test_what_is_refused_is_shown_as_it_is_declared() -> None:
+    """With no action, no connection, and no share in what the plan counts."""
+    declared = siblings("acme/a", "acme/b", on_removal=OnRemoval.DELETE)
+
+    found = decided(declared, [a_prior(1, a_desired("acme/old"))], [a_live(1)])
+
+    assert found.decisions == tuple(
+        Decision(each.address, Action.NONE, Cause.YOU, COMPANY, "gbol") for each in declared
+    )
+    for each in found.decisions:
+        assert (each.problem or "").startswith(
+            "which of the new acme/a, acme/b goes on with what is recorded"
+        )
+        assert (each.status, each.becomes, each.live) == (ABSENT, None, None)
+
+
+@pytest.mark.parametrize("declared_first", [True, False])
+def test_the_order_of_a_file_lets_nobody_pass_over_one_without_a_platform(declared_first: bool) -> None:
+    """It may be the bank's; that another address names it is no news of its platform."""
+    ledger, bank = a_desired(connection_id=an_id(1)), a_desired("acme/bank", platform_key="suuo")
+    priors = [a_prior(2, a_desired("acme/bank"))]
+
+    found = decided(
+        [ledger, bank] if declared_first else [bank, ledger],
+        priors,
+        [a_live(1, platform_key=None), a_live(2)],
+    )
+
+    assert list(problems(found)) == ["acme/bank"]
+    assert problems(found)["acme/bank"].startswith(f"Codat doesn't say which platform {an_id(1)} of this")
+
+
 def test_nothing_of_a_slot_leaves_where_a_rename_is_not_certain() -> None:
     """Which of the two new ones was the old one isn't known, so the old one stays; others go."""
     priors = [a_prior(1, a_desired("acme/old")), a_prior(2, a_desired("acme/x", platform_key="suuo"))]
@@ -466,6 +579,71 @@ def test_nothing_of_a_slot_leaves_where_a_rename_is_not_certain() -> None:
 
     assert sorted(problems(found)) == ["acme/a", "acme/b"]
     assert told(found) == [("acme/x", Action.REMOVE, None, Action.UNLINK, True)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "recorded"),
+    [
+        pytest.param(a_desired(company_id=ELSEWHERE), [], id="new"),
+        pytest.param(a_desired(company_id=ELSEWHERE), [a_prior()], id="moved there"),
+        pytest.param(a_desired(), [a_prior(1, a_desired(company_id=ELSEWHERE))], id="moved away"),
+    ],
+)
+def test_the_company_that_can_not_be_seen_is_named(
+    declared: DesiredConnection, recorded: Sequence[PriorConnection]
+) -> None:
+    """It may be another one than the declared one."""
+    (refused,) = decided([declared], recorded, unseen=[ELSEWHERE]).decisions
+
+    assert refused == Decision(declared.address, Action.NONE, Cause.YOU, declared.company_id, "gbol")
+    assert refused.problem == unseen_company(ELSEWHERE, accepted=False)
+
+
+def test_what_goes_with_a_company_that_can_not_be_seen_names_it_too() -> None:
+    """Unless the caller says otherwise, a company that can't be seen isn't gone."""
+    prior = a_prior(1, a_desired(company_id=ELSEWHERE))
+
+    (refused,) = decide([], [prior], {ELSEWHERE: None, COMPANY: {}}).decisions
+
+    assert refused.action is Action.REMOVE
+    assert refused.problem == unseen_company(ELSEWHERE, accepted=False)
+    assert (refused.company_id, refused.loses, refused.ends) == (ELSEWHERE, False, False)
+
+
+def test_if_no_company_can_be_seen_all_have_the_same_problem() -> None:
+    """The key, the base URL or the stack is wrong, so it isn't told company by company."""
+    priors = [a_prior(1), a_prior(2, a_desired("else/a", company_id=ELSEWHERE))]
+    declared = [priors[0].desired, a_desired("else/b", company_id=ELSEWHERE, platform_key="suuo")]
+
+    found = decide(declared, priors, {ELSEWHERE: None, COMPANY: None})
+
+    same = unseen_company(min(ELSEWHERE, COMPANY), others_seen=False)
+    assert problems(found) == dict.fromkeys(["acme/ledger", "else/a", "else/b"], same)
+    assert told(found) == []
+
+
+@pytest.mark.parametrize(
+    ("existing", "recorded", "same"),
+    [
+        pytest.param(MANY_UNMANAGED + 1, 0, True, id="an empty stack"),
+        pytest.param(MANY_UNMANAGED, 0, False, id="few"),
+        pytest.param(MANY_UNMANAGED + 1, 1, False, id="another stack"),
+    ],
+)
+def test_if_all_exists_and_nothing_is_recorded_it_is_the_wrong_stack(
+    existing: int, recorded: int, same: bool
+) -> None:
+    """Rather than a reason to adopt each of them; what can be created is decided as ever."""
+    companies = {an_id(100 + number): f"c{number}" for number in range(existing)}
+    declared = [a_desired(f"{name}/a", company_id=each) for each, name in companies.items()]
+    live = {each: {an_id(1): a_live(1)} for each in companies}
+    priors = [a_prior(2, a_desired("old/a"))] * recorded
+
+    found = decide([*declared, a_desired("new/a")], priors, {**live, COMPANY: {}})
+
+    assert sorted(problems(found)) == sorted(each.address for each in declared)
+    assert (set(problems(found).values()) == {EMPTY_STACK}) is same
+    assert "new/a" in {address for address, *_ in told(found)}
 
 
 @pytest.mark.parametrize("moved", [True, False])
@@ -575,6 +753,37 @@ def test_too_many_missing_are_a_problem_of_each(accepts: bool) -> None:
         )
         assert len(problems(found)) == 10
         assert told(found) == []
+
+
+def test_a_second_entry_of_what_is_refused_stays_recorded() -> None:
+    """Nobody has the connection for certain, so its absence has to be believed first."""
+    unlinked = a_desired("acme/ledger", status=Status.UNLINKED)
+    priors = [*MANY, a_prior(11, unlinked), a_prior(11, a_desired("acme/old"))]
+
+    found = decided([unlinked], priors)
+
+    assert told(found) == []
+    assert "recorded connections are gone at once" in problems(found)["acme/old"]
+
+
+@pytest.mark.parametrize(
+    ("live", "chosen", "unseen"),
+    [
+        pytest.param([a_live(number) for number in range(1, 11)], None, [], id="they are there"),
+        pytest.param([], {"acme/ledger"}, [], id="they aren't chosen"),
+        pytest.param([], {"acme/ledger"}, [COMPANY], id="they aren't chosen, and weren't read"),
+    ],
+)
+def test_only_what_was_looked_for_in_vain_is_missing(
+    live: Sequence[LiveConnection], chosen: Collection[str] | None, unseen: Collection[str]
+) -> None:
+    """Ten others don't count, so the only one that is gone is made anew."""
+    ledger = a_desired(company_id=ELSEWHERE)
+
+    found = decided([ledger], [*MANY, a_prior(20, ledger)], live, chosen=chosen, unseen=unseen)
+
+    assert problems(found) == {}
+    assert ("acme/ledger", Action.REPLACE, None, Action.FORGET, False) in told(found)
 
 
 def test_where_too_many_are_missing_the_rest_is_still_decided() -> None:

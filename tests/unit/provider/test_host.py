@@ -77,6 +77,16 @@ def test_a_warning_stands_on_a_resource_or_on_the_stack() -> None:
     assert log.said == [("acme/ledger: it waits", "urn:pulumi:dev::shop::x::acme/ledger"), ("21 wait", "")]
 
 
+@pytest.mark.parametrize("variable", ["grpc_proxy", "https_proxy", "http_proxy"])
+def test_no_proxy_is_asked_for_the_engine(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """It is on this machine, whatever `no_proxy` says."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with an_engine(Log()) as (engine, _):
+        engine.require_alive()
+
+
 def test_an_engine_that_takes_its_time_is_waited_for(ended: threading.Event) -> None:
     """However long: a stopped terminal doesn't answer, and isn't gone."""
     log = Log()

@@ -14,6 +14,7 @@ from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile import planner
 from codat_iac.reconcile.planner import merged, waiting_since
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id
+from tests.support.samples import NOW
 
 
 def broken(*causes: DataConnectionError) -> LiveConnection:
@@ -51,13 +52,27 @@ def broken(*causes: DataConnectionError) -> LiveConnection:
             "2026-01-01T00:00:00Z",
             id="what was resolved doesn't count",
         ),
+        pytest.param(
+            a_live(7, "PendingAuth", created="0001-01-01T00:00:00"), "", id="nobody knows when it was made"
+        ),
+        pytest.param(a_live(7, "PendingAuth", created="2027-01-01T00:00:00Z"), "", id="made in a year"),
+        pytest.param(a_live(7, "PendingAuth", created="soon"), "", id="no date"),
+        pytest.param(
+            broken(
+                DataConnectionError(errored_on_utc="2026-01-01T00:00:00Z"),
+                DataConnectionError(errored_on_utc="0001-01-01T00:00:00"),
+                DataConnectionError(errored_on_utc="9999-12-31T23:59:59Z"),
+            ),
+            "2026-01-01T00:00:00Z",
+            id="the last date that makes sense",
+        ),
         pytest.param(broken(), "", id="nobody knows when it broke"),
         pytest.param(a_live(7, "Unlinked"), "", id="nobody knows when it was unlinked"),
     ],
 )
 def test_it_is_told_since_when_it_waits(live: LiveConnection, when: str) -> None:
     """When it was made, or when it broke; that it was made years ago says nothing of either."""
-    assert waiting_since(live) == when
+    assert waiting_since(live, NOW) == when
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi import RunError
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.events import DiagnosticEvent, ResOutputsEvent, StepEventMetadata
 
@@ -16,7 +17,16 @@ from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.planner import Planner
-from codat_iac.stack.apply import Applied, Outcome, Result, _is_ours, _Watcher, apply, differences
+from codat_iac.stack.apply import (
+    Applied,
+    Outcome,
+    Result,
+    _is_ours,
+    _reason,
+    _Watcher,
+    apply,
+    differences,
+)
 from codat_iac.stack.stack import Stack
 from tests.support.builders import an_id
 from tests.support.samples import a_change
@@ -65,6 +75,23 @@ def test_the_first_error_is_the_reason() -> None:
     assert told == [an_outcome(Result.FAILED, "no key")]
     assert watcher.failed == {CHANGE.address}
     assert watcher.general == ["general"]
+
+
+def test_a_plugin_that_dies_at_its_start_says_why_on_stderr() -> None:
+    """The engine only says that it is gone."""
+    died = "could not read plugin [/bin/host]: exit status 1"
+    _, watcher = heard(
+        failed("Traceback:", urn=None, severity="info#err"),
+        failed("ImportError: no such thing\n\n", urn=None, severity="info#err"),
+        failed("\n", urn=None, severity="info#err"),
+        failed(died, urn="urn:of:the:provider"),
+    )
+
+    assert _reason(RunError("code: 255"), watcher) == (
+        f"`pulumi up` failed: {died} (ImportError: no such thing)"
+    )
+    watcher.plugin_said = ""
+    assert _reason(RunError("code: 255"), watcher) == f"`pulumi up` failed: {died}"
 
 
 def test_what_is_done_may_fail_after_all() -> None:

@@ -34,6 +34,19 @@ def command(tmp_path: Path, told: list[str]) -> Pulumi:
     return Pulumi(path, told.append)
 
 
+def test_what_the_user_set_for_a_pulumi_of_their_own_breaks_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Automation API asks for it with this process's environment."""
+    path = tmp_path / "bin" / "pulumi"
+    path.parent.mkdir()
+    path.write_text('#!/bin/sh\n[ -z "$PULUMI_OPTION_CWD" ] && echo v3.259.0\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PULUMI_OPTION_CWD", "/nowhere")
+
+    assert str(Pulumi(path, pytest.fail).version) == "3.259.0"
+
+
 class Interrupting(Mapping[str, str]):
     """An environment that is interrupted while it is read: just before the process begins."""
 
