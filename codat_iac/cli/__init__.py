@@ -1,14 +1,14 @@
 """The command line: parse the arguments, call the package, return an exit code.
 
 ```
-__init__   the commands, their errors and exit codes
-session    what a command works on: a stack, a desired state, a client
-streams    stdin, stdout and stderr, whatever they are
-plans      validate, plan, drift, links
-apply      apply
-tenant     import, export
-tools      emulator, engine
-doctor     doctor
+__init__            the commands' names, their errors and exit codes
+commands            the commands, one module for each
+connection_filters  --company, --tag, --platform, --status, --all
+options             the other options that several commands share
+output              write a result, ask, choose the exit code
+render              show a result as text, JSON, Markdown, HTML, CSV
+session             what a command works on: a stack, a desired state, a client
+streams             stdin, stdout and stderr, whatever they are
 ```
 
 Results go to stdout, everything else to stderr. An error is one line; a usage error exits with 1, Ctrl-C
@@ -20,6 +20,7 @@ needs it.
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -31,26 +32,31 @@ import click
 
 from codat_iac.cli import streams
 from codat_iac.model.errors import CodatIacError, UnsafePlan
+from codat_iac.model.exit_code import ExitCode
 from codat_iac.model.version import __version__
-from codat_iac.planning.plan import ExitCode
 
 DEBUG = "--debug"
 
 INTERRUPTED = 130
 
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "validate": ("plans", "Check a desired state; with --online, against the tenant too."),
-    "plan": ("plans", "Show what an apply will do, and what waits for a customer."),
-    "apply": ("apply", "Show the plan, ask, and carry it out through Pulumi."),
-    "drift": ("plans", "Show what somebody else moved since it was recorded."),
-    "links": ("plans", "List what waits for a customer, each with a fresh link."),
-    "import": ("tenant", "Bring connections that exist into the stack and the file."),
-    "export": ("tenant", "Write the desired state of connections that exist."),
-    "emulator": ("tools", "Run an emulated Codat on this machine, until Ctrl-C."),
-    "engine": ("tools", "Get the Pulumi engine, and print where it is."),
-    "doctor": ("doctor", "Find what breaks a run here, and say what to do about it."),
+COMMANDS: Mapping[str, str] = {
+    "validate": "Check a desired state; with --online, against the tenant too.",
+    "plan": "Show what an apply will do, and what waits for a customer.",
+    "apply": "Show the plan, ask, and carry it out through Pulumi.",
+    "drift": "Show what somebody else moved since it was recorded.",
+    "links": "List what waits for a customer, each with a fresh link.",
+    "import": "Bring connections that exist into the stack and the file.",
+    "export": "Write the desired state of connections that exist.",
+    "emulator": "Run an emulated Codat on this machine, until Ctrl-C.",
+    "engine": "Get the Pulumi engine, and print where it is.",
+    "doctor": "Find what breaks a run here, and say what to do about it.",
 }
-"""Each command's module and its line in the help, which needs no import that way."""
+"""Each command's line in the help, which needs no import that way."""
+
+
+def module_name(command: str) -> str:
+    """Return the name of the module of a command; `import` would be a keyword."""
+    return f"{command}_" if keyword.iskeyword(command) else command
 
 
 class _Commands(click.Group):
@@ -62,13 +68,13 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"codat_iac.cli.{COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"codat_iac.cli.commands.{module_name(cmd_name)}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codat_iac.desired.against_tenant import Tenant, check_tenant
-from codat_iac.desired.contract import check
 from codat_iac.desired.document import Document
 from codat_iac.desired.files import desired_files, is_python, overlooked, read, within_limit
 from codat_iac.desired.merge import connections, cross_check
 from codat_iac.desired.python_file import run_python
+from codat_iac.desired.schema_check import check
 from codat_iac.desired.yaml_marks import read_yaml
 from codat_iac.model.errors import ConfigError
 

@@ -13,6 +13,7 @@ from typing import Any
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import Address
 from codat_iac.model.errors import UnsafePlan
+from codat_iac.model.exit_code import ExitCode
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.rule_table import Action
@@ -31,16 +32,6 @@ STEPS = (
     Action.REMOVE,
 )
 """The actions that an apply takes, in the order in which a summary counts them."""
-
-
-class ExitCode:
-    """The exit codes with `--detailed-exitcode`; without it, changes and waiting are 0."""
-
-    IN_SYNC = 0
-    ERROR = 1
-    CHANGES = 2
-    WAITING = 3
-    REFUSED = 4
 
 
 @dataclass(frozen=True, slots=True)

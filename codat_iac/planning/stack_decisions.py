@@ -21,10 +21,10 @@ from codat_iac.planning.decision import (
     decide_new,
     decide_removal,
 )
-from codat_iac.planning.limits import EMPTY_STACK, MANY_UNMANAGED, missing_refusal, unseen_company
 from codat_iac.planning.moves import Moves, moves
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import EMPTY_STACK, MANY_UNMANAGED, missing_refusal, unseen_company
 from codat_iac.planning.slot_description import SlotDescription, describe, slot_view
 
 Live = Mapping[str, Mapping[str, LiveConnection] | None]

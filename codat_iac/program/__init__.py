@@ -21,10 +21,10 @@ from codat_iac.model import settings
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import CodatIacError, ConfigError, UnsafePlan
 from codat_iac.planning import rule_table
-from codat_iac.planning.limits import LossLimit
 from codat_iac.planning.moves import Moves, in_this_run, moves
+from codat_iac.planning.safety_limits import LossLimit
 from codat_iac.planning.slot_description import describe, with_totals
-from codat_iac.provider.declared import claim_for_stock_program
+from codat_iac.provider.own_program import claim_for_stock_program
 from codat_iac.provider.registration import Registration, known, register
 from codat_iac.provider.running_program import (
     check_config,

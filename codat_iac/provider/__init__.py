@@ -35,8 +35,8 @@ from codat_iac.model.connection import normalised
 from codat_iac.model.errors import CodatIacError, ConfigError, Mismatch, Refused, naming
 from codat_iac.planning import rule_table, slot_description
 from codat_iac.planning.rule_table import Action
-from codat_iac.provider import host
-from codat_iac.provider.warnings import Notices
+from codat_iac.provider import engine_link
+from codat_iac.provider.notice_filter import Notices
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.operations import Operations
 
@@ -94,10 +94,10 @@ _process: Process | None = None
 
 
 def _start(request: ConfigureRequest) -> Process:
-    engine = host.Engine(host.engine_address())
+    engine = engine_link.Engine(engine_link.engine_address())
     engine.watch()
-    host.install_one_line_errors(sys.modules["__main__"])
-    notices = Notices(lambda text: engine.warn(text, host.current_urn()), engine.warn)
+    engine_link.install_one_line_errors(sys.modules["__main__"])
+    notices = Notices(lambda text: engine.warn(text, engine_link.current_urn()), engine.warn)
     try:
         return Process(_operations(request, engine, notices), notices)
     except CodatIacError as error:
@@ -105,7 +105,7 @@ def _start(request: ConfigureRequest) -> Process:
         return Process(error, notices)
 
 
-def _operations(request: ConfigureRequest, engine: host.Engine, notices: Notices) -> Operations:
+def _operations(request: ConfigureRequest, engine: engine_link.Engine, notices: Notices) -> Operations:
     chosen = settings.read(os.environ, lambda key: request.config.get(f"{settings.NAMESPACE}:{key}"))
     throttle = shared_throttle(chosen.requests_per_minute, engine.warn)
     client = Client.configured(chosen, guard=engine.require_alive, throttle=throttle)
@@ -181,7 +181,7 @@ class ConnectionProvider(ResourceProvider):
 
     def read(self, id_: str, outs: dict[str, Any]) -> ReadResult:
         """Read the live connection. The recorded inputs change only if the next update must make a call."""
-        prior = properties.prior(id_, outs, urn=host.current_urn())
+        prior = properties.prior(id_, outs, urn=engine_link.current_urn())
         try:
             with _configured_process().hook(prior.address) as operations:
                 live = operations.read(prior)
@@ -205,7 +205,7 @@ class ConnectionProvider(ResourceProvider):
 
     def delete(self, id_: str, outs: dict[str, Any]) -> None:
         """Unlink, delete or forget the connection, as the recorded `onRemoval` asks."""
-        prior = properties.prior(id_, outs, urn=host.current_urn())
+        prior = properties.prior(id_, outs, urn=engine_link.current_urn())
         with _configured_process().hook(prior.address) as operations:
             operations.remove(prior)
 

@@ -16,7 +16,7 @@ from codat_iac.model.connection import (
 )
 from codat_iac.planning import slot_description
 from codat_iac.provider import ConnectionProvider
-from codat_iac.provider.declared import Declared
+from codat_iac.provider.own_program import Declared
 from codat_iac.provider.running_program import check_config
 
 _PULUMI_NAMES = {

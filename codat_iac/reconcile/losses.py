@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from codat_iac.model.connection import LiveConnection, PriorConnection
 from codat_iac.model.errors import UnsafePlan
 from codat_iac.planning.decision import decide_removal
-from codat_iac.planning.limits import LossLimit
+from codat_iac.planning.safety_limits import LossLimit
 from codat_iac.reconcile.run_state import RunState
 
 

@@ -17,13 +17,13 @@ from codat_iac.model.settings import Settings
 from codat_iac.model.times import past
 from codat_iac.planning import notices, rule_table, stack_decisions
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.limits import LossLimit, unseen_company
 from codat_iac.planning.matching import belongs, match, scope
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.plan import Calls, Drifted, Link, Plan, Problem, Unmanaged, Waiting
 from codat_iac.planning.platforms import platform_problem
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import LossLimit, unseen_company
 from codat_iac.planning.stack_decisions import StackDecisions
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.snapshot import CONCURRENT_READS, Snapshot

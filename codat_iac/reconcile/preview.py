@@ -18,10 +18,10 @@ from codat_iac.model.errors import Mismatch, NotFound, Refused
 from codat_iac.model.settings import Settings
 from codat_iac.planning import notices, rule_table
 from codat_iac.planning.decision import Decision, decide_existing, decide_new, decide_removal
-from codat_iac.planning.limits import LossLimit, missing_refusal, unseen_company
 from codat_iac.planning.notices import Expected, Notice
 from codat_iac.planning.platforms import platform_problem
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import LossLimit, missing_refusal, unseen_company
 from codat_iac.reconcile.losses import Losses
 from codat_iac.reconcile.run_state import RunState
 from codat_iac.reconcile.snapshot import Snapshot

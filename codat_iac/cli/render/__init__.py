@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from codat_iac.cli.render import as_csv, as_html, as_json, as_markdown, as_text
 from codat_iac.cli.render.as_text import Terminal
-from codat_iac.cli.render.saved import parse_plan
+from codat_iac.cli.render.from_json import parse_plan
 from codat_iac.model import errors
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.planning.plan import Drifted, Link, Plan

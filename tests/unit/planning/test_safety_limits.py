@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codat_iac.model.text import join_names
-from codat_iac.planning.limits import (
+from codat_iac.planning.safety_limits import (
     MAX_LOSSES,
     MAX_SHARE,
     MIN_STACK_SIZE,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codat_iac.cli import run, tenant
+from codat_iac.cli import run
+from codat_iac.cli.connection_filters import tell_skipped
 from codat_iac.emulator import Emulator
 from codat_iac.model.connection import LiveConnection
 from codat_iac.stack.importing.draft import Skipped
@@ -83,7 +84,7 @@ def test_what_is_left_alone_is_told(capsys: Shown) -> None:
     """With the reason, unless the state simply has it; twenty are named, the rest is a number."""
     live = LiveConnection("an-id", "a-company", "Linked")
 
-    tenant._tell_skipped([Skipped(live, "is odd")] * 25 + [Skipped(live, "", held=True)] * 2)
+    tell_skipped([Skipped(live, "is odd")] * 25 + [Skipped(live, "", held=True)] * 2)
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == [

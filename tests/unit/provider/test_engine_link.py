@@ -18,7 +18,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from codat_iac import provider
 from codat_iac.model.errors import ConfigError, Orphaned, Refused
-from codat_iac.provider import host
+from codat_iac.provider import engine_link
 
 
 def a_host() -> ModuleType:
@@ -45,14 +45,14 @@ class Log(engine_pb2_grpc.EngineServicer):
 
 
 @contextmanager
-def an_engine(log: Log) -> Iterator[tuple[host.Engine, grpc.Server]]:
+def an_engine(log: Log) -> Iterator[tuple[engine_link.Engine, grpc.Server]]:
     """The engine as a provider sees it, over a real connection; and what stops it."""
     server = grpc.server(ThreadPoolExecutor(4))
     engine_pb2_grpc.add_EngineServicer_to_server(log, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield host.Engine(f"127.0.0.1:{port}"), server
+        yield engine_link.Engine(f"127.0.0.1:{port}"), server
     finally:
         log.open.set()
         server.stop(None).wait()
@@ -138,17 +138,17 @@ def test_a_hook_knows_whose_it_is() -> None:
         return hook() + getattr(request, "suffix", "")
 
     def hook() -> str:
-        return host.current_urn()
+        return engine_link.current_urn()
 
     assert handle(SimpleNamespace(urn="urn:pulumi:dev::x::y::acme/ledger")).endswith("::acme/ledger")
     assert handle(SimpleNamespace()) == ""
-    assert host.current_urn() == ""
+    assert engine_link.current_urn() == ""
 
 
 def test_an_error_of_ours_is_its_one_line_and_a_bug_keeps_its_traceback() -> None:
     """Else the whole traceback would be the user's message."""
     module = a_host()
-    host.install_one_line_errors(module)
+    engine_link.install_one_line_errors(module)
 
     said = []
     for error in (Refused("acme/ledger: no"), ValueError("a bug")):
@@ -164,7 +164,7 @@ def test_an_error_of_ours_is_its_one_line_and_a_bug_keeps_its_traceback() -> Non
 def test_a_host_of_another_make_stays_as_it_is() -> None:
     """A later SDK may speak of errors otherwise."""
     module = ModuleType("another host")
-    host.install_one_line_errors(module)
+    engine_link.install_one_line_errors(module)
 
     assert not hasattr(module, "traceback")
 

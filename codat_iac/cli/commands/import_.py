@@ -1,0 +1,75 @@
+"""`codat-iac import`: bring connections that exist into the stack and the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from codat_iac.cli.connection_filters import filter_options, find_connections, tell_lines, tell_skipped
+from codat_iac.cli.options import stack_options
+from codat_iac.cli.output import ask, write_or_tell
+from codat_iac.cli.session import Session
+from codat_iac.stack.importing.discovery import Filters
+
+if TYPE_CHECKING:
+    from codat_iac.stack.importing.draft import Draft
+
+
+@click.command("import")
+@stack_options
+@filter_options
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write; by default what the stack's config names, or imported.yaml in that folder.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Add to --out if it exists: all that stands in it stays as it is, and its `defaults:` hold for what"
+    " is added.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+def import_command(
+    *,
+    cwd: Path,
+    stack: str | None,
+    filters: Filters,
+    out: Path | None,
+    overwrite: bool,
+    yes: bool,
+) -> int:
+    """Bring connections that exist into the stack, and write their desired state.
+
+    Nothing is changed in Codat. What the state holds already is left alone. At the end the plan has to be
+    empty, or else all is undone. The filters narrow each other down; each may be given more than once.
+    """
+    from codat_iac.stack.importing.importer import import_into  # noqa: PLC0415  pulumi is slow to import
+
+    session = Session(cwd, stack)
+    draft = import_into(
+        session.stack,
+        session.reader,
+        session.settings,
+        find_connections(session, filters),
+        Path(session.path(None)),
+        out,
+        overwrite=overwrite,
+        confirm=lambda drafted: _confirm(drafted, yes=yes),
+        tell=lambda text: click.echo(text, err=True),
+    )
+    if draft.arrivals:
+        write_or_tell(f"Imported {len(draft.arrivals)} connections; the plan is empty.")
+    return 0
+
+
+def _confirm(draft: Draft, *, yes: bool) -> None:
+    tell_skipped(draft.skipped)
+    if not draft.arrivals:
+        click.echo("Nothing to import.", err=True)
+        return
+    tell_lines([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
+    if not yes:
+        ask(f"Import {len(draft.arrivals)} connections?")

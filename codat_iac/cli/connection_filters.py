@@ -1,0 +1,91 @@
+"""Choose connections of the tenant by options, and say which are left alone: for import and export."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codat_iac.cli.session import Session
+from codat_iac.model.connection import DesiredConnection, Status
+from codat_iac.model.errors import ConfigError
+from codat_iac.stack.importing.discovery import Filters, Found, find
+
+if TYPE_CHECKING:
+    from codat_iac.stack.importing.draft import Skipped
+
+MOST_SHOWN = 20
+"""The most lines shown of each kind: an import may have thousands of connections."""
+
+
+def filter_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that choose connections; *function* gets them as its argument `filters`."""
+
+    @functools.wraps(function)
+    def chosen(
+        *,
+        companies: Sequence[str],
+        tags: Sequence[str],
+        platforms: Sequence[str],
+        statuses: Sequence[str],
+        everything: bool,
+        **rest: Any,
+    ) -> int:
+        if everything == any((companies, tags, platforms, statuses)):
+            raise ConfigError("say which connections: --company, --tag, --platform, --status, or --all")
+        filters = Filters(tuple(companies), tuple(tags), frozenset(platforms), frozenset(statuses))
+        return function(filters=filters, **rest)
+
+    for option in (
+        click.option("--all", "everything", is_flag=True, help="All connections of the tenant."),
+        click.option(
+            "--status",
+            "statuses",
+            multiple=True,
+            type=click.Choice([str(status) for status in Status]),
+            help="Only these.",
+        ),
+        click.option("--platform", "platforms", multiple=True, help="Only this platform key, such as gbol."),
+        click.option("--tag", "tags", multiple=True, help="Only companies with this tag, such as region=uk."),
+        click.option(
+            "--company",
+            "companies",
+            metavar="COMPANY",
+            multiple=True,
+            help="Only this company: its key in the desired state (acme of acme/ledger), its id, or its name"
+            " in Codat.",
+        ),
+    ):
+        chosen = option(chosen)
+    return chosen
+
+
+def find_connections(session: Session, filters: Filters) -> Found:
+    """Read the connections that *filters* choose."""
+    keys = session.company_ids(declared_by(session)) if filters.companies else {}
+    return find(session.reader, filters, keys)
+
+
+def declared_by(session: Session) -> Sequence[DesiredConnection]:
+    """Return what the stack's desired state declares, if there is one yet."""
+    from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
+
+    return () if session.stateless else load(session.path(None), required=False)
+
+
+def tell_skipped(skipped: Sequence[Skipped]) -> None:
+    """Say which connections are left alone, and why."""
+    held = sum(each.held for each in skipped)
+    if held:
+        click.echo(f"{held} connections are left alone: the state has them already", err=True)
+    tell_lines([f"left alone: {each.live.id}: {each.reason}" for each in skipped if not each.held])
+
+
+def tell_lines(lines: Sequence[str]) -> None:
+    """Show the first of the *lines* on stderr."""
+    for line in lines[:MOST_SHOWN]:
+        click.echo(line, err=True)
+    if len(lines) > MOST_SHOWN:
+        click.echo(f"and {len(lines) - MOST_SHOWN} more", err=True)
