@@ -25,6 +25,10 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+MEASURE = "COVERAGE_PROCESS_CONFIG"
+MEASURING = os.environ.get(MEASURE)
+"""What coverage tells children to do, if this is a run with coverage."""
+
 CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
 
 
@@ -32,12 +36,19 @@ CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
 def unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
     """Don't measure what the children of a module's tests cover, if it is marked so: that doubles their time.
 
-    What they cover is covered by other tests, or the whole isn't at 100 %.
+    What they cover is covered by other tests, or by those marked `measured`, or the whole isn't at 100 %.
     """
     with pytest.MonkeyPatch.context() as patch:
         if request.node.get_closest_marker("unmeasured"):
-            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+            patch.delenv(MEASURE, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the children of a test that is marked so, in a module that isn't."""
+    if request.node.get_closest_marker("measured") and MEASURING:
+        monkeypatch.setenv(MEASURE, MEASURING)
 
 
 @pytest.fixture
