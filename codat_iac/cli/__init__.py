@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, str] = {
     "links": "List what waits for a customer, each with a fresh link.",
     "import": "Bring connections that exist into the stack and the file.",
     "export": "Write the desired state of connections that exist.",
-    "ci": "Comment, keep an issue, and propose files at GitHub or GitLab, in CI.",
+    "ci": "In CI: comment on pull requests, keep an issue, propose files.",
     "emulator": "Run an emulated Codat on this machine, until Ctrl-C.",
     "engine": "Get the Pulumi engine, and print where it is.",
     "doctor": "Find what breaks a run here, and say what to do about it.",

@@ -100,7 +100,9 @@ class FakeForge:
         self.artifacts.append({**row, "created_at": created})
         pipeline = self.number()
         self.pipelines.insert(0, {"id": pipeline, "sha": HEAD, "project_id": 43 if fork else 42})
-        self.jobs[pipeline] = [] if expired else [{"id": number, "name": "plan"}]
+        self.jobs[pipeline] = [{"id": 1, "name": "lint"}]
+        if not expired:
+            self.jobs[pipeline].append({"id": number, "name": "plan"})
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
         """Return the answer's data: a tuple is a status and what goes with it."""

@@ -24,7 +24,7 @@ KEY = click.option("--key", default="", help="What tells several of one reposito
 
 @click.group("ci")
 def ci_command() -> None:
-    """Comment on a pull request, keep an issue, propose files: in GitHub Actions or GitLab CI.
+    """Do what a run in CI has to do at GitHub or GitLab.
 
     Which one it is, the environment says: GITHUB_ACTIONS or GITLAB_CI. The token is GITHUB_TOKEN or
     GITLAB_TOKEN. PLAN is what `codat-iac plan -o json --out PLAN` wrote.
@@ -35,9 +35,9 @@ def ci_command() -> None:
 @KEY
 @PLAN
 def comment(plan: TextIO, key: str) -> int:
-    """Show PLAN in one comment on the pull request, brought up to date in place.
+    """Keep one comment that shows PLAN.
 
-    Where nothing changes, no comment is begun.
+    It is on the pull request, and is brought up to date in place. Where nothing changes, none is begun.
     """
     from codat_iac.cli.forge import forge as made  # noqa: PLC0415  requests is slow to import
 
@@ -50,7 +50,10 @@ def comment(plan: TextIO, key: str) -> int:
 @KEY
 @PLAN
 def issue(plan: TextIO, key: str) -> int:
-    """Keep one issue while PLAN has changes, problems or a refusal, and close it when it has none."""
+    """Keep one issue while there is drift.
+
+    It is open while PLAN has changes, problems or a refusal, and is closed when it has none.
+    """
     from codat_iac.cli.forge import forge as made  # noqa: PLC0415  requests is slow to import
 
     body, quiet = _report(plan)
@@ -70,10 +73,10 @@ def issue(plan: TextIO, key: str) -> int:
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
 )
 def reviewed_plan(name: str, out: Path) -> int:
-    """Get the plan that was reviewed: of the merged pull request which brought this commit.
+    """Get the plan that was reviewed.
 
-    It is the plan of the pull request's last commit, and no fork's. `codat-iac apply --plan` refuses it where
-    its changes no longer hold.
+    It is the plan of the last commit of the merged pull request which brought this commit, and no fork's.
+    `codat-iac apply --plan` refuses it where its changes no longer hold.
     """
     from codat_iac.desired.files import write_file  # noqa: PLC0415  yaml and jsonschema
 
@@ -88,11 +91,12 @@ def reviewed_plan(name: str, out: Path) -> int:
 @click.option("--branch", required=True, help="The branch, which is made anew.")
 @click.option("--title", required=True, help="The title of the pull request, and the commit's message.")
 @click.option("--body", default="", help="The text of the pull request, in Markdown.")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True))
+@click.argument("paths", metavar="PATHS", nargs=-1, required=True, type=click.Path(exists=True))
 def propose(branch: str, title: str, body: str, paths: Sequence[str]) -> int:
-    """Propose what differs in PATHS from the commit, as one pull request of BRANCH.
+    """Propose files as a pull request.
 
-    Where nothing differs, nothing is done. There is one pull request, which is brought up to date.
+    What differs in PATHS from the commit becomes one commit on BRANCH. Where nothing differs, nothing is
+    done. There is one pull request, which is brought up to date.
     """
     from codat_iac.cli.forge import forge as made  # noqa: PLC0415  requests is slow to import
 

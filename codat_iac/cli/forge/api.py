@@ -56,6 +56,7 @@ class Api:
             yield from found
             if len(found) < PER_PAGE:
                 return
+        raise ForgeError(f"GET {path}: more than {_MOST_PAGES * PER_PAGE:,} rows; tidy up there")
 
     def download(self, path: str) -> bytes:
         """Return the bytes at *path*. Raises `ForgeError`."""

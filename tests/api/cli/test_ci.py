@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -317,6 +318,15 @@ def test_what_is_no_answer_of_the_api_is_said(at: Forge, fake: FakeForge) -> Non
         list(at.issues())
     fake.broken = [(200, b"{}")]
     with pytest.raises(CodatIacError, match="no list came"):
+        list(at.issues())
+
+
+@BOTH
+def test_a_list_without_an_end_is_an_error(at: Forge, fake: FakeForge) -> None:
+    """A server that doesn't know `page` sends the same rows for ever."""
+    rows = [{"number": n, "iid": n, "body": "", "description": ""} for n in range(100)]
+    fake.broken = [(200, json.dumps(rows).encode())] * 100
+    with pytest.raises(CodatIacError, match="more than 10,000 rows"):
         list(at.issues())
 
 
