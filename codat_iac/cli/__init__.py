@@ -5,6 +5,7 @@ __init__            the commands' names, their errors and exit codes
 commands            the commands, one module for each
 connection_filters  --company, --tag, --platform, --status, --all
 options             the other options that several commands share
+forge               GitHub and GitLab, for `ci`
 output              write a result, ask, choose the exit code
 render              show a result as text, JSON, Markdown, HTML, CSV
 session             what a command works on: a stack, a desired state, a client
@@ -42,11 +43,13 @@ INTERRUPTED = 130
 COMMANDS: Mapping[str, str] = {
     "validate": "Check a desired state; with --online, against the tenant too.",
     "plan": "Show what an apply will do, and what waits for a customer.",
+    "show": "Show a saved plan again, in another format.",
     "apply": "Show the plan, ask, and carry it out through Pulumi.",
     "drift": "Show what somebody else moved since it was recorded.",
     "links": "List what waits for a customer, each with a fresh link.",
     "import": "Bring connections that exist into the stack and the file.",
     "export": "Write the desired state of connections that exist.",
+    "ci": "In CI: comment on pull requests, keep an issue, propose files.",
     "emulator": "Run an emulated Codat on this machine, until Ctrl-C.",
     "engine": "Get the Pulumi engine, and print where it is.",
     "doctor": "Find what breaks a run here, and say what to do about it.",

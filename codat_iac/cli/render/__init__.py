@@ -4,7 +4,7 @@
 words        text that all formats share; foreign text made safe to show
 layout       columns, hanging indents and colours of a terminal
 as_text  as_json  as_csv  as_markdown  as_html     one for each format
-saved        read a plan back from JSON
+from_json    read back from JSON
 ```
 
 `FORMATS` holds the formats of each report. Only `links` shows link URLs. The returned text doesn't end with a
@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from codat_iac.cli.render import as_csv, as_html, as_json, as_markdown, as_text
 from codat_iac.cli.render.as_text import Terminal
-from codat_iac.cli.render.from_json import parse_plan
+from codat_iac.cli.render.from_json import parse_plan, parse_problems
 from codat_iac.model import errors
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.planning.plan import Drifted, Link, Plan
@@ -30,6 +30,7 @@ __all__ = [
     "drift",
     "links",
     "parse_plan",
+    "parse_problems",
     "plan",
     "problems",
     "problems_of",

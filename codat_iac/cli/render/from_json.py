@@ -14,6 +14,7 @@ from typing import Any
 
 from codat_iac.cli.render.as_json import CAUSES, document
 from codat_iac.cli.render.words import timestamp
+from codat_iac.model import errors
 from codat_iac.model.comparison import differing_paths, dotted
 from codat_iac.model.connection import Address
 from codat_iac.model.errors import ConfigError
@@ -49,6 +50,20 @@ def parse_plan(text: str, name: str = "the saved plan") -> Plan:
     if edited:
         raise ConfigError(f"{name}: was edited at {join_names(edited)}; {_AGAIN}")
     return plan
+
+
+def parse_problems(text: str) -> tuple[errors.Problem, ...]:
+    """Read the problems that a command wrote in place of its result, none if *text* is something else."""
+    try:
+        data = json.loads(text)
+        if data["kind"] != "problems" or data["formatVersion"] != FORMAT_VERSION:
+            return ()
+        return tuple(
+            errors.Problem(str(row["path"]), int(row["line"]), int(row["column"]), str(row["message"]))
+            for row in data["problems"]
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ()
 
 
 def _wrong_format(data: Any) -> str:
