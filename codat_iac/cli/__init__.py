@@ -8,6 +8,7 @@ options             the other options that several commands share
 output              write a result, ask, choose the exit code
 render              show a result as text, JSON, Markdown, HTML, CSV
 session             what a command works on: a stack, a desired state, a client
+setup               what `init` asks a person, and shows of a tenant
 streams             stdin, stdout and stderr, whatever they are
 ```
 
@@ -40,6 +41,7 @@ DEBUG = "--debug"
 INTERRUPTED = 130
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Start a project here: check the key, write its files, import what exists.",
     "validate": "Check a desired state; with --online, against the tenant too.",
     "plan": "Show what an apply will do, and what waits for a customer.",
     "apply": "Show the plan, ask, and carry it out through Pulumi.",
