@@ -41,7 +41,7 @@ DEBUG = "--debug"
 INTERRUPTED = 130
 
 COMMANDS: Mapping[str, str] = {
-    "init": "Start a project here: check the key, write its files, import what exists.",
+    "init": "Start a project: try the key, write files, import what exists.",
     "validate": "Check a desired state; with --online, against the tenant too.",
     "plan": "Show what an apply will do, and what waits for a customer.",
     "apply": "Show the plan, ask, and carry it out through Pulumi.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def init_command(*, cwd: Path, yes: bool, **flags: Any) -> int:
     """
     from codat_iac.cli.setup.answers import Flags, Interview  # noqa: PLC0415  yaml and jsonschema
     from codat_iac.cli.setup.questions import Questions  # noqa: PLC0415
-    from codat_iac.cli.setup.steps import bring_in, lay_out, make_stack, show  # noqa: PLC0415
+    from codat_iac.cli.setup.steps import bring_in, lay_out, make_stack, next_steps, show  # noqa: PLC0415
     from codat_iac.stack import engine  # noqa: PLC0415
     from codat_iac.stack.new_project.existing import Existing  # noqa: PLC0415
 
@@ -70,5 +72,8 @@ def init_command(*, cwd: Path, yes: bool, **flags: Any) -> int:
     lay_out(existing, answers)
     make_stack(existing.folder, pulumi_path, answers)
     bring_in(existing.folder, answers)
-    plan = show(existing.folder, pulumi_path, answers.stack)
+    plan = show(existing.folder, answers.stack)
+    on_path = shutil.which("pulumi") == str(pulumi_path)
+    for line in next_steps(existing, answers, os.environ, on_path=on_path):
+        click.echo(line, err=True)
     return exit_code(plan.exit_code, detailed=False)

@@ -195,7 +195,7 @@ class Interview:
 
     def _recipes(self) -> Mapping[str, str]:
         forge = self.flags.forge
-        if forge is None and not self.existing.project:
+        if forge is None and not self.existing.is_project:
             forge = self.questions.text("A recipe for CI", _NONE, [*FORGES, _NONE])
         if forge is None or forge == _NONE:
             return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,10 +24,12 @@ from codat_iac.stack.new_project.existing import Existing
 from codat_iac.stack.new_project.files import (
     DESIRED_TEXT,
     LOCAL_BACKEND,
+    LOCAL_STATE,
     PROJECT,
     Choices,
     files,
     make_local_state,
+    remove_unfinished,
     write_missing,
 )
 from codat_iac.stack.new_project.virtualenv import make_virtualenv
@@ -41,9 +43,10 @@ def lay_out(existing: Existing, answers: Answers) -> None:
     """
     choices = Choices(answers.name, answers.stack, answers.backend, answers.base_url, answers.recipes)
     existing.check(choices)
-    if LOCAL_BACKEND in {answers.backend, existing.backend}:
+    if is_local(existing, answers):
         make_local_state(existing.folder)
     wanted = files(choices, existing.desired(answers.stack))
+    remove_unfinished(existing.folder, wanted)
     written = write_missing(existing.folder, wanted)
     if written:
         _say(f"written: {', '.join(written)}")
@@ -97,17 +100,32 @@ def bring_in(folder: Path, answers: Answers) -> None:
     _say(f"imported: {len(draft.arrivals)}")
 
 
-def show(folder: Path, pulumi_path: Path, stack: str) -> Plan:
-    """Show the plan, and what comes next."""
+def show(folder: Path, stack: str) -> Plan:
+    """Show the plan."""
     session = Session(folder, stack)
     plan = session.plan(session.desired(None), None)
     write_or_tell(render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None)))
-    if shutil.which("pulumi") != str(pulumi_path):
-        _say('to have `pulumi` on PATH: export PATH="$(dirname "$(codat-iac engine path)"):$PATH"')
-    had = [name for name in (KEY, BASE_URL, BACKEND, PASSPHRASE) if name in os.environ]
-    _say(f"set for each run, also in CI: {', '.join(had)}")
-    _say("next: pulumi preview")
     return plan
+
+
+def next_steps(
+    existing: Existing, answers: Answers, environment: Mapping[str, str], *, on_path: bool
+) -> Iterator[str]:
+    """Yield what the user needs to know for the next run; *on_path*: whether the engine is on PATH."""
+    if not on_path:
+        yield 'to have `pulumi` on PATH: export PATH="$(dirname "$(codat-iac engine path)"):$PATH"'
+    if is_local(existing, answers):
+        yield f"Pulumi's state is in {LOCAL_STATE}, on this machine alone: CI and colleagues can't see it"
+    kept = {KEY: answers.key_in_config, BASE_URL: answers.base_url or existing.base_url}
+    variables = (KEY, BASE_URL, BACKEND, PASSPHRASE)
+    if needed := [name for name in variables if name in environment and not kept.get(name)]:
+        yield f"set for each run, also in CI: {', '.join(needed)}"
+    yield "next: pulumi preview"
+
+
+def is_local(existing: Existing, answers: Answers) -> bool:
+    """Return whether Pulumi's state is in the project."""
+    return LOCAL_BACKEND in {answers.backend, existing.backend}
 
 
 def _say(text: str) -> None:

@@ -26,8 +26,8 @@ from codat_iac.stack.new_project.files import (
     schema_text,
 )
 from codat_iac.stack.project import desired_path, mapping
-from codat_iac.stack.stack import PROJECT_FILES
 
+_OTHER_NAME = "Pulumi.yml"
 _ELSEWHERE = "or run this in another folder (--cwd)"
 _OURS = re.compile(r"^\s*(codat[-_.]iac\b|-e\b|\.|/)", re.IGNORECASE | re.MULTILINE)
 """A line of requirements.txt that brings codat-iac, or a folder, which may be it."""
@@ -35,16 +35,17 @@ _OURS = re.compile(r"^\s*(codat[-_.]iac\b|-e\b|\.|/)", re.IGNORECASE | re.MULTIL
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A folder before `codat-iac init`. `project` is what its Pulumi.yaml says, empty if there is none."""
+    """A folder before `codat-iac init`. `project` is what its Pulumi.yaml says, if `is_project`."""
 
     folder: Path
     project: Mapping[str, Any]
+    is_project: bool = True
 
     @classmethod
     def read(cls, folder: Path) -> Existing:
         """Read the folder. Raises `ConfigError` if its Pulumi.yaml isn't YAML."""
-        file = next((folder / name for name in PROJECT_FILES if (folder / name).is_file()), None)
-        return cls(folder, mapping(file) if file else {})
+        file = folder / PROJECT
+        return cls(folder, mapping(file)) if file.is_file() else cls(folder, {}, is_project=False)
 
     @property
     def backend(self) -> str:
@@ -66,11 +67,11 @@ class Existing:
     def wants_virtualenv(self) -> bool:
         """Whether the virtualenv is the one that we make: Pulumi.yaml names it, or isn't there yet."""
         named = _under(self.project, "runtime", "options", "virtualenv")
-        return not self.project or named == VIRTUALENV
+        return not self.is_project or named == VIRTUALENV
 
     def desired(self, stack: str) -> str:
-        """Return where the desired state of *stack* is in the folder. Raises `ConfigError` if none is named."""
-        if not self.project:
+        """Return the path in the folder of the desired state of *stack*. Raises `ConfigError`."""
+        if not self.is_project:
             return DESIRED
         named = desired_path(self.folder, stack)
         if named is None:
@@ -103,14 +104,14 @@ class Existing:
             yield f"{SCHEMA} is not that of codat-iac {__version__}; remove it and run this again for that"
 
     def _project_problems(self, choices: Choices) -> Iterator[Problem]:
-        if not self.project:
+        if (self.folder / _OTHER_NAME).exists():
+            yield self._problem(_OTHER_NAME, f"{PROJECT} is what counts beside it; rename it to {PROJECT}")
+        if not self.is_project:
             return
         runtime = self.project.get("runtime")
         language = runtime.get("name") if isinstance(runtime, Mapping) else runtime
         if language != "python":
-            yield self._problem(
-                PROJECT, f"its runtime is {language}, and the program is Python; {_elsewhere()}"
-            )
+            yield self._problem(PROJECT, f"its runtime isn't python, which the program is in; {_elsewhere()}")
         if self.project.get("main"):
             yield self._problem(
                 PROJECT, f"`main` leads to another program than {PROGRAM}; take it out, {_ELSEWHERE}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codat_iac.desired.files import write_file
+from codat_iac.desired.files import UNFINISHED, write_file
 from codat_iac.desired.schemas import packaged
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.version import __version__
@@ -117,6 +117,13 @@ def write_missing(folder: Path, wanted: Mapping[str, str]) -> list[str]:
         make_folder(file.parent)
         write_file(file, wanted[name], remedy="choose another folder with --cwd")
     return written
+
+
+def remove_unfinished(folder: Path, wanted: Mapping[str, str]) -> None:
+    """Remove what a process that was killed while it wrote left beside the files of *wanted*."""
+    for place in {(folder / name).parent for name in wanted}:
+        for file in place.glob(f"{UNFINISHED}{'[0-9a-f]' * 32}"):
+            file.unlink(missing_ok=True)
 
 
 def make_local_state(folder: Path) -> None:

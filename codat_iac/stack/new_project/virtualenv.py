@@ -25,10 +25,11 @@ def make_virtualenv(folder: Path, prefix: str = sys.prefix, base: str = sys.base
     place = folder / VIRTUALENV
     if os.access(place / "bin" / "python", os.X_OK):
         return ""
-    if place.is_symlink():
-        raise ConfigError(f"{place} is a link to no virtualenv; remove it, and run this again")
+    half_made = prefix == base and place.is_dir() and not place.is_symlink()
+    if os.path.lexists(place) and not half_made:
+        raise ConfigError(f"{place} is no virtualenv; remove it, and run this again")
     try:
-        if prefix != base and not place.exists():
+        if prefix != base:
             place.symlink_to(prefix)
             return f"{VIRTUALENV} is a link to {prefix}, where codat-iac is installed"
         # Its pip is that of the system, if it has one: Debian's Python can't give it one of its own.
