@@ -21,7 +21,7 @@ from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.importing.discovery import Filters, Found, find
 from codat_iac.stack.new_project.existing import Existing
 from codat_iac.stack.new_project.files import LOCAL_BACKEND, LOCAL_STATE
-from codat_iac.stack.new_project.recipes import FORGES, check_place, recipes
+from codat_iac.stack.new_project.recipes import FORGES, check_place, manual, recipes
 from codat_iac.stack.stack import Stack, StackError
 
 KEY = "CODAT_API_KEY"
@@ -66,7 +66,8 @@ class Flags:
 class Answers:
     """All that the user wants. `backend` and `base_url` are empty if Pulumi.yaml need not say them.
 
-    `imported` are the filters of the import, None for no import; `tenant` is all that was found.
+    `recipes` are the files of a recipe for CI, and `manual` is the page that says what it needs. `imported`
+    are the filters of the import, None for no import; `tenant` is all that was found.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Answers:
     secrets_provider: str | None
     key_in_config: bool
     recipes: Mapping[str, str]
+    manual: str
     imported: Filters | None
     tenant: Found
 
@@ -106,6 +108,7 @@ class Interview:
         stack = self.flags.stack or self.questions.text("The stack's name", STACK)
         self._take_passphrase(stack)
         self.questions.require()
+        key_in_config, forge = self._key_in_config(stack), self._forge()
         return Answers(
             name=name,
             stack=stack,
@@ -113,8 +116,9 @@ class Interview:
             base_url=base_url,
             secrets_provider=self.flags.secrets_provider,
             tenant=self.tenant,
-            key_in_config=self._key_in_config(stack),
-            recipes=self._recipes(),
+            key_in_config=key_in_config,
+            recipes=recipes(forge) if forge else {},
+            manual=manual(forge) if forge else "",
             imported=self._imported(),
         )
 
@@ -193,14 +197,15 @@ class Interview:
         question = f"Keep the API key in the stack's config, encrypted? Else set {KEY} for each run"
         return self.questions.yes(question, default=False)
 
-    def _recipes(self) -> Mapping[str, str]:
+    def _forge(self) -> str:
+        """Return for which forge a recipe for CI is wanted, empty if for none."""
         forge = self.flags.forge
         if forge is None and not self.existing.is_project:
             forge = self.questions.text("A recipe for CI", _NONE, [*FORGES, _NONE])
         if forge is None or forge == _NONE:
-            return {}
+            return ""
         check_place(self.existing.folder)
-        return recipes(forge)
+        return forge
 
     def _imported(self) -> Filters | None:
         if self.flags.nothing or not any(self.tenant):

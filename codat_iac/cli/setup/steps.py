@@ -120,6 +120,8 @@ def next_steps(
     variables = (KEY, BASE_URL, BACKEND, PASSPHRASE)
     if needed := [name for name in variables if name in environment and not kept.get(name)]:
         yield f"set for each run, also in CI: {', '.join(needed)}"
+    if answers.manual:
+        yield f"what the recipe for CI needs: {answers.manual}"
     yield "next: pulumi preview"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
@@ -21,12 +21,17 @@ def recipes(forge: str, examples: Traversable | None = None) -> dict[str, str]:
 
     *examples* is the folder of examples, by default the package's. Raises `ConfigError` if it has none.
     """
-    folder = (examples or packaged("examples")).joinpath(FORGES[forge])
-    names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
-    wanted = [name for name in names if name.endswith((".yml", ".yaml")) and not _is_action(name)]
-    if not wanted:
+    folder = _folder(forge, examples)
+    found = dict(_yaml_files(folder)) if folder.is_dir() else {}
+    if not found:
         raise ConfigError(f"this version of codat-iac has no recipe for {forge}; leave out --ci {forge}")
-    return {_place(forge, name): folder.joinpath(name).read_text("utf-8") for name in wanted}
+    return {_place(forge, name): text for name, text in sorted(found.items())}
+
+
+def manual(forge: str, examples: Traversable | None = None) -> str:
+    """Return the path of the page that says what the recipe needs, such as secrets; empty if none does."""
+    page = _folder(forge, examples).joinpath("README.md")
+    return str(page) if page.is_file() else ""
 
 
 def check_place(folder: Path) -> None:
@@ -39,12 +44,22 @@ def check_place(folder: Path) -> None:
         )
 
 
-def _is_action(name: str) -> bool:
-    """Return whether it is an action, which a workflow uses, and no workflow."""
-    return name.rpartition(".")[0] == "action"
+def _folder(forge: str, examples: Traversable | None) -> Traversable:
+    return (examples or packaged("examples")).joinpath(FORGES[forge])
+
+
+def _yaml_files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path below *folder*, and the text, of each file of YAML in it."""
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _yaml_files(each, f"{prefix}{each.name}/")
+        elif each.name.endswith((".yml", ".yaml")):
+            yield f"{prefix}{each.name}", each.read_text("utf-8")
 
 
 def _place(forge: str, name: str) -> str:
-    if forge == "github":
-        return f".github/workflows/{name}"
-    return _GITLAB_FILE if name.rpartition(".")[0].lstrip(".") == "gitlab-ci" else name
+    """Return where the forge looks for a file of its folder of examples."""
+    if forge == "gitlab":
+        return _GITLAB_FILE if name.rpartition(".")[0].lstrip(".") == "gitlab-ci" else name
+    is_workflow = "/" not in name and not name.startswith("actionlint.")
+    return f".github/workflows/{name}" if is_workflow else f".github/{name}"

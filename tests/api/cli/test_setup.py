@@ -160,7 +160,7 @@ def test_flags_say_everything(world: World, emulator: Emulator, acme: str) -> No
     assert (answers.name, answers.stack, answers.backend) == ("shop", "org/prod", "s3://bucket")
     assert (answers.base_url, answers.secrets_provider) == (emulator.url, "awskms://alias/x")
     assert answers.key_in_config
-    assert all(path.startswith(".github/workflows/") for path in answers.recipes)
+    assert all(path.startswith(".github/") for path in answers.recipes)
     assert answers.recipes
     assert answers.imported == Filters(("Acme",))
 
@@ -489,12 +489,13 @@ def test_what_comes_next_is_what_is_needed(world: World) -> None:
 
     assert said(answers, {}, on_path=True) == ["next: pulumi preview"]
     local = dataclasses.replace(
-        answers, backend="file://./.pulumi-state", base_url="http://x", key_in_config=True
+        answers, backend="file://./.pulumi-state", base_url="http://x", key_in_config=True, manual="README.md"
     )
     given = {"CODAT_API_KEY": "k", "CODAT_BASE_URL": "u", PASSPHRASE: ""}
     assert said(local, given, on_path=False) == [
         'to have `pulumi` on PATH: export PATH="$(dirname "$(codat-iac engine path)"):$PATH"',
         "Pulumi's state is in .pulumi-state, on this machine alone: CI and colleagues can't see it",
         f"set for each run, also in CI: {PASSPHRASE}",
+        "what the recipe for CI needs: README.md",
         "next: pulumi preview",
     ]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from codat_iac import desired
-from codat_iac.desired.schemas import packaged
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.version import __version__
 from codat_iac.stack.new_project import files, recipes
@@ -138,28 +137,48 @@ def test_a_local_state_is_ignored_by_git_whatever_else_is_said(tmp_path: Path) -
 
 
 def test_the_recipe_for_github_is_the_example() -> None:
-    """So that a better example is a better recipe."""
-    examples = packaged("examples").joinpath("github-actions")
-    expected = {
-        f".github/workflows/{each.name}": each.read_text("utf-8")
-        for each in examples.iterdir()
-        if each.name.endswith((".yml", ".yaml")) and not each.name.startswith("action.")
+    """So that a better example is a better recipe: each file is where GitHub looks for it."""
+    found = recipes.recipes("github")
+
+    assert any(path.startswith(".github/workflows/") for path in found)
+    assert set(found.values()) == {
+        file.read_text()
+        for file in (ROOT / "examples/github-actions").rglob("*")
+        if file.suffix in {".yml", ".yaml"}
     }
 
-    assert expected
-    assert recipes.recipes("github") == expected
+
+def lay_out_examples(folder: Path, *names: str) -> Path:
+    """Write examples, each with its name in it."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_a_recipe_for_github_may_have_actions(tmp_path: Path) -> None:
+    """Workflows and actions keep their folders; what isn't YAML is no recipe, but may be its manual."""
+    names = ("a.yml", "actionlint.yaml", "workflows/plan.yml", "actions/codat-iac/action.yml", "README.md")
+    examples = lay_out_examples(tmp_path, *(f"github-actions/{name}" for name in names))
+
+    assert set(recipes.recipes("github", examples)) == {
+        ".github/workflows/a.yml",
+        ".github/actionlint.yaml",
+        ".github/workflows/plan.yml",
+        ".github/actions/codat-iac/action.yml",
+    }
+    assert recipes.manual("github", examples) == str(tmp_path / "github-actions/README.md")
 
 
 def test_a_recipe_for_gitlab_has_the_name_that_it_reads(tmp_path: Path) -> None:
-    """Others that it includes keep theirs; actions and what isn't YAML are no recipes."""
-    (tmp_path / "gitlab").mkdir()
-    for name in ("gitlab-ci.yml", "drift.yaml", "action.yml", "README.md"):
-        (tmp_path / "gitlab" / name).write_text(name)
+    """Others that it includes keep theirs."""
+    examples = lay_out_examples(tmp_path, "gitlab/gitlab-ci.yml", "gitlab/ci/drift.yaml")
 
-    assert recipes.recipes("gitlab", tmp_path) == {
-        ".gitlab-ci.yml": "gitlab-ci.yml",
-        "drift.yaml": "drift.yaml",
+    assert recipes.recipes("gitlab", examples) == {
+        ".gitlab-ci.yml": "gitlab/gitlab-ci.yml",
+        "ci/drift.yaml": "gitlab/ci/drift.yaml",
     }
+    assert recipes.manual("gitlab", examples) == ""
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
