@@ -156,10 +156,10 @@ class Interview:
         chosen = LOCAL_BACKEND if self.flags.local else self.flags.backend or ""
         ambient = os.environ.get(BACKEND, "")
         if chosen and ambient not in {"", chosen}:
-            raise ConfigError(f"{BACKEND} is {ambient!r}, which Pulumi prefers to {chosen}; unset it")
+            raise ConfigError(f"{BACKEND} is another backend, which Pulumi prefers; unset it, or take that")
         self._url = chosen or ambient or self.existing.backend or self._login()
         if self._url:
-            return chosen
+            return _checked_backend(chosen)
         if not self.questions.asks:
             self.questions.lacking.append(
                 f"{BACKEND} or --backend, the URL of a place for Pulumi's state, or --local for a folder here"
@@ -167,7 +167,7 @@ class Interview:
             return ""
         click.echo("Pulumi needs a place for its state: https://api.pulumi.com, s3://, file://...", err=True)
         answer = self.questions.text(f"Its URL; `{_HERE}` is the folder {LOCAL_STATE}, to try it out", _HERE)
-        self._url = LOCAL_BACKEND if answer == _HERE else answer
+        self._url = LOCAL_BACKEND if answer == _HERE else _checked_backend(answer)
         return self._url
 
     def _login(self) -> str:
@@ -219,3 +219,14 @@ class Interview:
         """Return the text of the stack's config, empty if there is none."""
         file = self.existing.folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
         return file.read_text("utf-8", "replace") if file.is_file() else ""
+
+
+def _checked_backend(url: str) -> str:
+    """Return *url*, which Pulumi.yaml is to say. Raises `ConfigError` if it is none, or holds a password."""
+    if url and "://" not in url:
+        raise ConfigError("the backend is no URL, such as https://api.pulumi.com, s3://... or file://...")
+    if re.search(r"://[^/@]*:[^/]*@|password=", url):
+        raise ConfigError(
+            f"the URL of the backend holds a password, which git would take in Pulumi.yaml; set {BACKEND} to it"
+        )
+    return url

@@ -124,7 +124,7 @@ class Existing:
         said = {"backend": self.backend, "codat:baseUrl": self.base_url}
         for key, wanted in asked.items():
             if wanted and wanted != said[key]:
-                what = f"{key} is {said[key]!r}" if said[key] else f"{key} isn't set"
+                what = f"{key} is another one" if said[key] else f"{key} isn't set"
                 yield self._problem(
                     PROJECT, f"{what}, and you ask for {wanted}; change it there, or don't ask"
                 )

@@ -172,13 +172,17 @@ def test_flags_say_everything(world: World, emulator: Emulator, acme: str) -> No
         ({"companies": ("a",), "nothing": True}, "exclude each other; give one of them"),
         ({"local": True, "backend": "s3://b"}, "leave out --backend, or --local"),
         ({"base_url": "http://codat.example"}, "use https"),
+        ({"backend": "postgres://me:s3cret@host/db"}, "holds a password.+; set PULUMI_BACKEND_URL to it"),
+        ({"backend": "postgres://host/db?password=s3cret"}, "holds a password.+; set PULUMI_BACKEND_URL to"),
+        ({"backend": "bucket"}, "the backend is no URL, such as"),
         ({"name": "no name"}, "'no name' is no name for a project; use letters"),
     ],
 )
 def test_flags_that_can_not_be_are_refused(world: World, flags: dict[str, object], reason: str) -> None:
     """Before anything is asked or read."""
-    with pytest.raises(ConfigError, match=reason):
+    with pytest.raises(ConfigError, match=reason) as refused:
         world.interview(Questions(assume=True), **flags).answers()
+    assert "s3cret" not in str(refused.value)
 
 
 def test_a_backend_of_the_environment_is_not_contradicted(
@@ -187,7 +191,7 @@ def test_a_backend_of_the_environment_is_not_contradicted(
     """Pulumi would take that one."""
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://a")
 
-    with pytest.raises(ConfigError, match="_URL is 's3://a', which Pulumi prefers to s3://b; unset it"):
+    with pytest.raises(ConfigError, match="_URL is another backend, which Pulumi prefers; unset it"):
         world.interview(Questions(assume=True), backend="s3://b").answers()
 
 

@@ -18,6 +18,7 @@ from codat_iac.stack import engine
 from codat_iac.stack.new_project import files as new_project
 from tests.support.builders import connected
 from tests.support.project import Project, leaked
+from tests.support.streams import FULL, run_with
 from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
@@ -94,6 +95,8 @@ def test_an_empty_folder_becomes_a_project_with_nothing_to_do(
     assert IN_SYNC in again.out
     assert "there already, and left as it is: .gitignore, requirements.txt, connections.yaml" in again.err
     assert "written" not in again.err
+    lost = run_with(FULL, *arguments[:-1], "--no-import")
+    assert (lost.code, len(lost.about_streams)) == (0, 1), lost.err
     assert files(folder) == before
     assert environment["CODAT_API_KEY"] not in first.out + first.err + again.out + again.err
 

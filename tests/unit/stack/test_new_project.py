@@ -344,7 +344,7 @@ def test_what_is_asked_and_not_what_is_there_is_refused(tmp_path: Path) -> None:
 
     said = str(refused.value)
     assert "backend isn't set, and you ask for s3://b; change it there, or don't ask" in said
-    assert "codat:baseUrl is 'https://b', and you ask for https://c" in said
+    assert "codat:baseUrl is another one, and you ask for https://c; change it there" in said
 
 
 def test_what_stays_and_might_be_wrong_is_noted(tmp_path: Path) -> None:
