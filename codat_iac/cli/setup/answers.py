@@ -227,6 +227,6 @@ def _checked_backend(url: str) -> str:
         raise ConfigError("the backend is no URL, such as https://api.pulumi.com, s3://... or file://...")
     if re.search(r"://[^/@]*:[^/]*@|password=", url):
         raise ConfigError(
-            f"the URL of the backend holds a password, which git would take in Pulumi.yaml; set {BACKEND} to it"
+            f"the backend's URL holds a password, which git would take in Pulumi.yaml; set {BACKEND} to it"
         )
     return url
