@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: help check lint fmt types unit test demo bench faults mutants engine lock clean
+.PHONY: help check lint fmt types unit test demo bench faults mutants package engine lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -53,6 +53,9 @@ faults: engine ## the campaigns under faults, whole; CAMPAIGN="operations --runs
 
 mutants: $(VENV)/installed ## mutation testing of what decides; N=2 at once
 	$(BIN)/python benchmarks/mutants.py $(N)
+
+package: engine ## build wheel and sdist, and try the wheel in a clean virtualenv; PYTHONS="python3.11 python3.13"
+	$(BIN)/python -m tests.package $(PYTHONS)
 
 lock: $(VENV)/installed ## resolve the dependencies anew
 	$(BIN)/pip install --quiet uv

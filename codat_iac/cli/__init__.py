@@ -9,6 +9,7 @@ forge               GitHub and GitLab, for `ci`
 output              write a result, ask, choose the exit code
 render              show a result as text, JSON, Markdown, HTML, CSV
 session             what a command works on: a stack, a desired state, a client
+setup               what `init` asks a person, and shows of a tenant
 streams             stdin, stdout and stderr, whatever they are
 ```
 
@@ -41,6 +42,7 @@ DEBUG = "--debug"
 INTERRUPTED = 130
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Start a project: try the key, write files, import what exists.",
     "validate": "Check a desired state; with --online, against the tenant too.",
     "plan": "Show what an apply will do, and what waits for a customer.",
     "show": "Show a saved plan again, in another format.",

@@ -19,6 +19,9 @@ from codat_iac.model.errors import ConfigError, Problem
 LARGEST = 64 * 1024 * 1024
 """The most bytes that one file may have."""
 
+UNFINISHED = ".codat-iac-"
+"""What the name of a file begins with until it is whole; a process that is killed leaves it."""
+
 SUFFIXES = (".yaml", ".yml", ".py")
 
 _OTHERS = ("__pycache__", "node_modules")
@@ -208,7 +211,7 @@ def _write(path: Path, raw: bytes, *, private: bool) -> None:
 
 def _replace(path: Path, raw: bytes, before: os.stat_result | None, *, private: bool) -> None:
     """Write a new file and rename it to *path*; *before* describes the one that is there."""
-    new = path.with_name(f".codat-iac-{uuid.uuid4().hex}")
+    new = path.with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     descriptor = os.open(new, flags, 0o600 if private or before else 0o666)
     try:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
@@ -17,12 +18,16 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """Return the schema in the file *name*, from a wheel's package or from beside it in a checkout."""
-    package = resources.files("codat_iac")
-    folders = (package.joinpath("schemas"), package.joinpath("..", "schemas"))
-    file = next(folder.joinpath(name) for folder in folders if folder.is_dir())
-    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    """Return the schema in the file *name*."""
+    found: dict[str, Any] = json.loads(packaged("schemas").joinpath(name).read_text("utf-8"))
     return found
+
+
+def packaged(folder: str) -> Traversable:
+    """Return a folder that comes with codat-iac, in a wheel's package or beside it in a checkout."""
+    package = resources.files("codat_iac")
+    found = package.joinpath(folder)
+    return found if found.is_dir() else package.joinpath("..", folder)
 
 
 @cache

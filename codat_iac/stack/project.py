@@ -23,7 +23,7 @@ def desired_path(start: Path, stack: str | None = None) -> Path | None:
     Raises `ConfigError` if there is no project, its files aren't YAML, or they name no desired state.
     """
     file = project_file(start.resolve())
-    project = _mapping(file)
+    project = mapping(file)
     default = _configured(project)
     said = [default if each is None else each for each in map(_configured, _stacks(file, project, stack))]
     if not (stack and said):
@@ -41,10 +41,10 @@ def _stacks(file: Path, project: Mapping, stack: str | None) -> Iterator[Mapping
     config = project.get("config")
     folder = config if isinstance(config, str) else project.get("stackConfigDir", "")
     name = stack.rpartition("/")[2] if stack else "*"
-    return map(_mapping, sorted(Path(file.parent, str(folder)).glob(f"Pulumi.{name}{file.suffix}")))
+    return map(mapping, sorted(Path(file.parent, str(folder)).glob(f"Pulumi.{name}{file.suffix}")))
 
 
-def _mapping(file: Path) -> Mapping:
+def mapping(file: Path) -> Mapping:
     """Return what a file of Pulumi's says. Raises `ConfigError` if it isn't YAML."""
     document = Document(os.path.relpath(file))
     read_yaml(document, file.read_bytes())

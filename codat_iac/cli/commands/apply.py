@@ -86,6 +86,8 @@ def apply_command(  # noqa: PLR0913  each is an option
         plan = session.plan_with(planner, desired)
         if kept is not None:
             plan = _restricted_to(plan, kept)
+        if plan.changes and not plan.problems and not plan.refusal:
+            session.stack.check_secrets()  # before the plan is shown, which nothing would follow
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None, sys.stderr))
         click.echo(shown, err=True)
         if plan.refusal:

@@ -310,6 +310,16 @@ def test_an_option_that_no_file_can_say_is_left_to_its_program(
 # What takes two runs.
 
 
+def test_an_apply_without_the_passphrase_shows_no_plan(project: Project, acme: str) -> None:
+    """It is one line, before anything that would not follow."""
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+
+    ran = project.codat_iac("apply", "--yes", env={"PULUMI_CONFIG_PASSPHRASE": "another"})
+
+    one_line(ran, "if the stack has a passphrase, set PULUMI_CONFIG_PASSPHRASE to it")
+    assert project.writes() == []
+
+
 def test_apply_makes_the_second_run_by_itself(project: Project, acme: str, emulator: Emulator) -> None:
     """One name can't be given to two resources at once, so a row of renames takes two; nothing is called."""
     first, second = (connected(emulator, acme) for _ in range(2))

@@ -1,0 +1,1 @@
+"""The package, built and installed as a user would: `make package`."""
