@@ -102,7 +102,7 @@ def rules() -> str:
     for name, row in rows:
         lines.append(f"| {name} | {' | '.join(_words(row[status], status) for status in columns)} |")
     said = (
-        "What is done about a connection, by what is declared and by what is live. In bold, a customer loses an"
+        "What is done about a connection, by what is declared and what is live. In bold, a customer loses an"
         " authorisation: only they can give it again. Another `platformKey`, `companyId` or `connectionId` is"
         " a replacement. `other` is a status that Codat added since."
     )
