@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: help check lint fmt types unit test demo bench faults mutants package engine lock clean
+.PHONY: help check lint fmt types unit test demo docs bench faults mutants package engine lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -44,6 +44,9 @@ test: engine ## all tests, with coverage
 
 demo: engine ## the whole loop, step by step, on an emulated Codat
 	$(BIN)/python examples/demo.py
+
+docs: $(VENV)/installed ## the site, in build/site; any warning is an error
+	$(BIN)/python docs/build.py
 
 bench: engine ## `preview` and `plan`, `up` and `apply` side by side; N=10000 connections
 	$(BIN)/python benchmarks/doors.py $(N)

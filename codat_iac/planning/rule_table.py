@@ -82,7 +82,7 @@ _NOTHING_TO_UNLINK = Cell(
     " file"
 )
 
-_DECLARED: Mapping[Status, Mapping[str, Cell]] = {
+DECLARED: Mapping[Status, Mapping[str, Cell]] = {
     Status.LINKED: {
         ABSENT: Cell(Action.CREATE),
         Status.PENDING_AUTH: Cell(notice=Notice.WAITING),
@@ -100,8 +100,9 @@ _DECLARED: Mapping[Status, Mapping[str, Cell]] = {
         _OTHER: Cell(notice=Notice.UNKNOWN_STATUS),
     },
 }
+"""The cells by desired and by live status, `absent`, or any `other`."""
 
-_REMOVED: Mapping[OnRemoval, Mapping[str, Cell]] = {
+REMOVED: Mapping[OnRemoval, Mapping[str, Cell]] = {
     OnRemoval.UNLINK: {
         ABSENT: _FORGET,
         # Never authorised: nothing to lose, and its link must not stay alive.
@@ -121,16 +122,17 @@ _REMOVED: Mapping[OnRemoval, Mapping[str, Cell]] = {
     },
     OnRemoval.RETAIN: dict.fromkeys([ABSENT, *Status, _OTHER], _FORGET),
 }
+"""The cells by policy and by live status, of what is no longer declared."""
 
 
 def declared(status: Status, live: LiveConnection | None) -> Cell:
     """Return what to do about a declared connection; *live* None means that it is certainly absent."""
-    return _cell(_DECLARED[status], live)
+    return _cell(DECLARED[status], live)
 
 
 def removed(policy: OnRemoval, live: LiveConnection | None) -> Cell:
     """Return what to do about a connection that is no longer declared."""
-    return _cell(_REMOVED[policy], live)
+    return _cell(REMOVED[policy], live)
 
 
 def _cell(row: Mapping[str, Cell], live: LiveConnection | None) -> Cell:
@@ -186,7 +188,7 @@ def waits(notice: Notice | None) -> bool:
 
 def is_waiting(desired: Status, live: str) -> bool:
     """Return whether a connection with these statuses, *desired* and *live*, waits for its customer."""
-    row = _DECLARED[desired]
+    row = DECLARED[desired]
     return waits(row.get(live, row[_OTHER]).notice)
 
 

@@ -437,7 +437,7 @@ def test_only_an_unlink_of_what_is_deauthorized_may_have_been_refused(desired: S
     assert refused == ((desired, status) == (Status.UNLINKED, Status.DEAUTHORIZED))
 
 
-@pytest.mark.parametrize("row", [*rule_table._DECLARED.values(), *rule_table._REMOVED.values()])
+@pytest.mark.parametrize("row", [*rule_table.DECLARED.values(), *rule_table.REMOVED.values()])
 def test_each_status_has_a_cell_of_its_own(row: Mapping[str, Cell]) -> None:
     """A new status would else count as one that nobody knows, and no test would fail."""
     assert set(row) == {ABSENT, *Status, rule_table._OTHER}
