@@ -232,6 +232,15 @@ def test_protection_counts_if_it_is_declared_and_recorded(recorded: bool, declar
     assert (decision.action, decision.problem) == (Action.REPLACE, None)
 
 
+def test_protection_by_an_option_is_protection_too() -> None:
+    """A program of the user's own protects by Pulumi's option, which no record of the inputs has."""
+    desired = a_desired(platform_key="qhyg", protected=True)
+
+    assert decide_existing(a_prior(protected=True), desired, a_live()).problem
+    assert decide_existing(a_prior(), desired, a_live()).problem is None
+    assert decide_existing(a_prior(), a_desired(protected=True), a_live()).action is Action.NONE
+
+
 @pytest.mark.parametrize(
     ("desired", "action"),
     [
@@ -622,6 +631,19 @@ def test_an_id_that_a_declared_address_holds_is_only_forgotten(policy: OnRemoval
     decision = decide_removal(a_prior(1, a_desired(on_removal=policy)), live_as(status), held=True)
 
     assert (decision.removal, decision.loses, decision.problem) == (Action.FORGET, False, None)
+
+
+@pytest.mark.parametrize("policy", OnRemoval)
+@pytest.mark.parametrize("status", [*STATUSES, ABSENT])
+def test_what_its_program_retains_is_only_forgotten(policy: OnRemoval, status: str) -> None:
+    """With `retain_on_delete` the engine asks the provider for nothing, whatever the policy."""
+    prior = a_prior(1, a_desired(on_removal=policy), retained=True)
+
+    gone = decide_removal(prior, live_as(status))
+    replaced = decide_existing(prior, a_desired(platform_key="qhyg"), live_as(status))
+
+    for each in (gone, replaced):
+        assert (each.removal, each.loses, each.problem) == (Action.FORGET, False, None)
 
 
 @pytest.mark.parametrize("held", [True, False])
