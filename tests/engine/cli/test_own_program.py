@@ -141,7 +141,7 @@ def test_plan_and_preview_agree_on_a_program(tried: Tried, emulator: Emulator) -
     assert "what a program of your own declares is planned by `codat-iac plan`" in refused.err
     assert "brought about by `pulumi up`" in refused.err
 
-    project.settle("--skip-preview", env={"CODAT_MAX_LOSSES": "4"})
+    project.settle("--skip-preview")
     again = project.codat_iac("plan", "--output", "json", "--detailed-exitcode")
     assert (again.code, again.json["changes"], again.json["problems"]) == (3, [], [])
 
@@ -179,7 +179,7 @@ def test_what_cant_be_planned_is_said(tried: Tried, emulator: Emulator) -> None:
 
     gone = project.recorded()["acme/ledger"]
     emulator.revoke(gone)
-    (drifted,) = project.codat_iac("drift", "--output", "json").json["drift"]
+    (drifted,) = project.codat_iac("drift", "--output", "json").json["drifted"]
     assert (drifted["address"], drifted["was"], drifted["now"]) == (
         "acme/ledger",
         "PendingAuth",
