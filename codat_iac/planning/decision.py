@@ -326,9 +326,9 @@ def _find_free(
 def _incomplete(desired: DesiredConnection, free: Sequence[LiveConnection]) -> str:
     return (
         f"company {desired.company_id} has {_shown(free)} on {desired.platform_key}, and this run doesn't"
-        " know whether another address has that: it reads a part of the stack only; run `pulumi up` with a"
-        " refresh"
-        " and without targets, or name one by `connectionId`"
+        " know whether another address has that: it reads a part of the stack only; run `pulumi up --refresh`"
+        " without targets (`options: {refresh: always}` in Pulumi.yaml makes every run refresh), or name one"
+        " by `connectionId`"
     )
 
 

@@ -149,8 +149,8 @@ class ConnectionProvider(ResourceProvider):
         if wrong:
             return CheckResult(news, [CheckFailure(name, reason) for name, reason in wrong.items()])
         if file := declared_file.path():
-            bag[slot_description.INPUT] = description if isinstance(description, str) else None
-            declared_file.write(file, engine_link.current_urn(), bag)
+            told = _own_inputs({slot_description.INPUT: description})
+            declared_file.write(file, engine_link.current_urn(), bag | told)
             return CheckResult(news, [])
         process = _configured_process()
         with process.hook(bag["address"]) as operations:

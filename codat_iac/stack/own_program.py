@@ -34,11 +34,12 @@ def declared(stack: Stack, recorded: Sequence[PriorConnection]) -> Program:
         told.touch()
         stack.pulumi(
             "preview",
-            "--refresh=false",
-            f"--event-log={events}",
             environment={
                 declared_file.VARIABLE: str(told),
-                "PULUMI_DEBUG_COMMANDS": "true",  # shows the option `--event-log`, as the Automation API does
+                "PULUMI_OPTION_REFRESH": "false",
+                "PULUMI_OPTION_IGNORE_PROTECT": "true",  # what is protected is a problem of the plan
+                "PULUMI_OPTION_EVENT_LOG": str(events),
+                "PULUMI_DEBUG_COMMANDS": "true",  # makes that an option, as the Automation API does
             },
         )
         return program(

@@ -166,7 +166,7 @@ def _run(
     with subprocess.Popen(  # noqa: S603  the user's own engine
         [pulumi_path, *arguments, *chosen, "--non-interactive", "--color", "never"],
         cwd=folder,
-        env=engine.environment({**os.environ, **(environment or {})}, pulumi_path),
+        env=engine.environment(os.environ, pulumi_path) | dict(environment or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -41,7 +41,7 @@ class Programmed(Stack):
             step = {"op": "create", "type": RESOURCE_TYPE, "old": None, "new": {"urn": urn}}
             events.append(json.dumps({"resourcePreEvent": {"metadata": step}}))
             lines.append(json.dumps({"urn": urn, "inputs": bag}))
-        Path(arguments[-1].removeprefix("--event-log=")).write_text("\n".join(events))
+        Path(environment["PULUMI_OPTION_EVENT_LOG"]).write_text("\n".join(events))
         Path(environment["CODAT_DECLARED"]).write_text("\n".join(lines))
         return ""
 

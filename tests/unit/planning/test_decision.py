@@ -1025,8 +1025,9 @@ def test_what_may_be_another_address_s_is_left_alone(status: str, on_existing: O
 
     assert outcome(decide_new(a_desired(on_existing=on_existing), [a_live(1, status)], beside)) == (
         f"company {COMPANY} has {an_id(1)} ({status}) on gbol, and this run doesn't know whether another"
-        " address has that: it reads a part of the stack only; run `pulumi up` with a refresh and without"
-        " targets, or name one by `connectionId`"
+        " address has that: it reads a part of the stack only; run `pulumi up --refresh` without"
+        " targets (`options: {refresh: always}` in Pulumi.yaml makes every run refresh), or name one by"
+        " `connectionId`"
     )
 
 

@@ -124,9 +124,9 @@ class Previewed(Stack):
     def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Write an event and a declaration, and note what was asked."""
         assert environment is not None
-        assert arguments[:2] == ("preview", "--refresh=false")
+        assert (arguments, environment["PULUMI_OPTION_REFRESH"]) == (("preview",), "false")
         assert environment["PULUMI_DEBUG_COMMANDS"] == "true"
-        events = Path(arguments[2].removeprefix("--event-log="))
+        events = Path(environment["PULUMI_OPTION_EVENT_LOG"])
         events.write_text(json.dumps(an_event("create", A)) + "\n")
         file = Path(environment["CODAT_DECLARED"])
         assert file.read_text() == ""
