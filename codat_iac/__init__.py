@@ -1,6 +1,7 @@
 """Codat connections as code.
 
-`Connection` is a Pulumi resource, `Client` Codat's API for scripts, `CodatIacError` the base of all errors.
+`Connection` is a Pulumi resource for programs of one's own, `Client` Codat's API for scripts, and
+`CodatIacError` the base of all errors. `help(codat_iac.Connection)` and `help(codat_iac.Client)` say more.
 """
 
 from __future__ import annotations
@@ -29,3 +30,7 @@ else:  # a type checker would take any name for one of ours
 
             return Connection
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """List also the names that are only imported when they are asked for."""
+        return sorted({*globals(), *__all__})

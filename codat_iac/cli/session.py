@@ -108,6 +108,21 @@ class Session:
         planner = self.planner(company, desired)
         return planner.plan_stateless(desired) if self.stateless else self.plan_with(planner, desired)
 
+    def is_own_program(self, given: str | None) -> bool:
+        """Return whether no desired state is named, so that the stack's own program says what it declares."""
+        return given is None and not self.stateless and f"{settings.NAMESPACE}:desired" not in self.config
+
+    def plan_program(self, company: str | None) -> Plan:
+        """Return the plan for what the stack's own program declares."""
+        from codat_iac.stack.own_program import declared  # noqa: PLC0415  pulumi is slow to import
+
+        reader = self.reader  # a wrong setting is told before the program runs
+        program = declared(self.stack, self.recorded)
+        if company is not None and company not in {each.company for each in program.unknown}:
+            company = self.company_key(company, program.connections)
+        plan = Planner(reader, self.settings, program.recorded, company).plan(program.connections, program)
+        return replace(plan, stack=self.stack.short_name)
+
     def plan_with(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
         """Return the plan that *planner* makes, with the stack's name in it."""
         return replace(planner.plan(desired), stack=self.stack.short_name)

@@ -55,6 +55,11 @@ def normalised(id_: str) -> str:
 RESOURCE_TYPE = "pulumi-python:dynamic/codat:Connection"
 """The type of `codat_iac.Connection` in Pulumi's state."""
 
+
+def _place(urn: str) -> str:
+    return urn.split("::", 2)[2]
+
+
 ABSENT = "absent"
 """The status of a connection that doesn't exist: its company answered, and its own GET was a 404."""
 
@@ -108,6 +113,12 @@ class DesiredConnection:
     protect: bool = False
     """Whether Pulumi refuses to remove or replace it, as with `protect` on any resource."""
 
+    protected: bool = field(default=False, compare=False)
+    """Whether a program of the user's own protects it, by the option of Pulumi's, which is no input."""
+
+    urn: str = field(default="", compare=False)
+    """Its URN; empty stands for the URN that the stock program gives it."""
+
     @property
     def slot(self) -> Slot:
         """The company and platform."""
@@ -115,8 +126,8 @@ class DesiredConnection:
 
     @property
     def place(self) -> str:
-        """The end of its URN in the stock program, without stack and project: type and name."""
-        return f"{RESOURCE_TYPE}::{self.address}"
+        """The end of its URN, without stack and project: its parents' types, its own, and its name."""
+        return _place(self.urn) if self.urn else f"{RESOURCE_TYPE}::{self.address}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +183,9 @@ class PriorConnection:
     tainted: bool = False
     """The next run replaces it: `pulumi state taint`."""
 
+    retained: bool = False
+    """Its program declared it with `retain_on_delete`: if it is removed or replaced, Pulumi forgets it."""
+
     pending_removal: bool = False
     """The old half of a replacement: it was replaced, but the run ended before it was removed."""
 
@@ -186,7 +200,7 @@ class PriorConnection:
     @property
     def place(self) -> str:
         """The end of its URN, without stack and project: its parents' types, its own, and its name."""
-        return self.urn.split("::", 2)[2] if self.urn else f"{RESOURCE_TYPE}::{self.address}"
+        return _place(self.urn) if self.urn else f"{RESOURCE_TYPE}::{self.address}"
 
     @property
     def slot(self) -> Slot:

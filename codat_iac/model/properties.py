@@ -75,8 +75,11 @@ def failures(bag: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def desired(bag: Mapping[str, Any]) -> DesiredConnection:
-    """Return what the inputs declare. They must have passed `failures`."""
+def desired(bag: Mapping[str, Any], **rest: Any) -> DesiredConnection:
+    """Return what the inputs declare. They must have passed `failures`.
+
+    *rest* are the fields of `DesiredConnection` that aren't inputs.
+    """
     connection_id = bag.get("connectionId")
     return DesiredConnection(
         address=Address(bag["address"]),
@@ -87,6 +90,7 @@ def desired(bag: Mapping[str, Any]) -> DesiredConnection:
         on_existing=OnExisting(bag.get("onExisting") or OnExisting.REFUSE),
         connection_id=normalised(connection_id) if connection_id else None,
         protect=bag.get("protect") is True,
+        **rest,
     )
 
 

@@ -38,6 +38,7 @@ def recorded(state: Mapping[str, Any]) -> list[PriorConnection]:
             {name: plain(value) for name, value in resource["outputs"].items()},
             protected=resource.get("protect") is True,
             tainted=resource.get("taint") is True,
+            retained=resource.get("retainOnDelete") is True,
             pending_removal=resource.get("delete") is True,
             urn=resource["urn"],
         )

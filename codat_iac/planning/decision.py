@@ -152,12 +152,12 @@ def decide_existing(
     differs = moved or rule_table.recorded_fields(prior.desired) != rule_table.recorded_fields(desired)
     problem, removal, notice = None, None, cell.notice
     if replaces or prior.tainted or cell.action is Action.CREATE:
-        action, going = Action.REPLACE, rule_table.removed(prior.desired.on_removal, live)
+        action, going = Action.REPLACE, _removed(prior, live)
         replaces = replaces or ("status",)
         removal = going.action
         notice = Notice.GONE if live is None else None
         # If the file doesn't protect it, the engine replaces it, whatever `pulumi state protect` said.
-        protected = prior.protected and desired.protect
+        protected = prior.protected and (desired.protect or desired.protected)
         problem = _UNREPLACEABLE if going.problem else _PROTECTED if protected else None
     else:
         action, problem = cell.action, cell.problem
@@ -191,7 +191,7 @@ def decide_removal(prior: PriorConnection, live: LiveConnection | None, *, held:
 
     *held* means that a declared address has the same connection, so that it is only forgotten.
     """
-    cell = rule_table.Cell(Action.FORGET) if held else rule_table.removed(prior.desired.on_removal, live)
+    cell = _FORGET if held else _removed(prior, live)
     return Decision(
         prior.address,
         Action.REMOVE,
@@ -206,6 +206,13 @@ def decide_removal(prior: PriorConnection, live: LiveConnection | None, *, held:
         live=live,
         urn=prior.urn,
     )
+
+
+_FORGET = rule_table.Cell(Action.FORGET)
+
+
+def _removed(prior: PriorConnection, live: LiveConnection | None) -> rule_table.Cell:
+    return _FORGET if prior.retained else rule_table.removed(prior.desired.on_removal, live)
 
 
 _PROTECTED = (
@@ -319,9 +326,9 @@ def _find_free(
 def _incomplete(desired: DesiredConnection, free: Sequence[LiveConnection]) -> str:
     return (
         f"company {desired.company_id} has {_shown(free)} on {desired.platform_key}, and this run doesn't"
-        " know whether another address has that: it reads a part of the stack only; run `pulumi up` with a"
-        " refresh"
-        " and without targets, or name one by `connectionId`"
+        " know whether another address has that: it reads a part of the stack only; run `pulumi up --refresh`"
+        " without targets (`options: {refresh: always}` in Pulumi.yaml makes every run refresh), or name one"
+        " by `connectionId`"
     )
 
 

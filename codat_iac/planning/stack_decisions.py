@@ -11,7 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection, Slot
+from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Slot
+from codat_iac.model.text import join_names
 from codat_iac.planning import rule_table
 from codat_iac.planning.decision import (
     Cause,
@@ -44,6 +45,24 @@ class StackDecisions:
     descriptions: Mapping[str, SlotDescription] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a program of the user's own declares, as the engine understood it in a preview.
+
+    `recorded` is what the state holds; what the engine replaces for a reason of its own is tainted. `moved`
+    are the recorded connections that the engine continues at other URNs, and `descriptions` what the
+    program told of each address's slot. `unknown` are the inputs that a preview can't know, by the address
+    that is declared with them; such an address isn't among `connections`, and `moved.staying` is what is
+    recorded for it.
+    """
+
+    connections: tuple[DesiredConnection, ...]
+    recorded: tuple[PriorConnection, ...]
+    moved: Moves
+    descriptions: Mapping[str, SlotDescription]
+    unknown: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
+
+
 def decide(
     declared: Sequence[DesiredConnection],
     recorded: Sequence[PriorConnection],
@@ -51,14 +70,15 @@ def decide(
     *,
     accepts_missing: bool = False,
     chosen: Collection[str] | None = None,
+    program: Program | None = None,
 ) -> StackDecisions:
     """Decide about everything that is *declared* and *recorded*, including old halves of replacements.
 
     *live* must have the companies of the *chosen* addresses (None: all addresses). There are no decisions
     about the other addresses, but they count as siblings. *accepts_missing* means that a company that can't
-    be seen is gone.
+    be seen is gone. *program* has declared it all, if it wasn't the stock program.
     """
-    return _Deciding(declared, recorded, live, accepts_missing, chosen).result()
+    return _Deciding(declared, recorded, live, accepts_missing, chosen, program).result()
 
 
 class _Deciding:
@@ -69,6 +89,7 @@ class _Deciding:
         live: Live,
         accepts_missing: bool,
         chosen: Collection[str] | None,
+        program: Program | None,
     ) -> None:
         standing = [prior for prior in recorded if not prior.pending_removal]
         self._declared = declared
@@ -79,8 +100,9 @@ class _Deciding:
         self._recorded_at = {prior.place: prior for prior in standing}
         self._standing = standing
         self._pending = [prior for prior in recorded if prior.pending_removal]
-        self._moved = moves(declared, standing)
-        self._descriptions = describe(declared, standing, self._moved)
+        self._moved = program.moved if program else moves(declared, standing)
+        self._descriptions = program.descriptions if program else describe(declared, standing, self._moved)
+        self._unknown = program.unknown if program else {}
         self._ids = Counter(prior.id for prior in recorded)
         self._absent = self._find_absent()
         gone = {prior.id for mine in self._absent.values() for prior in mine}
@@ -104,6 +126,7 @@ class _Deciding:
         decisions += [
             self._remove(prior, held) for prior in self._leaving() if self._is_chosen(prior.address)
         ]
+        decisions += [_unknown(*each) for each in self._unknown.items() if self._is_chosen(each[0])]
         if not self._recorded:
             decisions = _of_an_empty_stack(decisions)
         return StackDecisions(
@@ -239,3 +262,13 @@ def _refused(desired: DesiredConnection, problem: str) -> Decision:
         desired.platform_key,
         problem=problem,
     )
+
+
+def _unknown(address: Address, names: Sequence[str]) -> Decision:
+    """Refuse an address that is declared with what only `pulumi up` will know."""
+    known = "is known" if len(names) == 1 else "are known"
+    problem = (
+        f"{join_names(names)} {known} only while `pulumi up` runs, so what happens to it can't be planned;"
+        " run `pulumi up` for what that comes from, then this again"
+    )
+    return Decision(address, Action.NONE, Cause.YOU, "", "", problem=problem)

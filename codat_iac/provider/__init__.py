@@ -35,7 +35,7 @@ from codat_iac.model.connection import normalised
 from codat_iac.model.errors import CodatIacError, ConfigError, Mismatch, Refused, naming
 from codat_iac.planning import rule_table, slot_description
 from codat_iac.planning.rule_table import Action
-from codat_iac.provider import engine_link
+from codat_iac.provider import declared_file, engine_link
 from codat_iac.provider.notice_filter import Notices
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.operations import Operations
@@ -106,6 +106,8 @@ def _start(request: ConfigureRequest) -> Process:
 
 
 def _operations(request: ConfigureRequest, engine: engine_link.Engine, notices: Notices) -> Operations:
+    if declared_file.path():
+        raise ConfigError(f"this run only asks what is declared ({declared_file.VARIABLE}); nothing is done")
     chosen = settings.read(os.environ, lambda key: request.config.get(f"{settings.NAMESPACE}:{key}"))
     throttle = shared_throttle(chosen.requests_per_minute, engine.warn)
     client = Client.configured(chosen, guard=engine.require_alive, throttle=throttle)
@@ -146,6 +148,10 @@ class ConnectionProvider(ResourceProvider):
         wrong = properties.failures(bag)
         if wrong:
             return CheckResult(news, [CheckFailure(name, reason) for name, reason in wrong.items()])
+        if file := declared_file.path():
+            told = _own_inputs({slot_description.INPUT: description})
+            declared_file.write(file, engine_link.current_urn(), bag | told)
+            return CheckResult(news, [])
         process = _configured_process()
         with process.hook(bag["address"]) as operations:
             process.expect_notices(operations)
@@ -164,6 +170,8 @@ class ConnectionProvider(ResourceProvider):
         A refresh calls this too, for each resource that it read, to show what changed: *olds* are then the
         fresh outputs and *news* the recorded inputs.
         """
+        if declared_file.path():
+            return DiffResult(changes=False)
         bag = _own_inputs(news)
         try:
             with _configured_process().hook(bag["address"]) as operations:

@@ -32,21 +32,20 @@ _PYTHON_NAMES = {pulumi_name: name for name, pulumi_name in _PULUMI_NAMES.items(
 
 
 class Connection(Resource, module="codat", name="Connection"):
-    """One company on one platform.
+    """One Codat connection: one company on one platform.
 
-    *address* (`acme/ledger`) is the resource's name: keep it stable, and unique in the program. The other
-    arguments are those of the desired-state file. If a connection is recorded under the same address with
-    other parents (a component was added or removed), the resource continues it without further ado. To
-    change the address, pass `aliases`, as with any resource.
+    ```python
+    ledger = Connection("acme/ledger", company_id="8a210b68-...", platform_key="gbol")
+    pulumi.export("ledger", ledger.status)
+    ```
 
-    *siblings* are the addresses of connections of the same company and platform that the program declares
-    later. Without them, a new connection is refused beside a recorded one that isn't declared yet, since it
-    may be that one under a new name.
+    If a connection is recorded under the same address with other parents (a component was added or removed),
+    the resource continues it without further ado. To change the address, pass `aliases`, as with any
+    resource. `import_` isn't possible: pass `connection_id`, or run `codat-iac import`.
 
-    The resource's `id` is Codat's connection id. The link for the customer is never an output: whoever has
-    it can authorise.
-
-    Raises `pulumi.RunError` if the connection can't be declared.
+    Outputs: `id`, which is Codat's connection id, and the same as `connection_id`; `status`; `company_id` and
+    `platform_key` as declared; `platform_name`, `source_type` and `created` as Codat reports them. The link
+    for the customer is never an output, since whoever has it can authorise: see `codat-iac links`.
     """
 
     status: pulumi.Output[str]
@@ -75,6 +74,24 @@ class Connection(Resource, module="codat", name="Connection"):
         siblings: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """Declare the connection.
+
+        address: our name for it, `acme/ledger`, which is also the resource's. Keep it stable, and unique in
+            the program.
+        company_id: Codat's id of the company, a UUID.
+        platform_key: Codat's key of the platform, such as `gbol`.
+        status: `Linked`, or `Unlinked` to end the access.
+        on_removal: what happens when it is no longer declared: `unlink`, `delete` or `retain`.
+        on_existing: what happens if the company has a connection to the platform that somebody authorised and
+            nobody manages here: `refuse`, `adopt` or `create`.
+        connection_id: Codat's id of the connection to take over: this one and no other.
+        siblings: the addresses of connections of the same company and platform that the program declares
+            later. Without them, a new connection is refused beside a recorded one that isn't declared yet,
+            since it may be that one under a new name.
+        opts: Pulumi's options, such as `parent`, `protect`, `depends_on` and `aliases`.
+
+        Raises `pulumi.RunError` if the connection can't be declared.
+        """
         check_config()
         if not ADDRESS.fullmatch(address):
             raise pulumi.RunError(f"{address!r} is not an address such as acme/ledger")

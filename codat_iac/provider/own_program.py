@@ -23,6 +23,7 @@ from codat_iac.model.text import join_names
 from codat_iac.planning import slot_description
 from codat_iac.planning.moves import grouped
 from codat_iac.planning.slot_description import SlotDescription
+from codat_iac.provider import declared_file
 from codat_iac.provider.running_program import own_record, tenant_reader, warn_of_each_loss
 from codat_iac.reconcile.losses_ahead import expected_losses
 
@@ -193,7 +194,7 @@ class Declared:
         """
         leaving = [] if self._warned else self._unclaimed(self._record)
         self._warned = True
-        if not leaving or isinstance(runtime.get_monitor(), mocks.MockMonitor):
+        if not leaving or declared_file.path() or isinstance(runtime.get_monitor(), mocks.MockMonitor):
             return
         with contextlib.suppress(CodatIacError):  # the provider meets the same error and reports it
             chosen, reader = tenant_reader()

@@ -24,7 +24,7 @@ from codat_iac.planning.plan import Calls, Drifted, Link, Plan, Problem, Unmanag
 from codat_iac.planning.platforms import platform_problem
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit, unseen_company
-from codat_iac.planning.stack_decisions import StackDecisions
+from codat_iac.planning.stack_decisions import Program, StackDecisions
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.snapshot import CONCURRENT_READS, Snapshot
 
@@ -60,22 +60,32 @@ class Planner:
 
     # Plans.
 
-    def plan(self, desired: Sequence[DesiredConnection]) -> Plan:
+    def plan(self, desired: Sequence[DesiredConnection], program: Program | None = None) -> Plan:
         """Compare all that is *desired* with what is recorded and live.
+
+        *program* has declared it all, if it wasn't the stock program.
 
         Raises `ApiError` if live can't be read. What is impossible is a problem of the plan.
         """
         chosen = scope(self._only_company, desired, self._recorded) if self._only_company else None
         declared = [each for each in desired if chosen is None or each.address in chosen]
+        unknown = {each for each in program.unknown if self._belongs(each)} if program else set()
+        chosen = None if chosen is None else chosen | unknown
         priors = [prior for prior in self._recorded if chosen is None or prior.address in chosen]
         live = self._live_at_plan = self._live(declared, priors)
         self._recorded_at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
         decided = stack_decisions.decide(
-            desired, self._recorded, live, accepts_missing=self._settings.accept_missing, chosen=chosen
+            desired,
+            self._recorded,
+            live,
+            accepts_missing=self._settings.accept_missing,
+            chosen=chosen,
+            program=program,
         )
         self.decided = dataclasses.replace(decided, decisions=tuple(self._check_platforms(decided.decisions)))
-        self._declares = bool(desired)
-        return self._assemble(desired, declared)
+        self._declares = bool(desired or unknown)
+        plan = self._assemble(declared)
+        return dataclasses.replace(plan, declared=plan.declared + len(unknown))
 
     def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
         """Compare *desired* with live alone, matched if that is unambiguous.
@@ -122,7 +132,7 @@ class Planner:
             platforms = platforms or {one.key: one for one in self._reader.integrations()}
             yield dataclasses.replace(each, problem=platform_problem(each.platform_key, platforms))
 
-    def _assemble(self, desired: Sequence[DesiredConnection], declared: Sequence[DesiredConnection]) -> Plan:
+    def _assemble(self, declared: Sequence[DesiredConnection]) -> Plan:
         decisions = self.decided.decisions
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
@@ -143,7 +153,7 @@ class Planner:
             recorded=len({prior.place for prior in self._recorded if not prior.pending_removal}),
             calls=_calls(changes, quota.remaining, quota.reset),
             refusal=LossLimit(self._settings.max_losses).refusal(
-                losing.values(), len({prior.id for prior in self._recorded}), declares=bool(desired)
+                losing.values(), len({prior.id for prior in self._recorded}), declares=self._declares
             ),
         )
 

@@ -22,7 +22,10 @@ from codat_iac.stack import engine, locks
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
-NO_DESIRED_STATE = "no desired state: give its PATH, or `pulumi config set codat:desired FILE`"
+NO_DESIRED_STATE = (
+    "no desired state: give its PATH, or `pulumi config set codat:desired FILE`; what a program of your own"
+    " declares is planned by `codat-iac plan` and brought about by `pulumi up`"
+)
 
 
 _DAMAGED = "failed to load checkpoint"
@@ -36,6 +39,8 @@ PLUGIN_DIED = "could not read plugin"
 """Pulumi's words for a program of its own that ended as it began; why, only that one's stderr says."""
 
 _TRACEBACK = "Traceback (most recent call last):"
+_UNHANDLED = "unhandled exception:"
+"""The end of the line above a traceback, if an error of a user's program has more lines than one."""
 
 _REPAIR = (
     "the stack's file is damaged: remove the `.attrs` beside it if that is empty, or else put its `.bak`, or"
@@ -166,7 +171,7 @@ def _run(
     with subprocess.Popen(  # noqa: S603  the user's own engine
         [pulumi_path, *arguments, *chosen, "--non-interactive", "--color", "never"],
         cwd=folder,
-        env=engine.environment({**os.environ, **(environment or {})}, pulumi_path),
+        env=engine.environment(os.environ, pulumi_path) | dict(environment or {}),
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -210,7 +215,9 @@ def _error_text(errors: str, output: str) -> str:
     others = [*output.partition("\nResources:")[0].splitlines(), *errors.splitlines()]
     causes = [line for line in map(str.strip, others) if line and not line.startswith("error: ")]
     if causes:
-        wrong = [told.replace(_TRACEBACK, safe_text(causes[-1])) for told in wrong]
+        cause = safe_text(causes[-1])
+        wrong = [f"{told} {cause}" if told.endswith(_UNHANDLED) else told for told in wrong]
+        wrong = [told.replace(_TRACEBACK, cause) for told in wrong]
     if causes and any(PLUGIN_DIED in told for told in wrong):
         wrong.append(f"({safe_text(causes[-1])})")
     whole = [told for told in wrong if not any(told in other and told != other for other in wrong)]

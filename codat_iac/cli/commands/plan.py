@@ -39,12 +39,18 @@ def plan_command(
 ) -> int:
     """Show what an apply will do, what waits for a customer, and what nobody here manages.
 
+    PATH is by default what the stack's `codat:desired` names. If that is not set, the stack has a program of
+    your own: `pulumi preview` runs it, and tells what it declares.
+
     Each change says who brought it about: you, in the desired state, or they, in Codat. A plan that was
     saved with `-o json --out FILE` can be applied as it is: `codat-iac apply --plan FILE`.
     """
     session = Session(cwd, stack, stateless)
     with errors_as_document(output, out):
-        plan = session.plan(session.desired(path), company)
+        if session.is_own_program(path):
+            plan = session.plan_program(company)
+        else:
+            plan = session.plan(session.desired(path), company)
     shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal_options(output, out))
     write_output(shown, out)
     return exit_code(plan.exit_code, detailed=detailed_exitcode)

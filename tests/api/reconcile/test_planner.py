@@ -26,9 +26,12 @@ from codat_iac.model.connection import (
     Status,
 )
 from codat_iac.model.errors import CodatBroken, Refused, Unauthorized
+from codat_iac.model.exit_code import ExitCode
 from codat_iac.planning.decision import Cause, Decision
+from codat_iac.planning.moves import Moves
 from codat_iac.planning.plan import Drifted, Plan, Unmanaged, still_holds
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.stack_decisions import Program
 from codat_iac.reconcile.planner import Planner
 from tests.support.builders import a_desired, a_prior, an_id, connected, rows
 from tests.support.worlds import (
@@ -388,6 +391,22 @@ def test_one_company_is_planned_alone_and_counted_with_all(two: Stack) -> None:
     assert [change.address for change in plan.changes] == ["acme/a"]
     assert (plan.declared, plan.recorded) == (0, 10)
     assert two.emulator.requests()["total"] == 1
+
+
+def test_what_a_program_declares_and_cant_know_yet_counts_as_declared(stack: Stack) -> None:
+    """It is a problem, also of its company alone. A program that declares only that isn't empty."""
+    stack.record("acme/a")
+    prior = stack.recorded["acme/a"]
+    unknown = {Address("acme/a"): ("companyId",), Address("beta/b"): ("companyId",)}
+    moved = Moves(staying=(prior,))
+    program = Program((), (prior,), moved, {}, unknown)
+
+    plan = stack.planner().plan((), program)
+
+    assert (plan.declared, plan.changes, plan.refusal, plan.exit_code) == (2, (), None, ExitCode.ERROR)
+    assert [problem.address for problem in plan.problems] == ["acme/a", "beta/b"]
+    of_one = stack.planner("beta").plan((), program)
+    assert (of_one.declared, [problem.address for problem in of_one.problems]) == (1, ["beta/b"])
 
 
 def test_the_old_name_of_a_company_takes_nothing_from_the_new_one(two: Stack) -> None:

@@ -146,12 +146,17 @@ def test_a_company_is_named_by_its_key_or_its_id(project: Project, acme: str, em
 
 
 def test_without_a_desired_state_it_says_how_to_name_one(project: Project) -> None:
-    """By its path, or in the stack's config."""
+    """By its path, or in the stack's config; a plan first asks the program, which needs one here."""
     file = project.folder / "Pulumi.yaml"
     file.write_text(file.read_text().partition("config:")[0])
 
     one_line(
-        project.codat_iac("plan"), "no desired state: give its PATH, or `pulumi config set codat:desired"
+        project.codat_iac("apply", "--yes"),
+        "no desired state: give its PATH, or `pulumi config set codat:desired FILE`; what a program of your"
+        " own declares is planned by `codat-iac plan` and brought about by `pulumi up`",
+    )
+    one_line(
+        project.codat_iac("plan"), "no desired state: `pulumi config set codat:desired connections.yaml`"
     )
 
 

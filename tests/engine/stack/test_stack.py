@@ -94,6 +94,13 @@ def standing_in(path: Path, script: str) -> Stack:
             id="a traceback",
         ),
         pytest.param(
+            "echo '    error: Program failed with an unhandled exception:'\n"
+            "echo '    Traceback (most recent call last):'\necho '      File x, line 1'\n"
+            "echo '    ImportError: no such thing'\necho\necho 'Resources:'\necho '    1 errored'\nexit 1",
+            "Program failed with an unhandled exception: ImportError: no such thing",
+            id="a traceback below its error",
+        ),
+        pytest.param(
             "echo 'Importing:'; echo 'no Python with the Pulumi SDK' >&2\n"
             "echo 'error: could not read plugin [x]: exit status 1' >&2; exit 1",
             "could not read plugin [x]: exit status 1 (no Python with the Pulumi SDK)",

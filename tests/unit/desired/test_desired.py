@@ -268,7 +268,9 @@ def test_a_clash_with_a_python_file_names_that_file() -> None:
     )
 
 
-@pytest.mark.parametrize("example", ["examples/yaml", "examples/python", "examples/yaml/connections.yaml"])
+@pytest.mark.parametrize(
+    "example", ["examples/yaml", "examples/python-file", "examples/yaml/connections.yaml"]
+)
 def test_every_example_loads(example: str) -> None:
     """The examples declare something."""
     assert load(ROOT / example)

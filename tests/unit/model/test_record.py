@@ -128,6 +128,7 @@ def test_what_is_recorded() -> None:
     [
         ({"protect": True}, {"protected": True}),
         ({"taint": True}, {"tainted": True}),
+        ({"retainOnDelete": True}, {"retained": True}),
         ({"delete": True}, {"pending_removal": True}),
         ({"protect": False, "taint": False, "delete": False}, {}),
         ({"protect": True, "taint": True}, {"protected": True, "tainted": True}),

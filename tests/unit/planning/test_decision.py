@@ -232,6 +232,15 @@ def test_protection_counts_if_it_is_declared_and_recorded(recorded: bool, declar
     assert (decision.action, decision.problem) == (Action.REPLACE, None)
 
 
+def test_protection_by_an_option_is_protection_too() -> None:
+    """A program of the user's own protects by Pulumi's option, which no record of the inputs has."""
+    desired = a_desired(platform_key="qhyg", protected=True)
+
+    assert decide_existing(a_prior(protected=True), desired, a_live()).problem
+    assert decide_existing(a_prior(), desired, a_live()).problem is None
+    assert decide_existing(a_prior(), a_desired(protected=True), a_live()).action is Action.NONE
+
+
 @pytest.mark.parametrize(
     ("desired", "action"),
     [
@@ -624,6 +633,19 @@ def test_an_id_that_a_declared_address_holds_is_only_forgotten(policy: OnRemoval
     assert (decision.removal, decision.loses, decision.problem) == (Action.FORGET, False, None)
 
 
+@pytest.mark.parametrize("policy", OnRemoval)
+@pytest.mark.parametrize("status", [*STATUSES, ABSENT])
+def test_what_its_program_retains_is_only_forgotten(policy: OnRemoval, status: str) -> None:
+    """With `retain_on_delete` the engine asks the provider for nothing, whatever the policy."""
+    prior = a_prior(1, a_desired(on_removal=policy), retained=True)
+
+    gone = decide_removal(prior, live_as(status))
+    replaced = decide_existing(prior, a_desired(platform_key="qhyg"), live_as(status))
+
+    for each in (gone, replaced):
+        assert (each.removal, each.loses, each.problem) == (Action.FORGET, False, None)
+
+
 @pytest.mark.parametrize("held", [True, False])
 @pytest.mark.parametrize("status", ["Linked", "Migrating"])
 def test_what_is_protected_is_not_removed(held: bool, status: str) -> None:
@@ -1003,8 +1025,9 @@ def test_what_may_be_another_address_s_is_left_alone(status: str, on_existing: O
 
     assert outcome(decide_new(a_desired(on_existing=on_existing), [a_live(1, status)], beside)) == (
         f"company {COMPANY} has {an_id(1)} ({status}) on gbol, and this run doesn't know whether another"
-        " address has that: it reads a part of the stack only; run `pulumi up` with a refresh and without"
-        " targets, or name one by `connectionId`"
+        " address has that: it reads a part of the stack only; run `pulumi up --refresh` without"
+        " targets (`options: {refresh: always}` in Pulumi.yaml makes every run refresh), or name one by"
+        " `connectionId`"
     )
 
 

@@ -26,10 +26,12 @@ from codat_iac.model.connection import (
 )
 from codat_iac.planning import rule_table
 from codat_iac.planning.decision import Cause, Decision
+from codat_iac.planning.moves import Moves
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import EMPTY_STACK, MANY_UNMANAGED, unseen_company
-from codat_iac.planning.stack_decisions import StackDecisions, decide
+from codat_iac.planning.slot_description import SlotDescription
+from codat_iac.planning.stack_decisions import Program, StackDecisions, decide
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id, siblings
 from tests.support.worlds import COMPONENT, STATUSES, a_urn
 
@@ -47,13 +49,16 @@ def decided(
     accepts_missing: bool = False,
     chosen: Collection[str] | None = None,
     unseen: Collection[str] = (),
+    program: Program | None = None,
 ) -> StackDecisions:
     """Decide where *live* lives, and the companies *unseen* answer 404."""
     companies: dict[str, dict[str, LiveConnection] | None] = {COMPANY: {}, ELSEWHERE: {}}
     for each in live:
         companies[each.company_id] = {**(companies[each.company_id] or {}), each.id: each}
     companies |= dict.fromkeys(unseen)
-    return decide(declared, recorded, companies, accepts_missing=accepts_missing, chosen=chosen)
+    return decide(
+        declared, recorded, companies, accepts_missing=accepts_missing, chosen=chosen, program=program
+    )
 
 
 def told(found: StackDecisions) -> Told:
@@ -1019,3 +1024,75 @@ def test_one_company_alone_is_decided_as_with_the_others(pictures: Pictures) -> 
         part = picture.decided(chosen=chosen, unseen=[ELSEWHERE])
         whole = [each for each in found.decisions if each.address in chosen]
         assert sorted(part.decisions, key=repr) == sorted(whole, key=repr), seed
+
+
+# Programs of the user's own.
+
+
+def of_a_program(
+    declared: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    live: Iterable[LiveConnection] = (),
+    moved: Moves | None = None,
+    *,
+    chosen: Collection[str] | None = None,
+    **rest: Any,
+) -> StackDecisions:
+    """Decide about what a program declares, which describes the slots in the order of *declared*."""
+    described: dict[str, SlotDescription] = {
+        each.address: SlotDescription(n + 1, n, ids=()) for n, each in enumerate(declared)
+    }
+    told_by = Program(tuple(declared), tuple(recorded), moved or Moves(), described, **rest)
+    return decided(declared, recorded, live, chosen=chosen, program=told_by)
+
+
+def test_what_a_program_continues_is_for_the_engine_to_say() -> None:
+    """In a file the only one that comes goes on with the only one that goes. A program says it."""
+    old, new = a_prior(1, a_desired("acme/old"), urn=a_urn("acme/old")), a_desired(urn=a_urn("acme/ledger"))
+    live = [a_live(1)]
+
+    assert told(of_a_program([new], [old], live, Moves({new.address: old}))) == [
+        ("acme/ledger", Action.MOVE, "acme/old", None, False)
+    ]
+    assert told(of_a_program([new], [old], live)) == [
+        ("acme/ledger", Action.CREATE, None, None, False),
+        ("acme/old", Action.REMOVE, None, Action.UNLINK, True),
+    ]
+
+
+def test_what_a_component_declares_is_where_it_is_recorded() -> None:
+    """Its parents are in its URN."""
+    urn = a_urn("acme/ledger", COMPONENT)
+
+    assert told(of_a_program([a_desired(urn=urn)], [a_prior(1, urn=urn)], [a_live(1)])) == []
+
+
+def test_who_takes_what_is_free_is_told_by_the_program() -> None:
+    """In the order in which it declares them: so does a preview."""
+    free = [a_live(1, "PendingAuth"), a_live(2, "PendingAuth")]
+
+    found = of_a_program(siblings("acme/b", "acme/a"), [], free)
+
+    assert {each.address: each.becomes for each in found.decisions} == {
+        "acme/b": an_id(1),
+        "acme/a": an_id(2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(("companyId",), "companyId is"), (("companyId", "status"), "companyId, status are")]
+)
+def test_what_a_preview_cant_know_is_refused(names: tuple[str, ...], said: str) -> None:
+    """And what is recorded for it isn't removed, though it isn't among what is declared."""
+    address = Address("acme/ledger")
+    staying = Moves(staying=(a_prior(1),))
+
+    found = of_a_program([], [a_prior(1)], [a_live(1)], staying, unknown={address: names})
+
+    assert told(found) == []
+    assert problems(found) == {
+        "acme/ledger": f"{said} known only while `pulumi up` runs, so what happens to it can't be planned;"
+        " run `pulumi up` for what that comes from, then this again"
+    }
+    elsewhere = of_a_program([], [a_prior(1)], [], staying, unknown={address: names}, chosen=["beta/a"])
+    assert elsewhere.decisions == ()

@@ -1,6 +1,6 @@
 """A desired-state file in Python: `desired()` returns the data that a YAML file would hold.
 
-It is worth it if connections follow a rule. Try: codat-iac validate examples/python
+It is worth it if connections follow a rule. Try: codat-iac validate examples/python-file
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""How `codat-iac plan` plans a program of the user's own, on a stack that needs no engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from codat_iac.cli.session import Session
+from codat_iac.emulator import Emulator
+from codat_iac.model import properties
+from codat_iac.model.connection import RESOURCE_TYPE, Address
+from codat_iac.model.errors import ConfigError
+from codat_iac.planning.rule_table import Action
+from codat_iac.planning.slot_description import INPUT, SlotDescription
+from codat_iac.stack.stack import Stack
+from tests.support.builders import a_desired
+from tests.support.worlds import a_urn
+
+
+@dataclass(frozen=True)
+class Programmed(Stack):
+    """An empty stack, whose program declares *inputs*."""
+
+    inputs: tuple[Mapping[str, Any], ...] = ()
+    ran: list[str] = field(default_factory=list)
+
+    def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None, **_: Any) -> str:
+        """Answer as `pulumi` does."""
+        self.ran.append(arguments[0])
+        if arguments[0] != "preview":
+            return "{}"
+        assert environment is not None
+        events, lines = [], []
+        for bag in self.inputs:
+            urn = a_urn(bag["address"])
+            step = {"op": "create", "type": RESOURCE_TYPE, "old": None, "new": {"urn": urn}}
+            events.append(json.dumps({"resourcePreEvent": {"metadata": step}}))
+            lines.append(json.dumps({"urn": urn, "inputs": bag}))
+        Path(environment["PULUMI_OPTION_EVENT_LOG"]).write_text("\n".join(events))
+        Path(environment["CODAT_DECLARED"]).write_text("\n".join(lines))
+        return ""
+
+
+@pytest.fixture
+def session(tmp_path: Path, emulator: Emulator, acme: str, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session in a stack whose program declares one connection, and one that isn't known yet."""
+    monkeypatch.setenv("CODAT_API_KEY", emulator.api_key)
+    monkeypatch.setenv("CODAT_BASE_URL", emulator.url)
+    known = properties.inputs(a_desired("acme/a", company_id=acme))
+    unknown: dict[str, Any] = {**known, "address": "beta/b", "companyId": None, INPUT: None}
+    described = {**known, INPUT: SlotDescription(1, 0, ids=()).to_json()}
+    made = Session(tmp_path)
+    made.stack = Programmed(tmp_path, "organization/shop/dev", tmp_path, (described, unknown))
+    return made
+
+
+def test_a_program_is_planned_as_a_file_is(session: Session) -> None:
+    """With the name of the stack; what isn't known is a problem."""
+    plan = session.plan_program(None)
+
+    assert [(each.address, each.action) for each in plan.changes] == [("acme/a", Action.CREATE)]
+    assert [each.address for each in plan.problems] == ["beta/b"]
+    assert (plan.stack, plan.declared) == ("dev", 2)
+
+
+@pytest.mark.parametrize(("company", "declared"), [("acme", 1), ("beta", 1)])
+def test_one_company_of_a_program_is_planned_alone(session: Session, company: str, declared: int) -> None:
+    """Also one of which nothing is known but its name."""
+    plan = session.plan_program(company)
+
+    assert {*(each.address for each in plan.changes), *(each.address for each in plan.problems)} == {
+        Address("acme/a" if company == "acme" else "beta/b")
+    }
+    assert plan.declared == declared
+
+
+def test_a_company_of_a_program_may_be_given_by_its_id(session: Session, acme: str) -> None:
+    """As everywhere; and one that there isn't is refused."""
+    assert [each.address for each in session.plan_program(acme).changes] == ["acme/a"]
+    with pytest.raises(ConfigError, match="--company 'gamma' is neither declared nor recorded"):
+        session.plan_program("gamma")
+
+
+def test_a_wrong_setting_is_told_before_the_program_runs(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a while."""
+    monkeypatch.delenv("CODAT_API_KEY")
+
+    with pytest.raises(ConfigError, match="no API key"):
+        session.plan_program(None)
+    assert isinstance(session.stack, Programmed)
+    assert "preview" not in session.stack.ran
+
+
+def test_whose_program_it_is(session: Session) -> None:
+    """The user's own, unless a desired state is named, or no stack is asked."""
+    assert session.is_own_program(None)
+    assert not session.is_own_program("connections.yaml")
+    assert not Session(session.cwd, stateless=True).is_own_program(None)
+    session.__dict__["config"] = {"codat:desired": "connections.yaml"}
+    assert not session.is_own_program(None)
