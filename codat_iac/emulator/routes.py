@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from codat_iac.emulator.api import companies, connections
-from codat_iac.emulator.people import control, pages
+from codat_iac.emulator.people import control, living, pages
 from codat_iac.emulator.people.control import BadControlRequest
 from codat_iac.emulator.requests.messages import Call, Refusal, Reply
 from codat_iac.emulator.world import World
@@ -91,6 +91,7 @@ _ROUTES: Final = tuple(
         ("", "POST", "/company/{companyId}", pages.change_company),
         ("", "GET", "/_emulator/?", pages.show_index),
         ("", "POST", "/_emulator/companies", control.add_company),
+        ("", "POST", "/_emulator/companies/{companyId}", control.change_company),
         ("", "DELETE", "/_emulator/companies/{companyId}", control.remove_company),
         ("", "POST", "/_emulator/companies/{companyId}/connections", control.connect),
         ("", "GET", "/_emulator/companies/{companyId}/connections", control.show_connections),
@@ -106,6 +107,7 @@ _ROUTES: Final = tuple(
         ("", "POST", "/_emulator/knobs", control.set_knobs),
         ("", "GET", "/_emulator/requests", control.get_requests),
         ("", "DELETE", "/_emulator/requests", control.clear_requests),
+        ("", "POST", "/_emulator/live", living.take_steps),
         ("", "POST", "/_emulator/reset", control.reset),
     )
 )

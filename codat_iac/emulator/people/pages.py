@@ -34,7 +34,8 @@ _MOST_COMPANIES: Final = 50
 """The most companies on the index page."""
 
 _ROUTES: Final = (
-    ("POST", "companies", "{name, tenant?}: a company; answers it"),
+    ("POST", "companies", "{name, tenant?, tags?}: a company; answers it"),
+    ("POST", "companies/{companyId}", "{name?, tags?}: somebody changes it in the Portal; answers it"),
     ("DELETE", "companies/{companyId}", "the company and its connections go"),
     ("POST", "companies/{companyId}/connections", "{platformKey, status?}: a customer connects on their own"),
     ("POST", "connections/{connectionId}/authorise", "the customer authorises"),
@@ -49,6 +50,7 @@ _ROUTES: Final = (
     ("POST", "knobs", "{name: value}: set some"),
     ("GET", "requests", "the log, counts for each operation, and peaks; ?last=10 shows so many requests"),
     ("DELETE", "requests", "clear the log"),
+    ("POST", "live", "{steps?}: the tenant lives by itself for so many acts; answers them"),
     ("POST", "reset", "back to how the emulator started"),
 )
 
