@@ -159,7 +159,7 @@ class Emulator:
         self._control("DELETE", "requests")
 
     def live(self, steps: int = 1) -> list[dict[str, Any]]:
-        """Let the tenant live by itself for so many acts, which the emulator's seed determines; return them."""
+        """Let the tenant live by itself for so many acts, which the seed determines; return them."""
         return cast("list[dict[str, Any]]", self._control("POST", "live", {"steps": steps})["acts"])
 
     def reset(self) -> None:

@@ -54,7 +54,7 @@ def authorization(api_key: str) -> str:
 class World:
     """The tenants, keys, knobs, faults, limits and log of one emulator.
 
-    `url` is where it is served. New ids come from `dice`, which aren't reproducible but for what lives by itself.
+    `url` is where it is served. New ids come from `dice`: at random, but for what lives by itself.
     """
 
     def __init__(self, beginning: InitialState, store: Store) -> None:

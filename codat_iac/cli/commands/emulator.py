@@ -72,7 +72,8 @@ def emulator_command(
     """Run an emulated Codat on this machine, until Ctrl-C.
 
     Prints its URL when it listens: that is your CODAT_BASE_URL. Open it in a browser to act as the customers
-    and in the Portal, to make requests fail, and to see what was asked. URL/_emulator/ has the same for scripts.
+    and in the Portal, to make requests fail, and to see what was asked. Scripts find the same under
+    URL/_emulator/.
     """
     try:
         from codat_iac.emulator import DEMO_COMPANIES, run  # noqa: PLC0415  aiohttp

@@ -81,7 +81,7 @@ def hold(emulator: Emulator) -> None:
 
 
 def test_a_demo_has_what_a_real_tenant_has() -> None:
-    """Every status, several platforms, errors, names in several alphabets, tags, dates up to the clock's now."""
+    """Every status, several platforms, errors, names in several alphabets, tags."""
     with serving(demo=True, companies=DEMO_COMPANIES) as emulator:
         hold(emulator)
         shown = requests.get(
@@ -217,7 +217,7 @@ def test_a_company_can_be_changed_in_the_portal(emulator: Emulator) -> None:
         emulator.change_company(made["id"], tags={"a" * 28: ""})
 
 
-def test_it_lives_at_its_rate_until_it_is_stopped(capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_lives_at_its_rate_until_it_is_stopped() -> None:
     """Ctrl-C ends it as ever, at once and without a word."""
     program = "from codat_iac.__main__ import main; main()"
     words = ("emulator", "--demo", "--companies", "30", "--live", "--rate", "200", "--seed", "6")
