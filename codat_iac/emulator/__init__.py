@@ -9,10 +9,10 @@ server      HTTP on a socket; resets, cut and slow bodies; the only module that 
 pipeline    log, fault, key, limits, idempotency, work, commit
 routes      path to function
 connections, companies      Codat's operations
-control, pages              acts of the customer, the Portal and the tests
+control, living, pages, console     acts of the customer, the Portal and the tests
 paging, query, views        lists and JSON
 world       tenants, keys, knobs, clock
-tenant, links, seeds, integrations      the state
+tenant, links, seeds, demo, history, integrations      the state
 store       SQLite, so that a kill loses nothing
 ```
 """
@@ -20,6 +20,7 @@ store       SQLite, so that a kill loses nothing
 from __future__ import annotations
 
 from codat_iac.emulator.handle import DEFAULT_API_KEY, Emulator, run, serving
+from codat_iac.emulator.tenant.demo import DEMO_COMPANIES
 from codat_iac.emulator.tenant.knobs import KNOBS
 
-__all__ = ["DEFAULT_API_KEY", "KNOBS", "Emulator", "run", "serving"]
+__all__ = ["DEFAULT_API_KEY", "DEMO_COMPANIES", "KNOBS", "Emulator", "run", "serving"]

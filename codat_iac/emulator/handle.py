@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
+from codat_iac.emulator.people.living import step
 from codat_iac.emulator.pipeline import answer_directly
 from codat_iac.emulator.requests.messages import Call
 from codat_iac.emulator.routes import find
@@ -28,27 +29,45 @@ def run(
     companies: int = 0,
     state: str | Path | None = None,
     on_ready: Callable[[str], object] | None = None,
+    *,
+    demo: bool = False,
+    seed: int = 0,
+    rate: float | None = None,
 ) -> None:
     """Serve on *port* (0: a free one) until SIGINT or SIGTERM.
 
     *state* is a SQLite file that keeps the state between runs; without one the state is lost at the end. If
-    the state is new, it starts with *companies* companies. *on_ready* gets the URL once it is served.
+    the state is new, it starts with *companies* companies; in a *demo* they have tags and connections. With a
+    *rate*, the tenant lives by itself: so many acts a second. *seed* determines both. *on_ready* gets the URL
+    once it is served.
 
     Raises `ConfigError` if the port is in use or the state file can't be used.
     """
     with closing(open_store(state)) as store:
-        world = World(InitialState(api_key, companies), store)
-        asyncio.run(_serve_until_signalled(world, port, on_ready))
+        world = World(InitialState(api_key, companies, seed=seed, demo=demo), store)
+        asyncio.run(_serve_until_signalled(world, port, on_ready, rate))
 
 
-async def _serve_until_signalled(world: World, port: int, on_ready: Callable[[str], object] | None) -> None:
+async def _serve_until_signalled(
+    world: World, port: int, on_ready: Callable[[str], object] | None, rate: float | None
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with listening(world, port):
         if on_ready:
             on_ready(world.url)
-        await stop.wait()
+        async with asyncio.TaskGroup() as tasks:
+            life = tasks.create_task(_live(world, rate))
+            await stop.wait()
+            life.cancel()
+
+
+async def _live(world: World, rate: float | None) -> None:
+    """Let the tenant live at a *rate* of so many acts a second, for ever."""
+    while rate is not None:
+        await asyncio.sleep(1 / rate)
+        step(world)
 
 
 class Emulator:
@@ -64,9 +83,19 @@ class Emulator:
         self._world = world
         self._loop = loop
 
-    def add_company(self, name: str, tenant: str = "main") -> dict[str, Any]:
+    def add_company(
+        self, name: str, tenant: str = "main", tags: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Add a company, with exactly this name, and return it as Codat's JSON."""
-        return self._control("POST", "companies", {"name": name, "tenant": tenant})
+        return self._control("POST", "companies", {"name": name, "tenant": tenant, "tags": dict(tags or {})})
+
+    def change_company(
+        self, company_id: str, name: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Rename a company or replace its tags, as somebody in the Portal."""
+        given = {"name": name, "tags": None if tags is None else dict(tags)}
+        body = {key: value for key, value in given.items() if value is not None}
+        return self._control("POST", f"companies/{company_id}", body)
 
     def delete_company(self, company_id: str) -> None:
         """Delete a company and its connections."""
@@ -129,6 +158,10 @@ class Emulator:
         """Clear the log and the peaks."""
         self._control("DELETE", "requests")
 
+    def live(self, steps: int = 1) -> list[dict[str, Any]]:
+        """Let the tenant live by itself for so many acts, which the seed determines; return them."""
+        return cast("list[dict[str, Any]]", self._control("POST", "live", {"steps": steps})["acts"])
+
     def reset(self) -> None:
         """Restore the state that the emulator started with."""
         self._control("POST", "reset")
@@ -169,12 +202,14 @@ def serving(
     companies: int = 0,
     linked: bool = False,
     seed: int = 0,
+    demo: bool = False,
     state: str | Path | None = None,
     port: int = 0,
 ) -> Iterator[Emulator]:
     """Serve an emulator in a thread, as `run` does, and stop it in the end.
 
-    If *linked*, each of the *companies* has one Linked Xero connection; *seed* determines their ids. Raises
+    If *linked*, each of the *companies* has one Linked Xero connection; in a *demo* they have tags, and
+    connections of every status. *seed* determines their ids, and what `Emulator.live` does. Raises
     `ConfigError` if the port is in use or the state file can't be used.
     """
     started: Future[Emulator] = Future()
@@ -182,7 +217,7 @@ def serving(
 
     async def serve() -> None:
         with closing(open_store(state)) as store:
-            world = World(InitialState(api_key, companies, linked, seed), store)
+            world = World(InitialState(api_key, companies, linked, seed, demo), store)
             event = asyncio.Event()
             async with listening(world, port):
                 stop.set_result(event)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from codat_iac.emulator.api import companies, connections
-from codat_iac.emulator.people import control, pages
+from codat_iac.emulator.people import console, control, living, pages
+from codat_iac.emulator.people.console import CONSOLE
 from codat_iac.emulator.people.control import BadControlRequest
 from codat_iac.emulator.requests.messages import Call, Refusal, Reply
 from codat_iac.emulator.world import World
@@ -89,8 +90,22 @@ _ROUTES: Final = tuple(
         ("", "POST", f"{_CONNECTION}/start", pages.follow_link),
         ("", "GET", "/company/{companyId}", pages.show_company),
         ("", "POST", "/company/{companyId}", pages.change_company),
-        ("", "GET", "/_emulator/?", pages.show_index),
+        ("", "GET", "/", console.show_companies),
+        ("", "POST", "/", console.change_companies),
+        ("", "GET", f"{CONSOLE}/company/{{companyId}}", console.show_company),
+        ("", "POST", f"{CONSOLE}/company/{{companyId}}", console.change_company),
+        ("", "GET", f"{CONSOLE}/requests", console.show_requests),
+        ("", "POST", f"{CONSOLE}/requests", console.change_requests),
+        ("", "GET", f"{CONSOLE}/faults", console.show_faults),
+        ("", "POST", f"{CONSOLE}/faults", console.change_faults),
+        ("", "GET", f"{CONSOLE}/knobs", console.show_knobs),
+        ("", "POST", f"{CONSOLE}/knobs", console.change_knobs),
+        ("", "GET", f"{CONSOLE}/live", console.show_life),
+        ("", "POST", f"{CONSOLE}/live", console.change_life),
+        ("", "GET", f"{CONSOLE}/routes", console.show_routes),
+        ("", "GET", "/_emulator/?", console.show_index),
         ("", "POST", "/_emulator/companies", control.add_company),
+        ("", "POST", "/_emulator/companies/{companyId}", control.change_company),
         ("", "DELETE", "/_emulator/companies/{companyId}", control.remove_company),
         ("", "POST", "/_emulator/companies/{companyId}/connections", control.connect),
         ("", "GET", "/_emulator/companies/{companyId}/connections", control.show_connections),
@@ -106,6 +121,7 @@ _ROUTES: Final = tuple(
         ("", "POST", "/_emulator/knobs", control.set_knobs),
         ("", "GET", "/_emulator/requests", control.get_requests),
         ("", "DELETE", "/_emulator/requests", control.clear_requests),
+        ("", "POST", "/_emulator/live", living.take_steps),
         ("", "POST", "/_emulator/reset", control.reset),
     )
 )

@@ -13,7 +13,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from codat_iac.emulator.pipeline import Delivery, answer_directly, deliver
-from codat_iac.emulator.requests.messages import Call, Reply, error_reply
+from codat_iac.emulator.requests.messages import Call, Reply, error_reply, json_reply
+from codat_iac.emulator.requests.origin import intrusion
 from codat_iac.emulator.routes import find
 from codat_iac.model.errors import ConfigError
 
@@ -83,6 +84,9 @@ async def _answer(world: World, request: web.BaseRequest) -> Delivery:
     )
     if route.codat:
         return await deliver(world, call, route, request.query_string)
+    refused_because = intrusion(call)
+    if refused_because:
+        return Delivery(json_reply({"error": refused_because}, 403))
     return answer_directly(world, call, route)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import random
 import secrets
 import time
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from codat_iac.emulator.requests.limits import Limits
 from codat_iac.emulator.requests.messages import Call, Refusal
 from codat_iac.emulator.requests.requestlog import RequestLog
 from codat_iac.emulator.store import Saved, Store
+from codat_iac.emulator.tenant.demo import demo_companies
+from codat_iac.emulator.tenant.history import Act, History
 from codat_iac.emulator.tenant.knobs import KNOBS
 from codat_iac.emulator.tenant.links import Links
-from codat_iac.emulator.tenant.seeds import seeded_companies
+from codat_iac.emulator.tenant.seeds import id_from, seeded_companies
 from codat_iac.emulator.tenant.tenant import Tenant
 
 MAIN: Final = "main"
@@ -32,6 +35,7 @@ class InitialState:
     companies: int = 0
     linked: bool = False
     seed: int = 0
+    demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,16 @@ def authorization(api_key: str) -> str:
 
 
 class World:
-    """The tenants, keys, knobs, faults, limits and log of one emulator. `url` is where it is served."""
+    """The tenants, keys, knobs, faults, limits and log of one emulator.
+
+    `url` is where it is served. New ids come from `dice`: at random, but for what lives by itself.
+    """
 
     def __init__(self, beginning: InitialState, store: Store) -> None:
         self.beginning = beginning
         self.store = store
         self.url = ""
+        self.dice: random.Random = random.SystemRandom()
         self._shifts = 0
         self._start_over()
         saved = store.load()
@@ -66,6 +74,10 @@ class World:
         """Return the time of the emulator's clock, in seconds since 1970."""
         ahead: float = self.knobs["clockAheadSeconds"]
         return time.time() + ahead
+
+    def new_id(self) -> str:
+        """Return an id that nothing has or had; `dice` determine it."""
+        return id_from(self.dice)
 
     def list_time(self) -> float:
         """Return the time whose state lists show: in the past if there is a read lag."""
@@ -111,6 +123,11 @@ class World:
         self.knobs.update(changes)
         self.store.put_setting("knobs", self.knobs)
 
+    def add_act(self, act: Act) -> None:
+        """Record what the tenant did by itself, and how much it has done."""
+        self.history.add(act)
+        self.store.put_setting("acts", self.history.total)
+
     def reset(self) -> None:
         """Restore companies, keys, knobs, faults and log as they were at the start."""
         self.store.clear()
@@ -125,12 +142,16 @@ class World:
         self.faults = Faults()
         self.log = RequestLog()
         self.limits = Limits()
+        self.history = History()
         self.idempotency = Idempotency(self.store)
         self.links = Links(secrets.token_bytes(32))
 
     def _seed(self) -> None:
         start = self.beginning
-        companies = list(seeded_companies(start.companies, start.seed, linked=start.linked))
+        if start.demo:
+            companies = list(demo_companies(start.companies, start.seed, self.now()))
+        else:
+            companies = list(seeded_companies(start.companies, start.seed, linked=start.linked))
         self.tenants[MAIN].fill(companies)
         for company in companies:
             self.store.put_company(MAIN, company)
@@ -142,6 +163,7 @@ class World:
     def _resume(self, saved: Saved) -> None:
         self.links = Links(bytes.fromhex(saved.settings["secret"]))
         self.knobs.update(saved.settings.get("knobs", {}))
+        self.history.total = saved.settings.get("acts", 0)
         for api_key, (tenant, outdated) in saved.settings.get("keys", {}).items():
             self.add_key(api_key, ApiKey(tenant, outdated))
         for name, companies in saved.companies.items():

@@ -24,9 +24,34 @@ from codat_iac.model.errors import ConfigError
 @click.option(
     "--companies",
     type=click.IntRange(0),
+    metavar="N",
+    help="How many companies a new one starts with: 0 by default, or 24 in a demo.",
+)
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="A new one starts with a tenant as it might be: names, tags, and connections of every status.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="The tenant changes by itself: customers sign up, authorise, revoke, and go.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.001, 1000),
+    default=1.0,
+    metavar="N",
+    show_default=True,
+    help="How many changes a second --live makes.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="How many companies a new one starts with.",
+    show_default=True,
+    help="The same seed makes the same companies and changes.",
 )
 @click.option(
     "--state",
@@ -34,15 +59,36 @@ from codat_iac.model.errors import ConfigError
     metavar="FILE",
     help="Keep its state in this file; it survives a kill.",
 )
-def emulator_command(port: int, api_key: str, companies: int, state: Path | None) -> None:
+def emulator_command(
+    port: int,
+    api_key: str,
+    companies: int | None,
+    demo: bool,
+    live: bool,
+    rate: float,
+    seed: int,
+    state: Path | None,
+) -> None:
     """Run an emulated Codat on this machine, until Ctrl-C.
 
-    Prints its URL when it listens: that is your CODAT_BASE_URL. See URL/_emulator/ for what it can be told
-    to do, such as authorising as the customer, or failing.
+    Prints its URL when it listens: that is your CODAT_BASE_URL. Open it in a browser to act as the customers
+    and in the Portal, to make requests fail, and to see what was asked. Scripts find the same under
+    URL/_emulator/.
     """
     try:
-        from codat_iac.emulator import run  # noqa: PLC0415  aiohttp
+        from codat_iac.emulator import DEMO_COMPANIES, run  # noqa: PLC0415  aiohttp
     except ImportError as error:
         raise ConfigError("the emulator needs aiohttp; run: pip install 'codat-iac[emulator]'") from error
 
-    run(port, api_key, companies, state, on_ready=write_or_tell)
+    if companies is None:
+        companies = DEMO_COMPANIES if demo else 0
+    run(
+        port,
+        api_key,
+        companies,
+        state,
+        write_or_tell,
+        demo=demo,
+        seed=seed,
+        rate=rate if live else None,
+    )

@@ -35,7 +35,7 @@ def create_company(world: World, call: Call) -> Reply:
     """Handle POST /companies. Names need not be unique."""
     body = _body(call)
     company = Company(
-        str(uuid.uuid4()), _name(body), world.now(), _description(body), _tags(body.get("tags")) or {}
+        str(uuid.uuid4()), _name(body), world.now(), _description(body), valid_tags(body.get("tags")) or {}
     )
     world.tenants[call.tenant].put(company, world.now())
     return json_reply(company_json(world, company))
@@ -53,7 +53,7 @@ def replace_company(world: World, call: Call) -> Reply:
     """Handle PUT: name, description and tags are replaced, also those that aren't given."""
     company, body = requested_company(world, call), _body(call)
     changed = replace(
-        company, name=_name(body), description=_description(body), tags=_tags(body.get("tags")) or {}
+        company, name=_name(body), description=_description(body), tags=valid_tags(body.get("tags")) or {}
     )
     return _changed(world, call, changed)
 
@@ -65,7 +65,7 @@ def update_company(world: World, call: Call) -> Reply:
         company = replace(company, name=_name(body))
     if body.get("description") is not None:
         company = replace(company, description=_description(body))
-    tags = _tags(body.get("tags"))
+    tags = valid_tags(body.get("tags"))
     if tags or ("tags" in body and world.knobs["emptyTags"] == "remove"):
         company = replace(company, tags=tags or {})
     return _changed(world, call, company)
@@ -117,8 +117,11 @@ def _description(body: Mapping[str, Any]) -> str | None:
     return description
 
 
-def _tags(tags: Any) -> dict[str, str] | None:
-    """Return valid tags: at most 10, with keys of 1 to 27 characters and values of at most 100."""
+def valid_tags(tags: Any) -> dict[str, str] | None:
+    """Return tags, None if there are none: at most 10, keys of 1 to 27 characters, values of at most 100.
+
+    Raises `Refusal` for others.
+    """
     if tags is None:
         return None
     if not isinstance(tags, dict) or len(tags) > _MOST_TAGS:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from codat_iac.emulator.api.companies import valid_tags
 from codat_iac.emulator.api.views import company_json, connection_json
 from codat_iac.emulator.requests.faults import KINDS, UnknownFaultError, read_faults
 from codat_iac.emulator.requests.limits import Limits
 from codat_iac.emulator.requests.messages import Call, Reply, json_reply
 from codat_iac.emulator.requests.requestlog import LONGEST, RequestLog
+from codat_iac.emulator.tenant.demo import revoked_at
 from codat_iac.emulator.tenant.integrations import INTEGRATIONS
 from codat_iac.emulator.tenant.knobs import UnknownKnobError, describe, knob_values
 from codat_iac.emulator.tenant.tenant import DEAUTHORIZED, LINKED, Company, Connection, Tenant
@@ -29,12 +31,26 @@ class BadControlRequest(Exception):
 
 
 def add_company(world: World, call: Call) -> Reply:
-    """Add a company: `{name, tenant?}`. The name keeps characters that Codat's API would strip."""
+    """Add a company: `{name, tenant?, tags?}`. The name keeps characters that Codat's API would strip."""
     body = _body(call)
     name, tenant = _text(body, "name"), _text(body, "tenant", MAIN)
-    company = Company(str(uuid.uuid4()), name, world.now())
+    company = Company(world.new_id(), name, world.now(), tags=valid_tags(body.get("tags")) or {})
     world.tenant(tenant).put(company, world.now())
     return json_reply(company_json(world, company))
+
+
+def change_company(world: World, call: Call) -> Reply:
+    """Change the company as somebody in the Portal: `{name?, tags?}`; tags are replaced."""
+    tenant, company = _company(world, call)
+    body = _body(call)
+    tags = valid_tags(body.get("tags"))
+    changed = replace(
+        company,
+        name=_text(body, "name", company.name),
+        tags=company.tags if tags is None else tags,
+    )
+    tenant.put(changed, world.now())
+    return json_reply(company_json(world, changed))
 
 
 def remove_company(world: World, call: Call) -> Reply:
@@ -54,11 +70,13 @@ def connect(world: World, call: Call) -> Reply:
     key, status = _text(body, "platformKey"), _text(body, "status", LINKED)
     if key not in INTEGRATIONS:
         raise BadControlRequest(f"there is no platform {key!r}; GET /integrations lists them")
-    connection = Connection(str(uuid.uuid4()), company.id, key, status, world.now())
+    connection = Connection(world.new_id(), company.id, key, status, world.now())
     if status == LINKED:
         connection = connection.authorised(world.now())
     if status == DEAUTHORIZED:
-        connection = connection.authorised(world.now()).revoked(world.now(), _cause(connection))
+        connection = connection.authorised(world.now()).revoked(
+            world.now(), revoked_at(connection.platform_key)
+        )
     return _store(world, tenant, connection)
 
 
@@ -82,7 +100,7 @@ def revoke(world: World, call: Call) -> Reply:
     """Revoke a Linked connection's access at the platform, as the customer."""
     tenant, connection = _connection(world, call)
     _require_status(connection, LINKED)
-    return _store(world, tenant, connection.revoked(world.now(), _cause(connection)))
+    return _store(world, tenant, connection.revoked(world.now(), revoked_at(connection.platform_key)))
 
 
 def fail(world: World, call: Call) -> Reply:
@@ -178,10 +196,6 @@ def reset(world: World, call: Call) -> Reply:  # noqa: ARG001 - every route take
 def _store(world: World, tenant: Tenant, connection: Connection) -> Reply:
     tenant.put_connection(connection, world.now())
     return json_reply(connection_json(world, connection))
-
-
-def _cause(connection: Connection) -> str:
-    return f"The customer revoked access at {INTEGRATIONS[connection.platform_key].name}."
 
 
 def _require_status(connection: Connection, *statuses: str) -> None:

@@ -99,14 +99,25 @@ def json_reply(data: object, status: int = 200) -> Reply:
     return Reply(status, text.encode(errors="replace"))
 
 
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
 def html_reply(text: str, status: int = 200) -> Reply:
-    """Return a page that may run no scripts, load nothing, and send no referrer."""
+    """Return a page that may run no scripts, load nothing, be framed by none, and send no referrer."""
     headers = {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+        "Content-Security-Policy": _POLICY,
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }
     return Reply(status, text.encode(errors="replace"), "text/html; charset=utf-8", headers)
+
+
+def see_other(place: str) -> Reply:
+    """Return the answer to a form: the browser goes on to *place*, so a reload sends nothing twice."""
+    return Reply(303, content_type="text/plain; charset=utf-8", headers={"Location": place})
 
 
 def error_reply(

@@ -35,19 +35,20 @@ def seeded_companies(count: int, seed: int, *, linked: bool) -> Iterator[Company
     """Yield *count* companies, each with one Linked Xero connection if *linked*."""
     dice = random.Random(seed)  # noqa: S311 - it must be the same at every start
     for index in range(count):
-        company_id, created = _uuid(dice), _START + 60.0 * index
+        company_id, created = id_from(dice), _START + 60.0 * index
         connections = {}
         if linked:
-            connection = Connection(_uuid(dice), company_id, "gbol", LINKED, created, created + 30)
+            connection = Connection(id_from(dice), company_id, "gbol", LINKED, created, created + 30)
             connections = {connection.id: connection}
-        yield Company(company_id, _name(index), created, connections=connections)
+        yield Company(company_id, company_name(index), created, connections=connections)
 
 
-def _uuid(dice: random.Random) -> str:
+def id_from(dice: random.Random) -> str:
+    """Return an id, the next that the dice have."""
     return str(uuid.UUID(int=dice.getrandbits(128), version=4))
 
 
-def _name(index: int) -> str:
+def company_name(index: int) -> str:
     """Return a distinct name: a stride without a common factor with the number of names visits each once."""
     total = len(_FIRST) * len(_SECOND) * len(_THIRD)
     lap, place = divmod(index, total)

@@ -219,26 +219,6 @@ def test_a_name_that_is_no_text_is_shown_all_the_same(emulator: Emulator) -> Non
     assert "<h1>Acme ?</h1>" in requests.get(company["redirect"], timeout=10).text
 
 
-def test_the_index_is_a_page_for_people(emulator: Emulator, company: Any, waiting: Any) -> None:
-    """With the customers' pages, and every control route."""
-    assert (
-        "<code>POST"
-        in requests.get(f"{emulator.url}/_emulator", headers={"Accept": "text/html"}, timeout=10).text
-    )
-    page = requests.get(f"{emulator.url}/_emulator/", headers={"Accept": "text/html"}, timeout=10)
-
-    assert safe(page)
-    assert f"/company/{company['id']}?link.otp=" in page.text
-    assert f"/connections/{waiting['id']}/start?otp=" in page.text
-
-
-def test_the_index_of_an_empty_emulator_says_how_to_begin(emulator: Emulator) -> None:
-    """With the request that makes a company."""
-    page = requests.get(f"{emulator.url}/_emulator/", headers={"Accept": "text/html"}, timeout=10)
-
-    assert f"POST {emulator.url}/_emulator/companies" in page.text
-
-
 def test_the_index_names_every_control_route(emulator: Emulator) -> None:
     """As JSON, and nothing that isn't there."""
     index = requests.get(f"{emulator.url}/_emulator/", timeout=10).json()
@@ -248,4 +228,4 @@ def test_the_index_names_every_control_route(emulator: Emulator) -> None:
         path = route["path"].format(companyId="x", connectionId="x")
         answer = requests.request(route["method"], emulator.url + path, json={}, timeout=10)
         assert "there is no such route" not in answer.text
-    assert len(index["routes"]) == 16
+    assert len(index["routes"]) == 18
