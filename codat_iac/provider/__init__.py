@@ -107,7 +107,7 @@ def _start(request: ConfigureRequest) -> Process:
 
 def _operations(request: ConfigureRequest, engine: engine_link.Engine, notices: Notices) -> Operations:
     chosen = settings.read(os.environ, lambda key: request.config.get(f"{settings.NAMESPACE}:{key}"))
-    throttle = shared_throttle(chosen.requests_per_minute, engine.warn)
+    throttle = shared_throttle(chosen.requests_per_minute, engine.warn, shard=chosen.shard)
     client = Client.configured(chosen, guard=engine.require_alive, throttle=throttle)
     operations = Operations(client, chosen, notices.say)
     handed_over = os.environ.get(handover.VARIABLE)

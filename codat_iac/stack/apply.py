@@ -21,7 +21,7 @@ from pulumi import Output, RunError, automation, export
 from codat_iac.desired.files import temporary_file
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
-from codat_iac.model.record import connections, is_secret, plain, recorded, resources
+from codat_iac.model.record import connections, is_secret, plain, recorded, resources, shard_marker
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
@@ -197,7 +197,10 @@ def apply(
         watcher = _Watcher(by_urn, report)
 
         def program() -> None:
-            stale.extend(differences(state, stack.export()))
+            now = stack.export()
+            stale.extend(differences(state, now))
+            if shard_marker(state) != shard_marker(now):
+                stale.append(f"shard {shard_marker(now)}")
             if stale:
                 raise RunError(_STALE)
             registrations = []
@@ -280,15 +283,15 @@ def _is_ours(name: str, value: Any) -> bool:
     return False
 
 
-def _kept(value: Any) -> Any:
+def kept(value: Any) -> Any:
     """Convert a value in a state to one to export, with all secrets in it as secrets."""
     if isinstance(value, list):
-        return [_kept(each) for each in value]
+        return [kept(each) for each in value]
     if not isinstance(value, dict):
         return value
     if is_secret(value):
         return Output.secret(plain(value))
-    return {name: _kept(each) for name, each in value.items()}
+    return {name: kept(each) for name, each in value.items()}
 
 
 def _export(
@@ -311,4 +314,4 @@ def _export(
     if "waiting" not in outputs:
         export("waiting", known.apply(lambda found: waiting(desired, found)))
     for name, output in outputs.items():
-        export(name, _kept(output))
+        export(name, kept(output))

@@ -86,13 +86,17 @@ class Stack:
         """The name without organization and project, as in URNs."""
         return self.name.rpartition("/")[2]
 
-    def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    def pulumi(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, given: str | None = None
+    ) -> str:
         """Run `pulumi` on this stack and return its stdout; *environment* is added to this process's own.
+
+        *given* is its stdin.
 
         Raises `StackLocked` if another run has the stack, and `StackError` with its error text if it fails
         otherwise.
         """
-        return _run(self.pulumi_path, self.folder, arguments, environment, self.name)
+        return _run(self.pulumi_path, self.folder, arguments, environment, self.name, given)
 
     def export(self) -> dict[str, Any]:
         """Return the stack's state as `pulumi stack export` does, secrets as text if a connection has any."""
@@ -156,13 +160,14 @@ def _run(
     arguments: Sequence[str],
     environment: Mapping[str, str] | None = None,
     stack: str = "",
+    given: str | None = None,
 ) -> str:
     chosen = ["--stack", stack] if stack else []
     with subprocess.Popen(  # noqa: S603  the user's own engine
         [pulumi_path, *arguments, *chosen, "--non-interactive", "--color", "never"],
         cwd=folder,
         env=engine.environment({**os.environ, **(environment or {})}, pulumi_path),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -170,7 +175,7 @@ def _run(
         start_new_session=True,
     ) as process:
         try:
-            output, errors = process.communicate()
+            output, errors = process.communicate(given)
         except BaseException:
             # Interrupt it once, so that it unlocks the stack and reports; Ctrl-C doesn't reach its session.
             process.send_signal(signal.SIGINT)

@@ -44,7 +44,7 @@ def plan_command(
     """
     session = Session(cwd, stack, stateless)
     with errors_as_document(output, out):
-        plan = session.plan(session.desired(path), company)
+        plan = session.plan(session.declared(path), company)
     shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal_options(output, out))
     write_output(shown, out)
     return exit_code(plan.exit_code, detailed=detailed_exitcode)
