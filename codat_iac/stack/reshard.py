@@ -31,16 +31,20 @@ from codat_iac.stack.stack import Stack, StackError, StackLocked
 _SAME = ("desired", "baseUrl")
 """What the stacks' configs must agree in, since they share one desired state of one tenant."""
 
+SetMarker = Callable[[Stack, Member, Callable[[str], None]], None]
+
 
 def reshard(
     stacks: Sequence[Stack],
     confirm: Callable[[Sequence[Arrival]], None],
     tell: Callable[[str], None] = lambda _: None,
+    *,
+    set_marker: SetMarker | None = None,
 ) -> Sequence[Arrival] | None:
     """Move all that is recorded in *stacks* to where it belongs by their configs; return what was moved.
 
     Returns None if each stack was ready already. *confirm* gets what is to be moved before anything is done,
-    and may raise. *tell* gets the steps.
+    and may raise. *tell* gets the steps. *set_marker* is how a stack gets its marker before anything moves.
 
     Raises `ConfigError` if the stacks don't fit together or something can't be moved as it is, `StackLocked`
     if another run has one of them, and `StackError` if Pulumi fails; running it again goes on then.
@@ -54,7 +58,7 @@ def reshard(
     ):
         return None
     confirm(work.arrivals())
-    work.close()
+    work.close(set_marker or _set_marker)
     found = work.arrivals()
     work.receive(found)
     work.give(found)
@@ -91,12 +95,15 @@ class _Work:
         """Return what has to be moved."""
         return shard_states.arrivals([*self.members.values()], self.states)
 
-    def close(self) -> None:
+    def close(self, set_marker: SetMarker) -> None:
         """Refuse every other run of each stack; what one that ended just now has recorded is read again."""
         for name, member in self.members.items():
             self._tell(f"{name}: no other run until all is moved")
-            _set_marker(self.stacks[name], member, self._tell)
-            self.states[name] = self.stacks[name].export()
+            if resources(self.states[name]):
+                set_marker(self.stacks[name], member, self._tell)
+                self.states[name] = self.stacks[name].export()
+            else:  # no run has recorded anything that could be overwritten
+                self._write(name, shard_states.with_marker(member, self.states[name], member.moving))
             self.members[name] = dataclasses.replace(member, marker=member.moving)
 
     def receive(self, found: Sequence[Arrival]) -> None:
@@ -120,7 +127,7 @@ class _Work:
             after = shard_states.with_marker(member, self.states[name], member.final)
             self._write(name, after, f"is shard {member.final}" if member.shard else "has no shard")
 
-    def _write(self, name: str, after: State, done: str) -> None:
+    def _write(self, name: str, after: State, done: str = "") -> None:
         """Write a stack's state, and read it again. Raises `StackError` if somebody else has changed it."""
         if after is self.states[name]:
             return
@@ -134,7 +141,8 @@ class _Work:
                 f"stack {name} isn't recorded as it was written; look at `pulumi stack export --stack"
                 f" {name}`, then run again"
             )
-        self._tell(f"{name}: {done}")
+        if done:
+            self._tell(f"{name}: {done}")
 
 
 def _essence(state: State) -> tuple[set[tuple[str, str, bool]], str]:

@@ -177,14 +177,18 @@ def _check_giver(giver: Member, state: State, leaving: Sequence[Arrival]) -> Non
 
 
 def with_marker(member: Member, state: State, marker: str) -> State:
-    """Return *state* with the stack's marker, and without what it has only while connections move."""
+    """Return *state* with the stack's marker, and without what it has only while connections move.
+
+    A stack that was never used gets its own resource.
+    """
+    own = {"urn": member.stack_urn, "custom": False, "type": STACK}
     return _with(
         state,
         [
             {**each, "outputs": {**(each.get("outputs") or {}), SHARD: marker}}
             if each["type"] == STACK
             else each
-            for each in resources(state)
+            for each in resources(state) or [own]
             if each["urn"] != member.moving_urn
         ],
     )
