@@ -446,3 +446,14 @@ def test_whatever_is_done_to_a_saved_plan_it_is_refused_or_fits_the_schema(data:
         assert json.loads(render.plan(plan, "json", NOW)) | {"summary": ""} == saved | {"summary": ""}
 
     assert len(said.splitlines()) == 1
+
+
+def test_a_shard_is_in_the_plan_if_the_stack_has_one() -> None:
+    """A plan of all has no such member, so that it is as it was."""
+    sharded = Plan(stack="prod-2", shard="2/5")
+
+    document = render.plan(sharded, "json", NOW)
+
+    assert json.loads(document)["shard"] == "2/5"
+    assert parse_plan(document) == sharded
+    assert "shard" not in json.loads(render.plan(Plan(stack="prod"), "json", NOW))
