@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD, STACK, connections, dependents, has_secrets, recorded, resources
-from codat_iac.model.settings import Shard
+from codat_iac.model.settings import Shard, shard_number
 from codat_iac.model.text import join_names
 from codat_iac.planning.safety_limits import LEFT, MOVING
 
@@ -128,13 +128,14 @@ def arrivals(members: Sequence[Member], states: Mapping[str, State]) -> list[Arr
 
     Raises `ConfigError` for one that can't be moved as it is.
     """
+    owners = {each.shard.number: each for each in members if each.shard}
     found = [
         Arrival(member.name, owner.name, resource)
         for member in members
         for resource, prior in zip(
             connections(states[member.name]), recorded(states[member.name]), strict=True
         )
-        if (owner := _owner(members, prior.desired.company_id)) is not member
+        if (owner := owners[shard_number(prior.desired.company_id, len(owners))]) is not member
     ]
     by_name = {member.name: member for member in members}
     for giver in {each.giver: None for each in found}:
@@ -157,10 +158,6 @@ def arrivals(members: Sequence[Member], states: Mapping[str, State]) -> list[Arr
                 f" delete --stack {each.giver} '{each.resource['urn']}'`, or the one in {where}"
             )
     return found
-
-
-def _owner(members: Sequence[Member], company_id: str) -> Member:
-    return next(each for each in members if each.shard and each.shard.owns(company_id))
 
 
 def _check_giver(giver: Member, state: State, leaving: Sequence[Arrival]) -> None:
