@@ -157,9 +157,8 @@ def _set_marker(stack: Stack, member: Member, tell: Callable[[str], None]) -> No
         for name, value in outputs.items():
             export(name, kept(value))
         export(SHARD, member.moving)
-        ComponentResource(
-            MOVING_TYPE, MOVING
-        )  # without a target, the run would remove all that it doesn't name
+        # A run removes all that it doesn't declare, unless it has a target: this is one.
+        ComponentResource(MOVING_TYPE, MOVING)
 
     with Pulumi.forwarding_signals(stack, tell) as command:
         environment = {

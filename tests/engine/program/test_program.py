@@ -10,7 +10,7 @@ import pytest
 
 from codat_iac import program as stock
 from codat_iac.emulator import Emulator
-from codat_iac.model.record import SHARD
+from codat_iac.model.record import SHARD, shard_marker
 from codat_iac.model.settings import shard_number
 from tests.support.project import Outcome, Project, connections
 from tests.support.waiting import PATIENCE, until
@@ -365,7 +365,7 @@ def test_a_stack_declares_its_shard_alone(project: Project) -> None:
     project.settle()
 
     assert sorted(project.recorded()) == sorted(f"c{ids.index(id_)}/ledger" for id_ in own)
-    assert project.state()["deployment"]["resources"][0]["outputs"][SHARD] == "1/2"
+    assert shard_marker(project.state()) == "1/2"
     assert project.preview("--expect-no-changes").code == 0
     ran = project.codat_iac("export", "--all")
     assert ran.out.count("platformKey") == len(own)
