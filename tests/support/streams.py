@@ -63,7 +63,13 @@ WITH_ENGINE = (
 )
 """Commands that only read, and need an engine."""
 
-AT_WORK = (("apply", "--yes"), ("import", "--all", "--yes"), ("engine", "install"), ("emulator",))
+AT_WORK = (
+    ("apply", "--yes"),
+    ("import", "--all", "--yes"),
+    ("reshard", "dev", "--yes"),
+    ("engine", "install"),
+    ("emulator",),
+)
 """Commands whose result tells of work that is done."""
 
 
