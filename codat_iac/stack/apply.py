@@ -21,7 +21,7 @@ from pulumi import Output, RunError, automation, export
 from codat_iac.desired.files import temporary_file
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
-from codat_iac.model.record import connections, is_secret, plain, recorded, resources, shard_marker
+from codat_iac.model.record import SHARD, connections, is_secret, plain, recorded, resources, shard_marker
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
@@ -197,10 +197,7 @@ def apply(
         watcher = _Watcher(by_urn, report)
 
         def program() -> None:
-            now = stack.export()
-            stale.extend(differences(state, now))
-            if shard_marker(state) != shard_marker(now):
-                stale.append(f"shard {shard_marker(now)}")
+            stale.extend(differences(state, stack.export()))
             if stale:
                 raise RunError(_STALE)
             registrations = []
@@ -238,10 +235,14 @@ _STALE = "the stack changed since this plan was made, so nothing is done; run ag
 
 
 def differences(planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the addresses of connections that differ between two exported states, *planned* and *now*."""
+    """Return the addresses of connections that differ between two exported states, *planned* and *now*.
+
+    The output by which the stack says what shard it is counts, too: its companies may be another stack's now.
+    """
     was, is_ = ({each["urn"] + each["id"]: each for each in connections(state)} for state in (planned, now))
     changed = {key for key, *_ in differing_paths(was, is_)}
-    return sorted({(is_.get(key) or was[key])["urn"].rpartition("::")[2] for key in changed})
+    names = {(is_.get(key) or was[key])["urn"].rpartition("::")[2] for key in changed}
+    return sorted(names | ({SHARD} if shard_marker(planned) != shard_marker(now) else set()))
 
 
 def _reason(error: Exception, watcher: _Watcher) -> str:
