@@ -14,7 +14,7 @@ from codat_iac.cli import run
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.record import SHARD, connections
 from codat_iac.model.settings import shard_number
-from codat_iac.stack.reshard import _set_marker, reshard
+from codat_iac.stack.reshard import _set_marker
 from codat_iac.stack.shard_states import Member
 from codat_iac.stack.stack import Stack, StackError, StackLocked
 from tests.support.builders import a_desired, a_prior, connected
@@ -106,7 +106,6 @@ def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shards]:
 def test_three_shards_become_five_under_a_reader(shards: Shards, capfd: pytest.CaptureFixture[str]) -> None:
     """Killed when the first have arrived: no run of any stack goes on, and a second try ends it."""
     project = shards.project
-    stacks = [Stack.open(project.folder, name) for name in STACKS]
     process = project.start_codat_iac("reshard", *STACKS, "--yes")
     assert process.stderr is not None
     for line in process.stderr:
@@ -126,7 +125,8 @@ def test_three_shards_become_five_under_a_reader(shards: Shards, capfd: pytest.C
     assert moving in up.shown
     assert set(shards.where()) == set(shards.ids.values())
 
-    reshard(stacks, lambda _: None)
+    assert run(["reshard", *STACKS, "--yes", "--cwd", str(project.folder)]) == 0
+    assert capfd.readouterr().out.endswith("; each stack is set up as its shard.\n")
 
     assert shards.where() == shards.belonging()
     receiver = max(shards.belonging().values())[0]
