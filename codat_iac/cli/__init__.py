@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, str] = {
     "links": "List what waits for a customer, each with a fresh link.",
     "import": "Bring connections that exist into the stack and the file.",
     "export": "Write the desired state of connections that exist.",
+    "reshard": "Move connections between the stacks that share a desired state.",
     "ci": "In CI: comment on pull requests, keep an issue, propose files.",
     "emulator": "Run an emulated Codat on this machine, until Ctrl-C.",
     "engine": "Get the Pulumi engine, and print where it is.",

@@ -63,13 +63,24 @@ def filter_options(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def find_connections(session: Session, filters: Filters) -> Found:
-    """Read the connections that *filters* choose."""
+    """Read the connections that *filters* choose, of the stack's shard if it has one.
+
+    Raises `ConfigError` if the stack isn't ready for a run as that shard.
+    """
+    session.check_shard()
     keys = session.company_ids(declared_by(session)) if filters.companies else {}
-    return find(session.reader, filters, keys)
+    found = find(session.reader, filters, keys)
+    shard = session.shard
+    own = tuple(each for each in found.companies if shard is None or shard.owns(each.id))
+    if len(own) < len(found.companies):
+        click.echo(
+            f"{len(found.companies) - len(own):,} companies are of other shards than {shard}", err=True
+        )
+    return Found(own, found.chosen)
 
 
 def declared_by(session: Session) -> Sequence[DesiredConnection]:
-    """Return what the stack's desired state declares, if there is one yet."""
+    """Return what the stack's desired state declares for all shards, if there is one yet."""
     from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
 
     return () if session.stateless else load(session.path(None), required=False)

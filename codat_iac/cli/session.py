@@ -16,10 +16,13 @@ from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import settings
 from codat_iac.model.connection import DesiredConnection, PriorConnection, normalised
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.record import dependents, options, recorded
+from codat_iac.model.record import dependents, options, recorded, shard_marker
+from codat_iac.model.settings import Shard
 from codat_iac.model.text import join_names
+from codat_iac.planning.matching import of_shard
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import shard_refusal
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
@@ -58,7 +61,7 @@ class Session:
     @cached_property
     def reader(self) -> Reader:
         """A rate-limited reader of the tenant. Commands write only through Pulumi."""
-        throttle = shared_throttle(self.settings.requests_per_minute, tell)
+        throttle = shared_throttle(self.settings.requests_per_minute, tell, shard=self.settings.shard)
         return Reader.configured(self.settings, throttle=throttle)
 
     @cached_property
@@ -125,7 +128,8 @@ class Session:
 
     def plan_with(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
         """Return the plan that *planner* makes, with the stack's name in it."""
-        return replace(planner.plan(desired), stack=self.stack.short_name)
+        shard = str(self.shard) if self.shard else None
+        return replace(planner.plan(desired), stack=self.stack.short_name, shard=shard)
 
     def check_options(self, plan: Plan) -> None:
         """Raise `ConfigError` if the stack has resource options that an apply of *plan* would lose.
@@ -170,8 +174,24 @@ class Session:
                 return str(path)
         return str(self.stack.desired_path(self.config))
 
+    @property
+    def shard(self) -> Shard | None:
+        """The stack's shard, None if all companies are its own."""
+        return self.settings.shard
+
+    def check_shard(self) -> None:
+        """Raise `ConfigError` if the stack's state isn't ready for a run as the shard in its config."""
+        if refusal := shard_refusal(self.shard, shard_marker(self.state), self.recorded):
+            raise ConfigError(f"stack {self.stack.short_name}: {refusal}")
+
+    def declared(self, given: str | None) -> tuple[DesiredConnection, ...]:
+        """Load what this stack declares: its shard of the desired state. Raises `ConfigError`."""
+        desired = of_shard(self.desired(given), self.shard)
+        self.check_shard()
+        return desired
+
     def desired(self, given: str | None, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
-        """Load the desired state, checked against *tenant* too. Raises `ConfigError` with every problem."""
+        """Load all that is declared; *tenant* checks it, too. Raises `ConfigError` with every problem."""
         from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
 
         return load(self.path(given), tenant, given=self._stdin if given == "-" else None)

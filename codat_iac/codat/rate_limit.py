@@ -1,5 +1,6 @@
 """Stay within Codat's 1,000 requests a minute for each IP address, with all processes of this machine.
 
+Shards share the limit between machines: each takes its part of it, counted apart from the others.
 Codat may block an address that exceeds it, without warning: https://docs.codat.io/using-the-api/rate-limits.
 """
 
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from codat_iac.model.settings import Shard
+
 MINUTE = 62.0
 """Seconds that count as one minute.
 
@@ -24,12 +27,13 @@ PATIENCE = 5.0
 
 
 def shared_throttle(
-    per_minute: int, tell: Callable[[str], None], folder: Path | None = None
+    per_minute: int, tell: Callable[[str], None], folder: Path | None = None, shard: Shard | None = None
 ) -> Callable[[], None]:
     """Return a function that waits until one more request is allowed, counted in a file in *folder*.
 
-    *folder* is by default the user's cache. With *per_minute* 0 the function never waits. If the file can't
-    be used, this process counts by itself; *tell* gets a message if another process holds the file.
+    *folder* is by default the user's cache. Each *shard* has a count of its own. With
+    *per_minute* 0 the function never waits. If the file can't be used, this process counts by itself; *tell*
+    gets a message if another process holds the file.
     """
     if not per_minute:
         return lambda: None
@@ -45,7 +49,7 @@ def shared_throttle(
         nonlocal own
         if own is None:
             try:
-                with closing(_counting(_file(folder, per_minute))) as count:
+                with closing(_counting(_file(folder, per_minute, shard))) as count:
                     return _take(count, per_minute)
             except (OSError, RuntimeError, sqlite3.Error) as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
@@ -63,13 +67,14 @@ _HELD = (
 )
 
 
-def _file(folder: Path | None, per_minute: int) -> str:
+def _file(folder: Path | None, per_minute: int, shard: Shard | None) -> str:
     """Return the path of the count. Raises `RuntimeError` if this user has no cache folder."""
     from platformdirs import user_cache_path  # noqa: PLC0415  only who calls Codat needs it
 
     folder = folder or user_cache_path("codat-iac")
     folder.mkdir(parents=True, exist_ok=True)
-    return str(folder / f"requests-{per_minute}.sqlite")
+    of_shard = f"-{shard.number}-of-{shard.count}" if shard else ""
+    return str(folder / f"requests-{per_minute}{of_shard}.sqlite")
 
 
 def _counting(file: str) -> sqlite3.Connection:

@@ -13,6 +13,11 @@ from codat_iac.model.errors import ConfigError
 _SECRET = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
 """The key and the value by which a state marks a secret: `sdk/go/common/resource/sig` of Pulumi."""
 
+SHARD = "codat:shard"
+"""The output of a stack by which its state says what it was set up as: `2/5`, and more while it moves."""
+
+STACK = "pulumi:pulumi:Stack"
+
 _OPTIONS = {"retainOnDelete": "retain_on_delete", "ignoreChanges": "ignore_changes"}
 """The options that only a program of the user's own can declare: their names in a state and in a program."""
 
@@ -44,6 +49,17 @@ def recorded(state: Mapping[str, Any]) -> list[PriorConnection]:
         )
         for resource in connections(state)
     ]
+
+
+def shard_marker(state: Mapping[str, Any]) -> str:
+    """Return what an exported state says of its stack's shard, empty if nothing."""
+    outputs = (each.get("outputs") or {} for each in resources(state) if each["type"] == STACK)
+    return str(next(outputs, {}).get(SHARD, ""))
+
+
+def marker_from_outputs(outputs: Mapping[str, Any]) -> str:
+    """Return the same from what the engine tells a program about its own stack."""
+    return shard_marker({"deployment": {"resources": [*outputs.values()]}})
 
 
 def from_outputs(outputs: Mapping[str, Any]) -> list[PriorConnection]:

@@ -1,4 +1,4 @@
-"""Match declared and live connections without a state, and find the addresses of one company. Pure."""
+"""Match declared and live connections without a state; choose the addresses of a company or a shard. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Slot
+from codat_iac.model.settings import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +91,8 @@ def scope(
 def belongs(address: str, company: str) -> bool:
     """Return whether *company* is the first half of *address*."""
     return address.partition("/")[0] == company
+
+
+def of_shard(desired: Iterable[DesiredConnection], shard: Shard | None) -> tuple[DesiredConnection, ...]:
+    """Return what a stack declares of the whole *desired* state: its shard of it, or all without one."""
+    return tuple(each for each in desired if shard is None or shard.owns(each.company_id))

@@ -89,7 +89,7 @@ class Plan:
 
     `recorded` is the number of connections in the state, `refusal` the safety limit that the plan exceeds.
     `stateless` means that no state was read, so that nothing is ever removed; otherwise `stack` names the
-    stack.
+    stack, and `shard` its share of the desired state if it hasn't all of it, such as 2/5.
     """
 
     changes: tuple[Decision, ...] = ()
@@ -103,6 +103,7 @@ class Plan:
     refusal: str | None = None
     stateless: bool = False
     stack: str | None = None
+    shard: str | None = None
 
     @property
     def losses(self) -> int:
@@ -160,6 +161,9 @@ def still_holds(saved: Plan, now: Plan) -> None:
         raise UnsafePlan(
             f"the saved plan is of {_of_stack(saved)} and not of {_of_stack(now)}; make one of this stack"
         )
+    if saved.shard != now.shard:
+        was, is_ = (safe_text(plan.shard or "none") for plan in (saved, now))
+        raise UnsafePlan(f"the saved plan is of shard {was} and not of {is_}; make a new one")
     before, after = ({each.address: _identity(each) for each in plan.changes} for plan in (saved, now))
     moved: dict[Address, set[str]] = {}
     for address, *path in differing_paths(before, after):
@@ -218,7 +222,10 @@ def _shown(value: str | bool | tuple[Field, ...] | None) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """Return the plan in one line, like Terraform's: the changes by action, or that there are none."""
+    """Return the plan in one line, like Terraform's: the changes by action, or that there are none.
+
+    If the stack has only a shard of the desired state, that comes first.
+    """
     counted = plan.counts
     named = [f"{counted[step]:,} to {step}" for step in STEPS if counted[step]]
     if named:
@@ -235,7 +242,8 @@ def summary(plan: Plan) -> str:
     if plan.waiting:
         waits = "waits for its customer" if len(plan.waiting) == 1 else "wait for their customers"
         said.append(f"{_count(len(plan.waiting), 'connection')} {waits}.")
-    return " ".join(said)
+    shard = f"Shard {safe_text(plan.shard)}: " if plan.shard else ""
+    return shard + " ".join(said)
 
 
 def _count(number: int, noun: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from codat_iac.model.text import join_names
+from codat_iac.model.connection import PriorConnection
+from codat_iac.model.settings import Shard
+from codat_iac.model.text import join_names, safe_text
 
 MAX_LOSSES = 10
 MAX_SHARE = 0.3
@@ -86,3 +88,42 @@ EMPTY_STACK = (
 
 MANY_UNMANAGED = 5
 """Of more connections that exist already, an empty stack is likely to be the wrong one."""
+
+
+MOVING = "moving"
+"""The word in a stack's marker while `codat-iac reshard` moves connections between stacks."""
+
+LEFT = "left"
+"""The marker of a stack that gave all its connections to shards."""
+
+_RESHARD = "`codat-iac reshard STACK...`"
+
+
+def shard_refusal(shard: Shard | None, marker: str, recorded: Iterable[PriorConnection]) -> str | None:
+    """Return why a stack isn't ready for a run as *shard* (None: it has all companies), or None if it is.
+
+    *marker* says what its state was set up as. What another stack may have recorded must neither be made
+    again nor removed here, and only the command that moves connections between stacks knows all of them.
+    """
+    configured = "" if shard is None or shard.count == 1 else str(shard)
+    if MOVING in marker:
+        return f"connections are being moved between stacks; run {_RESHARD} to its end, with the same stacks"
+    if marker == LEFT:
+        return (
+            "its connections belong to shards in other stacks by now; remove it with `pulumi stack rm`, or"
+            f" make it a shard with `codat:shard` and {_RESHARD}"
+        )
+    if configured != ("" if marker == "1/1" else marker):
+        was = f"was set up as shard {safe_text(marker)}" if marker else "wasn't set up as a shard"
+        now = f"shard {shard}" if shard else "no shard"
+        return (
+            f"its config says {now}, and its state {was}; run {_RESHARD} with all stacks that have a shard,"
+            " or had one, which moves connections to where they belong"
+        )
+    foreign = [each.address for each in recorded if shard and not shard.owns(each.desired.company_id)]
+    if foreign:
+        return (
+            f"connections of other shards than {shard} are recorded ({join_names(sorted(foreign))}), and"
+            f" nothing is done; run {_RESHARD} with all stacks that have a shard, which moves them"
+        )
+    return None

@@ -17,18 +17,20 @@ from typing import Any
 import pulumi
 
 from codat_iac import desired
-from codat_iac.model import settings
+from codat_iac.model import record, settings
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import CodatIacError, ConfigError, UnsafePlan
+from codat_iac.model.settings import Shard
 from codat_iac.planning import rule_table
+from codat_iac.planning.matching import of_shard
 from codat_iac.planning.moves import Moves, in_this_run, moves
-from codat_iac.planning.safety_limits import LossLimit
+from codat_iac.planning.safety_limits import LossLimit, shard_refusal
 from codat_iac.planning.slot_description import describe, with_totals
 from codat_iac.provider.own_program import claim_for_stock_program
 from codat_iac.provider.registration import Registration, known, register
 from codat_iac.provider.running_program import (
     check_config,
-    own_record,
+    own_record_and_marker,
     tenant_reader,
     warn,
     warn_of_each_loss,
@@ -52,8 +54,9 @@ def main() -> None:
         claim_for_stock_program()
         check_config()
         path = desired_path()
-        declared = desired.load(path)
-        recorded = own_record()
+        recorded, marker = own_record_and_marker()
+        shard = own_shard(recorded, marker)
+        declared = of_shard(desired.load(path), shard)
         moved = moves(declared, recorded)
         refuse_unclear_moves(moved)
         warn_of_losses(declared, recorded, moved, path)
@@ -63,6 +66,8 @@ def main() -> None:
         sys.exit(ALREADY_EXPLAINED)
     now = in_this_run(declared, moved)
     export_summary(now, declare(now, recorded, moved, declared))
+    if shard:
+        pulumi.export(record.SHARD, str(shard))
 
 
 def desired_path() -> Path:
@@ -75,6 +80,17 @@ def desired_path() -> Path:
         raise ConfigError("no desired state: `pulumi config set codat:desired connections.yaml`")
     path = Path(pulumi.get_root_directory()) / configured
     return Path(os.path.relpath(path))
+
+
+def own_shard(recorded: Sequence[PriorConnection], marker: str) -> Shard | None:
+    """Return the shard that the config `codat:shard` names, None for all companies.
+
+    Raises `ConfigError` if the config is invalid, or the state isn't ready for a run as this shard.
+    """
+    shard = settings.parse_shard(pulumi.Config(settings.NAMESPACE).get("shard") or "")
+    if refusal := shard_refusal(shard, marker, recorded):
+        raise ConfigError(f"stack {pulumi.get_stack()}: {refusal}")
+    return shard
 
 
 def refuse_unclear_moves(moved: Moves) -> None:

@@ -109,7 +109,7 @@ def _operations(request: ConfigureRequest, engine: engine_link.Engine, notices: 
     if declared_file.path():
         raise ConfigError(f"this run only asks what is declared ({declared_file.VARIABLE}); nothing is done")
     chosen = settings.read(os.environ, lambda key: request.config.get(f"{settings.NAMESPACE}:{key}"))
-    throttle = shared_throttle(chosen.requests_per_minute, engine.warn)
+    throttle = shared_throttle(chosen.requests_per_minute, engine.warn, shard=chosen.shard)
     client = Client.configured(chosen, guard=engine.require_alive, throttle=throttle)
     operations = Operations(client, chosen, notices.say)
     handed_over = os.environ.get(handover.VARIABLE)

@@ -14,6 +14,7 @@ from codat_iac.model.connection import (
     OnRemoval,
     Status,
 )
+from codat_iac.model.settings import NAMESPACE
 from codat_iac.planning import slot_description
 from codat_iac.provider import ConnectionProvider
 from codat_iac.provider.own_program import Declared
@@ -93,6 +94,11 @@ class Connection(Resource, module="codat", name="Connection"):
         Raises `pulumi.RunError` if the connection can't be declared.
         """
         check_config()
+        if pulumi.Config(NAMESPACE).get("shard"):
+            raise pulumi.RunError(
+                f"{NAMESPACE}:shard is for the stock program (`codat_iac.program.main`); a program of your"
+                " own declares what is in each stack, so `pulumi config rm codat:shard`"
+            )
         if not ADDRESS.fullmatch(address):
             raise pulumi.RunError(f"{address!r} is not an address such as acme/ledger")
         if opts is not None and opts.import_ is not None:

@@ -28,6 +28,9 @@ _READ = "pulumi:pulumi:readStackResourceOutputs"
 """The engine's own function; it also answers during a preview, and while an update holds the stack's lock."""
 
 
+_READABLE = (RESOURCE_TYPE, record.STACK)
+
+
 def own_record() -> tuple[PriorConnection, ...]:
     """Return the connections that this program's stack has recorded, sorted by URN.
 
@@ -36,13 +39,18 @@ def own_record() -> tuple[PriorConnection, ...]:
 
     Raises `pulumi.RunError` if it can't be read, since a new connection couldn't be told from a renamed one.
     """
-    return tuple(
-        sorted(record.from_outputs(_read_outputs(runtime.get_monitor())), key=lambda prior: prior.urn)
-    )
+    return own_record_and_marker()[0]
+
+
+def own_record_and_marker() -> tuple[tuple[PriorConnection, ...], str]:
+    """Return the same, and what the state says of the stack's shard."""
+    outputs = _read_outputs(runtime.get_monitor())
+    priors = sorted(record.from_outputs(outputs), key=lambda prior: prior.urn)
+    return tuple(priors), record.marker_from_outputs(outputs)
 
 
 def _read_outputs(monitor: Any) -> dict[str, Any]:
-    """Ask the engine for the outputs of all resources, and return those of connections by URN."""
+    """Ask the engine for the outputs of all resources; return those of connections and the stack by URN."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     arguments = Struct()
     arguments.update({"stackName": stack})
@@ -61,9 +69,9 @@ def _read_outputs(monitor: Any) -> dict[str, Any]:
         ) from error
     resources = answer.fields["outputs"].struct_value.fields
     return {
-        urn: {"type": RESOURCE_TYPE, "outputs": _members(found.fields["outputs"])}
+        urn: {"type": type_, "outputs": _members(found.fields["outputs"])}
         for urn, resource in resources.items()
-        if (found := resource.struct_value).fields["type"].string_value == RESOURCE_TYPE
+        if (type_ := (found := resource.struct_value).fields["type"].string_value) in _READABLE
     }
 
 
@@ -112,7 +120,7 @@ def check_config() -> None:
 def tenant_reader() -> tuple[settings.Settings, Reader]:
     """Return the running program's settings, and a `Reader` of its tenant. Raises `ConfigError`."""
     chosen = settings.read(os.environ, pulumi.Config(settings.NAMESPACE).get)
-    throttle = shared_throttle(chosen.requests_per_minute, lambda text: warn(text, ""))
+    throttle = shared_throttle(chosen.requests_per_minute, lambda text: warn(text, ""), shard=chosen.shard)
     return chosen, Reader.configured(chosen, throttle=throttle)
 
 

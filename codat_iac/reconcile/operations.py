@@ -116,6 +116,12 @@ class Operations(Preview):
         """
         if self.state.is_kept(prior.id):
             return
+        shard = self._settings.shard
+        if shard and not shard.owns(prior.desired.company_id):
+            raise Refused(
+                f"{prior.address}: it belongs to another shard than {shard}, so it isn't removed here; run"
+                " `codat-iac reshard STACK...` with all stacks that have a shard, which moves it"
+            )
         if self.state.has_failed(prior.slot):
             raise Refused(
                 f"{prior.address}: it stays, since a create for the same company and platform failed in this"

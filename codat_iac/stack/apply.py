@@ -21,7 +21,7 @@ from pulumi import Output, RunError, automation, export
 from codat_iac.desired.files import temporary_file
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
-from codat_iac.model.record import connections, is_secret, plain, recorded, resources
+from codat_iac.model.record import SHARD, connections, is_secret, plain, recorded, resources, shard_marker
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
@@ -235,10 +235,14 @@ _STALE = "the stack changed since this plan was made, so nothing is done; run ag
 
 
 def differences(planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the addresses of connections that differ between two exported states, *planned* and *now*."""
+    """Return the addresses of connections that differ between two exported states, *planned* and *now*.
+
+    The output by which the stack says what shard it is counts, too: its companies may be another stack's now.
+    """
     was, is_ = ({each["urn"] + each["id"]: each for each in connections(state)} for state in (planned, now))
     changed = {key for key, *_ in differing_paths(was, is_)}
-    return sorted({(is_.get(key) or was[key])["urn"].rpartition("::")[2] for key in changed})
+    names = {(is_.get(key) or was[key])["urn"].rpartition("::")[2] for key in changed}
+    return sorted(names | ({SHARD} if shard_marker(planned) != shard_marker(now) else set()))
 
 
 def _reason(error: Exception, watcher: _Watcher) -> str:
@@ -280,15 +284,15 @@ def _is_ours(name: str, value: Any) -> bool:
     return False
 
 
-def _kept(value: Any) -> Any:
+def kept(value: Any) -> Any:
     """Convert a value in a state to one to export, with all secrets in it as secrets."""
     if isinstance(value, list):
-        return [_kept(each) for each in value]
+        return [kept(each) for each in value]
     if not isinstance(value, dict):
         return value
     if is_secret(value):
         return Output.secret(plain(value))
-    return {name: _kept(each) for name, each in value.items()}
+    return {name: kept(each) for name, each in value.items()}
 
 
 def _export(
@@ -311,4 +315,4 @@ def _export(
     if "waiting" not in outputs:
         export("waiting", known.apply(lambda found: waiting(desired, found)))
     for name, output in outputs.items():
-        export(name, _kept(output))
+        export(name, kept(output))

@@ -36,6 +36,15 @@ def desired_path(start: Path, stack: str | None = None) -> Path | None:
     return Path(os.path.relpath(file.parent / known[0]))
 
 
+def project_name(start: Path) -> str:
+    """Return the name of the project in *start* or above it. Raises `ConfigError` if there is none."""
+    file = project_file(start.resolve())
+    name = mapping(file).get("name")
+    if not isinstance(name, str):
+        raise ConfigError(f"{os.path.relpath(file)}: the project has no name; give it one")
+    return name
+
+
 def _stacks(file: Path, project: Mapping, stack: str | None) -> Iterator[Mapping]:
     """Yield what the file of *stack* says, or those of all stacks."""
     config = project.get("config")

@@ -10,7 +10,7 @@ from typing import Any
 from codat_iac.codat.client import Client
 from codat_iac.emulator import Emulator
 from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Status
-from codat_iac.model.settings import Settings
+from codat_iac.model.settings import Settings, Shard
 from codat_iac.planning.notices import Notice
 from codat_iac.reconcile.operations import Operations
 
@@ -78,11 +78,12 @@ def a_run(
     guard: Callable[[], None] = lambda: None,
     max_losses: int | None = None,
     accept_missing: bool = False,
+    shard: Shard | None = None,
 ) -> Run:
     """Start a process, which remembers nothing of another. *wait* is called for each time that passes."""
     key = api_key or emulator.api_key
     client = Client(key, emulator.url, timeout=timeout, retries=1, guard=guard, sleep=lambda _: None)
-    chosen = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing)
+    chosen = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing, shard=shard)
     told: list[tuple[Notice, str, str]] = []
     waits: list[float] = []
 

@@ -67,6 +67,7 @@ AT_WORK = (
     ("init", "--yes"),
     ("apply", "--yes"),
     ("import", "--all", "--yes"),
+    ("reshard", "dev", "--yes"),
     ("engine", "install"),
     ("emulator",),
 )

@@ -81,7 +81,7 @@ def apply_command(  # noqa: PLR0913  each is an option
     session = Session(cwd, stack, max_losses=allow_losing)
     with errors_as_document(output, out):
         kept = render.parse_plan(_read(saved), saved.name) if saved else None
-        desired = session.desired(path)
+        desired = session.declared(path)
         planner = session.planner(company, desired)
         plan = session.plan_with(planner, desired)
         if kept is not None:

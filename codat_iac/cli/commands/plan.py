@@ -50,7 +50,7 @@ def plan_command(
         if session.is_own_program(path):
             plan = session.plan_program(company)
         else:
-            plan = session.plan(session.desired(path), company)
+            plan = session.plan(session.declared(path), company)
     shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal_options(output, out))
     write_output(shown, out)
     return exit_code(plan.exit_code, detailed=detailed_exitcode)

@@ -42,6 +42,7 @@ def document(shown: Plan, generated: str) -> dict[str, Any]:
         "recorded": shown.recorded,
         "stateless": shown.stateless,
         "stack": shown.stack,
+        **({"shard": shown.shard} if shown.shard else {}),
         "calls": {
             "reads": shown.calls.reads,
             "writes": shown.calls.writes,

@@ -133,6 +133,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         refusal=data["refusal"],
         stateless=data["stateless"],
         stack=data["stack"],
+        shard=data.get("shard"),
     )
 
 

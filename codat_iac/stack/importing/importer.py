@@ -32,6 +32,7 @@ from codat_iac.model.record import recorded, resources
 from codat_iac.model.settings import Settings
 from codat_iac.model.text import join_names
 from codat_iac.planning import rule_table
+from codat_iac.planning.matching import of_shard
 from codat_iac.provider import ConnectionProvider
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.discovery import Found
@@ -87,7 +88,7 @@ def import_into(
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
     """
     before = stack.export()
-    declared = desired.load(desired_path, required=False)
+    declared = of_shard(desired.load(desired_path, required=False), settings.shard)
     drafted = draft(found, declared, recorded(before))
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     if drafted.undeclared:
@@ -143,7 +144,8 @@ class _Import:
 
     def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
-        program = {each.address: each for each in desired.load(self.desired_path)}
+        loaded = of_shard(desired.load(self.desired_path), self.settings.shard)
+        program = {each.address: each for each in loaded}
         new = [each.address for each in self.draft.undeclared]
         return program | {address: _without_id(program[address]) for address in new}
 

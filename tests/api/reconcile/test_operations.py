@@ -28,7 +28,7 @@ from codat_iac.model.errors import (
     Unauthorized,
     UnsafePlan,
 )
-from codat_iac.model.settings import Settings
+from codat_iac.model.settings import Settings, Shard, shard_number
 from codat_iac.planning.moves import moves
 from codat_iac.planning.notices import Expected, Notice
 from codat_iac.planning.rule_table import Action
@@ -1739,3 +1739,25 @@ def test_everything_at_once_finishes(emulator: Emulator, run: Run) -> None:
 
     assert raised == []
     assert sorted(writes(emulator)) == ["PATCH 200"] * 4 + ["POST 200"] * 4
+
+
+@pytest.mark.parametrize("on_removal", list(OnRemoval))
+def test_what_belongs_to_another_shard_is_not_removed(
+    emulator: Emulator, acme: str, on_removal: OnRemoval
+) -> None:
+    """However it came into this stack, and whatever its policy: another stack may have it, too."""
+    number = shard_number(acme, 2)
+    prior = a_prior(connected(emulator, acme), a_desired(company_id=acme, on_removal=on_removal))
+    other, own = (a_run(emulator, max_losses=1, shard=Shard(n, 2)) for n in (3 - number, number))
+    for run in (other, own):
+        run.read(prior)
+    emulator.clear_requests()
+
+    with pytest.raises(
+        Refused, match=r"^acme/ledger: it belongs to another shard than \d/2, .*reshard STACK"
+    ):
+        other.operations.remove(prior)
+    assert writes(emulator) == []
+    own.operations.remove(prior)
+
+    assert len(writes(emulator)) == (on_removal is not OnRemoval.RETAIN)

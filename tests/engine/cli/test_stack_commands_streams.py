@@ -80,6 +80,16 @@ def test_an_import_that_is_done_is_done(
     assert len(ran.about_streams) == (not streams.deaf)
 
 
+def test_a_reshard_that_is_done_is_done(project: Project) -> None:
+    """Its result is lost, and that is said."""
+    project.pulumi("config", "set", "codat:shard", "1/1")
+
+    ran = ran_with(FULL, project, "reshard", "dev", "--yes")
+
+    assert ran.code == 0, ran.err
+    assert len(ran.about_streams) == ran.err.count("\n") == 1
+
+
 def test_an_engine_that_is_there_is_there(project: Project) -> None:
     """Its path is lost, and that is said."""
     ran = ran_with(">/dev/full", project, "engine", "install")

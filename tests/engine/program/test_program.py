@@ -10,6 +10,8 @@ import pytest
 
 from codat_iac import program as stock
 from codat_iac.emulator import Emulator
+from codat_iac.model.record import SHARD, shard_marker
+from codat_iac.model.settings import shard_number
 from tests.support.project import Outcome, Project, connections
 from tests.support.waiting import PATIENCE, until
 
@@ -341,3 +343,30 @@ def test_a_hundred_connections_cost_at_most_fifty_one_reads(project: Project, em
     assert project.preview("--expect-no-changes").code == 0
 
     assert emulator.requests()["total"] <= 51
+
+
+# Shards.
+
+
+def test_a_stack_declares_its_shard_alone(project: Project) -> None:
+    """The rest of the same file is another stack's: neither made, nor missed by plan and preview."""
+    ids = [str(project.emulator.add_company(f"Company {n}")["id"]) for n in range(6)]
+    own = [id_ for id_ in ids if shard_number(id_, 2) == 1]
+    project.declare(
+        "companies:\n"
+        + "".join(f"  c{n}:\n    id: {i}\n    connections:\n      {LEDGER}\n" for n, i in enumerate(ids))
+    )
+    project.pulumi("config", "set", "codat:shard", "1/2")
+
+    explained(
+        project.up("--skip-preview"), "its config says shard 1/2, and its state wasn't set up as a shard"
+    )
+    project.record([], **{SHARD: "1/2"})
+    project.settle()
+
+    assert sorted(project.recorded()) == sorted(f"c{ids.index(id_)}/ledger" for id_ in own)
+    assert shard_marker(project.state()) == "1/2"
+    assert project.preview("--expect-no-changes").code == 0
+    ran = project.codat_iac("export", "--all")
+    assert ran.out.count("platformKey") == len(own)
+    assert f"{len(ids) - len(own)} companies are of other shards than 1/2" in ran.err

@@ -61,13 +61,13 @@ def nodes(value: Any) -> list[dict[str, Any]]:
 
 
 def test_the_schema_is_a_good_schema_and_allows_nothing_else() -> None:
-    """Each object lists what it has, all of it required."""
+    """Each object lists what it has, all of it required but for the shard, which only some stacks have."""
     Draft202012Validator.check_schema(SCHEMA)
     objects = [node for node in nodes(SCHEMA) if node.get("type") == "object"]
 
     assert len(objects) >= 8
     assert all(each["additionalProperties"] is False for each in objects)
-    assert all(sorted(each["required"]) == sorted(each["properties"]) for each in objects)
+    assert all(sorted(each["required"]) == sorted({*each["properties"]} - {"shard"}) for each in objects)
 
 
 def test_the_schema_knows_the_steps_and_the_version() -> None:
@@ -446,3 +446,14 @@ def test_whatever_is_done_to_a_saved_plan_it_is_refused_or_fits_the_schema(data:
         assert json.loads(render.plan(plan, "json", NOW)) | {"summary": ""} == saved | {"summary": ""}
 
     assert len(said.splitlines()) == 1
+
+
+def test_a_shard_is_in_the_plan_if_the_stack_has_one() -> None:
+    """A plan of all has no such member, so that it is as it was."""
+    sharded = Plan(stack="prod-2", shard="2/5")
+
+    document = render.plan(sharded, "json", NOW)
+
+    assert json.loads(document)["shard"] == "2/5"
+    assert parse_plan(document) == sharded
+    assert "shard" not in json.loads(render.plan(Plan(stack="prod"), "json", NOW))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_iac.codat.rate_limit import PATIENCE, shared_throttle
+from codat_iac.model.settings import Shard
 from tests.support.surroundings import stopped_while_counting
 
 GREEDY = """
@@ -199,3 +201,27 @@ def test_no_thread_is_left_behind(tmp_path: Path, per_minute: int) -> None:
     throttle(tmp_path, per_minute)()
 
     assert threading.active_count() <= before
+
+
+def test_each_shard_counts_by_itself(tmp_path: Path) -> None:
+    """Each has its part of the minute, whether they share a machine or not; two runs of one share it."""
+    waits = [throttle_of(tmp_path, Shard(number, 4)) for number in (1, 2, 3, 4, 4)]
+    gone = Counter[int]()
+    over = threading.Event()
+
+    def take(number: int) -> None:
+        while not over.is_set():
+            waits[number]()
+            gone[min(number, 3)] += 1
+
+    for number in range(len(waits)):
+        threading.Thread(target=take, args=(number,), daemon=True).start()
+    over.wait(2)
+    over.set()
+
+    assert gone == {0: 5, 1: 5, 2: 5, 3: 5}
+
+
+def throttle_of(folder: Path, shard: Shard) -> Callable[[], None]:
+    """A throttle of a shard whose part of the minute are five requests."""
+    return shared_throttle(5, pytest.fail, folder, shard)

@@ -303,3 +303,23 @@ def test_a_secret_that_a_program_is_told() -> None:
     bag = outputs(1, "acme/a", companyId=secret(value=COMPANY))
     (prior,) = told(acme_a={"type": RESOURCE_TYPE, "outputs": bag})
     assert prior.desired.company_id == COMPANY
+
+
+@pytest.mark.parametrize(
+    ("stack", "marker"),
+    [
+        pytest.param({**STACK, "outputs": {"codat:shard": "2/5", "waiting": []}}, "2/5", id="a shard"),
+        pytest.param({**STACK, "outputs": {"waiting": []}}, "", id="no shard"),
+        pytest.param(STACK, "", id="no outputs"),
+        pytest.param(PROVIDER, "", id="no stack yet"),
+    ],
+)
+def test_a_state_says_what_its_stack_was_set_up_as(stack: Mapping[str, Any], marker: str) -> None:
+    """In an exported state and in what the engine tells a program."""
+    assert record.shard_marker({"deployment": {"resources": [PROVIDER, stack]}}) == marker
+    assert record.marker_from_outputs({"urn:of:it": stack}) == marker
+
+
+def test_a_stack_that_was_never_used_was_set_up_as_nothing() -> None:
+    """Its export has no resources."""
+    assert record.shard_marker({"version": 3, "deployment": {"manifest": {}}}) == ""

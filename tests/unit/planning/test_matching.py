@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection
-from codat_iac.planning.matching import Matching, belongs, match, scope
+from codat_iac.model.settings import Shard
+from codat_iac.planning.matching import Matching, belongs, match, of_shard, scope
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id, siblings
 
 OTHER = an_id(99)
@@ -173,3 +174,14 @@ def test_the_first_half_is_the_company() -> None:
     """The whole of it."""
     assert belongs("acme/ledger", "acme")
     assert not belongs("acme-2/ledger", "acme")
+
+
+def test_each_shard_has_its_companies_with_all_that_is_declared_of_them() -> None:
+    """Together they have all, and each connection once; without shards a stack has all."""
+    declared = [a_desired(f"c{n}/{key}", company_id=an_id(n)) for n in range(20) for key in ("a", "b")]
+
+    shards = [of_shard(declared, Shard(number, 3)) for number in (1, 2, 3)]
+
+    assert sorted(each.address for own in shards for each in own) == sorted(each.address for each in declared)
+    assert all(len(own) == 2 * len({each.company_id for each in own}) > 0 for own in shards)
+    assert of_shard(declared, None) == tuple(declared)

@@ -124,6 +124,9 @@ def test_the_exit_code_is_the_gravest(plan: Plan, code: int) -> None:
             " 2 connections wait for their customers.",
             id="two of each",
         ),
+        pytest.param(
+            Plan(shard="2/5"), "Shard 2/5: No changes. What you declared is what there is.", id="a shard"
+        ),
         pytest.param(Plan(problems=(PROBLEM,)), "No changes. 1 problem to solve first.", id="a problem"),
         pytest.param(
             Plan((a_change("acme/a"), a_change("acme/b", Action.MOVE, later=True))),
@@ -264,3 +267,10 @@ def test_what_came_and_went_is_named() -> None:
         " acme/a2 needs nothing any more, acme/b0 is new in it, acme/b1 is new in it and 2 more;"
         " make a new one"
     )
+
+
+def test_a_plan_of_another_shard_is_not_applied() -> None:
+    """The stack was given other companies meanwhile."""
+    for saved, now, said in (("1/3", "1/5", "1/3 and not of 1/5"), (None, "1/5", "none and not of 1/5")):
+        with pytest.raises(UnsafePlan, match=f"^the saved plan is of shard {said}; make a new one"):
+            still_holds(Plan(shard=saved), Plan(shard=now))

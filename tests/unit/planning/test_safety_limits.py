@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from codat_iac.model.settings import Shard, shard_number
 from codat_iac.model.text import join_names
 from codat_iac.planning.safety_limits import (
     MAX_LOSSES,
@@ -11,9 +12,13 @@ from codat_iac.planning.safety_limits import (
     MIN_STACK_SIZE,
     LossLimit,
     missing_refusal,
+    shard_refusal,
     unseen_company,
 )
-from tests.support.builders import COMPANY
+from tests.support.builders import COMPANY, a_desired, a_prior, an_id
+
+OF_SECOND = an_id(0x12)
+"""A company that is of the second shard of five."""
 
 
 def names(count: int) -> list[str]:
@@ -158,3 +163,56 @@ def test_a_company_that_is_accepted_as_gone_can_have_no_connection() -> None:
         f"company {COMPANY} can't be seen with this API key; it can have no connection; correct its id, or"
         " take it out of the file"
     )
+
+
+RESHARD = "`codat-iac reshard STACK...`"
+
+
+@pytest.mark.parametrize(
+    ("shard", "marker"),
+    [(None, ""), (None, "1/1"), (Shard(1, 1), ""), (Shard(1, 1), "1/1"), (Shard(2, 5), "2/5")],
+)
+def test_a_stack_that_was_set_up_as_its_shard_is_ready(shard: Shard | None, marker: str) -> None:
+    """One shard of one is all, as without shards."""
+    assert shard_refusal(shard, marker, [a_prior(desired=a_desired(company_id=OF_SECOND))]) is None
+
+
+@pytest.mark.parametrize(
+    ("shard", "marker", "said"),
+    [
+        pytest.param(Shard(2, 5), "", "its config says shard 2/5, and its state wasn't set up", id="new"),
+        pytest.param(
+            Shard(2, 5), "2/3", "config says shard 2/5, and its state was set up as shard 2/3", id="N"
+        ),
+        pytest.param(Shard(2, 5), "1/5", "says shard 2/5, and its state was set up as shard 1/5", id="K"),
+        pytest.param(
+            None, "2/5", "its config says no shard, and its state was set up as shard 2/5", id="none"
+        ),
+        pytest.param(Shard(2, 5), "2/3 moving", "connections are being moved between stacks", id="moving"),
+        pytest.param(None, "moving", "connections are being moved between stacks", id="moving at first"),
+        pytest.param(None, "left", "its connections belong to shards in other stacks by now", id="left"),
+        pytest.param(Shard(2, 5), "left", "belong to shards in other stacks by now", id="left and back"),
+    ],
+)
+def test_a_stack_that_was_not_is_refused(shard: Shard | None, marker: str, said: str) -> None:
+    """It names the command that moves what belongs elsewhere, and sets it up."""
+    refusal = shard_refusal(shard, marker, [])
+
+    assert refusal is not None
+    assert said in refusal
+    assert RESHARD in refusal
+
+
+def test_what_belongs_to_another_shard_is_named_and_nothing_is_done() -> None:
+    """However it came there: it is neither removed nor made again."""
+    foreign = a_prior(desired=a_desired("maple/bank", company_id=OF_SECOND))
+
+    assert shard_refusal(Shard(1, 5), "1/5", [foreign]) == (
+        "connections of other shards than 1/5 are recorded (maple/bank), and nothing is done; run"
+        f" {RESHARD} with all stacks that have a shard, which moves them"
+    )
+
+
+def test_a_company_of_two_is_of_the_second_of_five() -> None:
+    """Which the tests above rely on."""
+    assert shard_number(OF_SECOND, 5) == 2

@@ -262,3 +262,10 @@ def test_what_is_named_in_another_company_is_not_described() -> None:
     registered = run(program)["registered"]
 
     assert json.loads(registered["acme/a"]["beside"])["named"] == [an_id(8)]
+
+
+def test_a_program_of_ones_own_is_not_sharded() -> None:
+    """It declares in each stack what it wants there: the setting would promise more than it does."""
+    found = run("pulumi.runtime.set_config('codat:shard', '1/2') or make('acme/a')")
+
+    assert found["refused"].startswith("codat:shard is for the stock program (`codat_iac.program.main`);")

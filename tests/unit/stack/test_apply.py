@@ -255,3 +255,15 @@ def test_what_a_stack_holds_otherwise_is_named(now: dict[str, Any], named: list[
 def test_an_output_is_ours_by_its_name_and_its_form(name: str, value: object, ours: bool) -> None:
     """A program of one's own may use the same names, and keeps what it exported."""
     assert _is_ours(name, value) is ours
+
+
+def test_a_plan_of_a_stack_that_moves_meanwhile_is_stale() -> None:
+    """Between plan and lock its companies may have become another stack's."""
+    stack = {"urn": "urn:pulumi:dev::shop::pulumi:pulumi:Stack::shop-dev", "type": "pulumi:pulumi:Stack"}
+    planned, now = (
+        {"deployment": {"resources": [{**stack, "outputs": {"codat:shard": marker}}]}}
+        for marker in ("1/3", "1/3 moving")
+    )
+
+    assert differences(planned, now) == ["codat:shard"]
+    assert differences(planned, planned) == []
