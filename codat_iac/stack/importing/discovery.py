@@ -20,6 +20,9 @@ from codat_iac.reconcile.snapshot import Snapshot
 PAGE_SIZES = (500, 1000, 2000, 2000)
 """Companies on a page, for each time that the tenant is read: with fewer pages, fewer rows are missed."""
 
+SCAN_PAGE_SIZE = 1000
+"""Companies on a page when the tenant is read once: a tenant on a single page is read at one moment."""
+
 MOST_LOOKED_UP = 100
 """The most companies that are looked up by id because a reading missed them."""
 
@@ -92,6 +95,37 @@ def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None =
         and (not statuses or connection.status.casefold() in statuses)
     )
     return Found(companies, chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All companies, each once and with all its connections, as one reading of the tenant has them.
+
+    `complete` is False if companies came or went meanwhile, so that some may be missing, and some be gone.
+    """
+
+    companies: tuple[Company, ...]
+    complete: bool
+
+
+def scan(client: Reader) -> Scan:
+    """Read the tenant once, page by page, without looking anything up again.
+
+    A connection's platform and a company's connections take more calls only if Codat's pages lack them.
+    """
+    pages = list(client.company_pages(client.list_companies(page_size=SCAN_PAGE_SIZE)))
+    rows = [company for page in pages for company in page.results]
+    unique = {company.id: company for company in rows}
+    totals = {page.total_results for page in pages}
+    snapshot = Snapshot(client)
+    whole = []
+    gone = False
+    for company in sorted(unique.values(), key=lambda each: each.id):
+        try:
+            whole.append(_with_connections(company, snapshot))
+        except NotFound:
+            gone = True
+    return Scan(tuple(whole), not gone and totals == {len(unique)} and len(rows) == len(unique))
 
 
 def _with_connections(company: Company, snapshot: Snapshot) -> Company:
