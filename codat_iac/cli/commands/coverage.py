@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,11 +19,21 @@ from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.plan.enforcement import problems
 
 
+class _Percent(click.FloatRange):
+    """A number from 0 to 100; `nan`, which is in any range, isn't one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number from 0 to 100.", param, ctx)
+        return number
+
+
 @click.command("coverage")
 @PATH
 @click.option(
     "--fail-under",
-    type=click.FloatRange(0, 100),
+    type=_Percent(0, 100),
     metavar="PERCENT",
     help="Exit with 1 if less than this share of the connections is managed or declared, or if the tenant"
     " changed while it was read.",

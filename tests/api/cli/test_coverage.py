@@ -117,7 +117,7 @@ def test_a_tenant_is_measured_in_one_call(tenant: Tenant, capfd: Shown) -> None:
 
 
 def test_what_the_state_holds_is_managed(tenant: Tenant) -> None:
-    """What is only declared isn't, and what it may be is nobody's where the policy of the connection says so."""
+    """What is only declared isn't; what somebody else authorised is nobody's until `onExisting` takes it."""
     tenant.declare("", "bank: {platformKey: suuo}", "shop: {platformKey: fztf}")
     connected(tenant.emulator, tenant.acme, "suuo", "PendingAuth")
     connected(tenant.emulator, tenant.acme, "fztf")
@@ -146,10 +146,20 @@ def test_a_share_that_is_too_small_fails(tenant: Tenant, capfd: Shown, under: st
     assert ran == code
     assert out.endswith("Coverage: 50.0 %: 1 of 2 connections is managed or declared.\n")
     if code:
-        assert err == (
-            f"codat-iac: --fail-under: 50.0 % is covered, less than {under} %; `codat-iac import --new` brings"
-            " in what isn't\n"
+        said = (
+            f"--fail-under: 50.0 % is covered, less than {under} %; `codat-iac import --new` brings in what"
         )
+        assert err == f"codat-iac: {said} isn't\n"
+
+
+@pytest.mark.parametrize("under", ["nan", "-1", "100.1", "inf", "all"])
+def test_a_share_that_is_none_is_a_usage_error(tenant: Tenant, capfd: Shown, under: str) -> None:
+    """Before anything is read."""
+    code, out, err = tenant.ran(capfd, "coverage", "--fail-under", under)
+
+    assert (code, out, tenant.emulator.counts()) == (1, "", {})
+    assert "'--fail-under'" in err
+    assert "see `codat-iac coverage --help`" in err
 
 
 def test_a_share_that_is_not_certain_fails(
