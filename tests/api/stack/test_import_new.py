@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import requests
 from codat_iac.codat.client import Reader
 from codat_iac.desired import load, load_state
 from codat_iac.emulator import Emulator
+from codat_iac.model.connection import Address
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import recorded
 from codat_iac.model.settings import Settings
@@ -360,3 +362,48 @@ def test_a_policy_is_of_companies(growing: Growing) -> None:
     assert ignored_companies(found, UnmanagedPolicy(OnUnmanaged.IGNORE)) == {growing.acme, growing.bolt}
     by_tag = {"segment=demo": OnUnmanaged.REPORT}
     assert ignored_companies(found, UnmanagedPolicy(OnUnmanaged.IGNORE, by_tag)) == {growing.acme}
+
+
+def test_a_tenant_that_never_rests_is_brought_in_once(growing: Growing) -> None:
+    """Connections come and go between the steps of each run: nothing is lost, nothing doubled."""
+    random = Random(12)  # noqa: S311  no secret
+    codat = growing.emulator
+    there: dict[str, str] = {}
+    proposed: list[str] = []
+    companies = [growing.acme, growing.bolt]
+
+    def live() -> None:
+        """Do what customers do."""
+        if random.random() < 0.3:
+            companies.append(str(codat.add_company(random.choice(["Curb", "Dune", "Eve"]))["id"]))
+        company = random.choice(companies)
+        there[connected(codat, company, random.choice(["gbol", "suuo", "fztf"]))] = company
+        waiting = there.keys() - growing.ids.values()
+        if random.random() < 0.3 and waiting:
+            gone = random.choice(sorted(waiting))
+            codat.delete_connection(gone)
+            del there[gone]
+
+    failed = 0
+    for _ in range(25):
+        live()
+        before = (growing.files, growing.ids)
+        try:
+            done = growing.run(tell=lambda _: live())
+        except ImportFailed:
+            failed += 1
+            assert (growing.files, growing.ids) == before
+        else:
+            proposed += [each.live.id for each in done.arrivals]
+        assert writes(codat) == []
+    proposed += [each.live.id for each in growing.run().arrivals]
+
+    assert failed
+    assert len(proposed) == len(set(proposed)) == len(growing.ids)
+    assert set(growing.ids.values()) == set(proposed) == there.keys()
+    by_address = {each.address: each for each in load(growing.folder)}
+    assert {by_address[Address(a)].company_id for a in growing.ids} == set(there.values())
+    assert {a: by_address[Address(a)].company_id for a in growing.ids} == {
+        a: there[i] for a, i in growing.ids.items()
+    }
+    assert growing.changes == []

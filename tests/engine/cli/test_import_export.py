@@ -27,7 +27,12 @@ def codat(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 def test_which_connections_has_to_be_said(codat: Emulator, capsys: Shown) -> None:
     """Neither nothing nor a filter together with --all is an answer."""
     assert codat.counts() == {}
-    for arguments in (["export"], ["export", "--all", "--company", "Acme"], ["import"]):
+    for arguments in (
+        ["export"],
+        ["export", "--all", "--company", "Acme"],
+        ["import"],
+        ["import", "--new", "--all", "--tag", "a=b"],
+    ):
         assert run([*arguments, *(["--stateless"] if arguments[0] == "export" else [])]) == 1
         assert "say which connections" in capsys.readouterr().err
 

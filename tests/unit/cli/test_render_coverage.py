@@ -85,6 +85,7 @@ def test_a_coverage_is_one_sentence(found: Coverage, said: str) -> None:
     """Which says so if it isn't certain."""
     assert words.coverage_summary(found) == said
     assert render.coverage(found, (), "text", NOW).splitlines()[-1] == said
+    assert "Not covered" not in render.coverage(found, (), "markdown", NOW)
 
 
 def test_many_are_counted_unless_all_are_asked_for() -> None:
