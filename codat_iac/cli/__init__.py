@@ -11,6 +11,7 @@ render              show a result as text, JSON, Markdown, HTML, CSV
 session             what a command works on: a stack, a desired state, a client
 setup               what `init` asks a person, and shows of a tenant
 streams             stdin, stdout and stderr, whatever they are
+tenant_coverage     the whole tenant, for plan and coverage
 ```
 
 Results go to stdout, everything else to stderr. An error is one line; a usage error exits with 1, Ctrl-C
@@ -47,6 +48,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show what an apply will do, and what waits for a customer.",
     "show": "Show a saved plan again, in another format.",
     "apply": "Show the plan, ask, and carry it out through Pulumi.",
+    "coverage": "Show how much of the tenant is managed, and what isn't.",
     "drift": "Show what somebody else moved since it was recorded.",
     "links": "List what waits for a customer, each with a fresh link.",
     "import": "Bring connections that exist into the stack and the file.",

@@ -33,7 +33,8 @@ def filter_options(function: Callable[..., int]) -> Callable[..., int]:
         everything: bool,
         **rest: Any,
     ) -> int:
-        if everything == any((companies, tags, platforms, statuses)):
+        narrowed = any((companies, tags, platforms, statuses))
+        if everything == narrowed and (everything or not rest.get("new")):
             raise ConfigError("say which connections: --company, --tag, --platform, --status, or --all")
         filters = Filters(tuple(companies), tuple(tags), frozenset(platforms), frozenset(statuses))
         return function(filters=filters, **rest)
@@ -91,7 +92,11 @@ def tell_skipped(skipped: Sequence[Skipped]) -> None:
     held = sum(each.held for each in skipped)
     if held:
         click.echo(f"{held} connections are left alone: the state has them already", err=True)
-    tell_lines([f"left alone: {each.live.id}: {each.reason}" for each in skipped if not each.held])
+    hidden = sum(each.hidden for each in skipped)
+    if hidden:
+        click.echo(f"{hidden} connections are left alone: `unmanaged: ignore` hides them", err=True)
+    others = [each for each in skipped if not (each.held or each.hidden)]
+    tell_lines([f"left alone: {each.live.id}: {each.reason}" for each in others])
 
 
 def tell_lines(lines: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
 
 if TYPE_CHECKING:
-    from codat_iac.desired import Tenant
+    from codat_iac.desired import DesiredState, Tenant
 
 
 @dataclass
@@ -106,9 +106,8 @@ class Session:
         key = None if company is None else self.company_key(company, desired)
         return Planner(self.reader, self.settings, self.recorded, key)
 
-    def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
-        """Return the plan for *company*, or for all companies."""
-        planner = self.planner(company, desired)
+    def plan_by(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
+        """Return the plan that *planner* makes, without a state if this is stateless."""
         return planner.plan_stateless(desired) if self.stateless else self.plan_with(planner, desired)
 
     def is_own_program(self, given: str | None) -> bool:
@@ -186,15 +185,23 @@ class Session:
 
     def declared(self, given: str | None) -> tuple[DesiredConnection, ...]:
         """Load what this stack declares: its shard of the desired state. Raises `ConfigError`."""
-        desired = of_shard(self.desired(given), self.shard)
+        return self.declared_state(given).connections
+
+    def declared_state(self, given: str | None) -> DesiredState:
+        """Load the desired state, with the connections of this stack's shard alone. Raises `ConfigError`."""
+        state = self.desired_state(given)
         self.check_shard()
-        return desired
+        return replace(state, connections=of_shard(state.connections, self.shard))
 
     def desired(self, given: str | None, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
-        """Load all that is declared; *tenant* checks it, too. Raises `ConfigError` with every problem."""
-        from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
+        """Load what is declared, checked against *tenant* too. Raises `ConfigError` with every problem."""
+        return self.desired_state(given, tenant).connections
 
-        return load(self.path(given), tenant, given=self._stdin if given == "-" else None)
+    def desired_state(self, given: str | None, tenant: Tenant | None = None) -> DesiredState:
+        """Load the whole desired state. Takes and raises what `desired` does."""
+        from codat_iac.desired import load_state  # noqa: PLC0415  yaml and jsonschema
+
+        return load_state(self.path(given), tenant, given=self._stdin if given == "-" else None)
 
     @cached_property
     def _stdin(self) -> bytes:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from codat_iac.desired.against_tenant import Tenant, check_tenant
 from codat_iac.desired.document import Document
 from codat_iac.desired.files import desired_files, is_python, overlooked, read, within_limit
-from codat_iac.desired.merge import connections, cross_check
+from codat_iac.desired.merge import DesiredState, cross_check, merged
 from codat_iac.desired.python_file import run_python
 from codat_iac.desired.schema_check import check
 from codat_iac.desired.yaml_marks import read_yaml
@@ -35,13 +35,23 @@ if TYPE_CHECKING:
 
     from codat_iac.model.connection import DesiredConnection
 
-__all__ = ["Tenant", "load"]
+__all__ = ["DesiredState", "Tenant", "load", "load_state"]
 
 
 def load(
     path: Path | str, tenant: Tenant | None = None, *, given: bytes | None = None, required: bool = True
 ) -> tuple[DesiredConnection, ...]:
     """Return the connections that the file or folder at *path* declares, sorted by address.
+
+    Takes and raises what `load_state` does.
+    """
+    return load_state(path, tenant, given=given, required=required).connections
+
+
+def load_state(
+    path: Path | str, tenant: Tenant | None = None, *, given: bytes | None = None, required: bool = True
+) -> DesiredState:
+    """Return all that the file or folder at *path* says.
 
     If *tenant* is given, platforms and companies are checked against it too, once there are no other
     problems. *given* is the content of the file if it is no file: then *path* is only its name. Unless
@@ -59,7 +69,7 @@ def load(
     if tenant:
         check_tenant(documents, tenant)
         _raise_problems(documents)
-    return connections(documents)
+    return merged(documents)
 
 
 def _raise_problems(documents: Iterable[Document]) -> None:

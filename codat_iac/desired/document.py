@@ -52,9 +52,10 @@ REPORTED = UnsupportedValue("")
 
 
 class Document:
-    """One desired-state file: its path as the user gave it, its data and its problems."""
+    """One desired-state file: its path as the user gave it (`path` is fit to show), data and problems."""
 
     def __init__(self, path: str) -> None:
+        self.file = path
         self.path = printable(path)
         self.data: Any = REPORTED
         self.start = NOWHERE

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from codat_iac.desired.document import short
 from codat_iac.model.connection import (
     UUID,
     Address,
@@ -13,11 +15,38 @@ from codat_iac.model.connection import (
     Status,
     normalised,
 )
+from codat_iac.planning.plan.unmanaged import OnUnmanaged, UnmanagedPolicy, folded_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from codat_iac.desired.document import Document, Place, Trail
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredCompany:
+    """A company as one file declares it, with connections or without: its key, its id, and the file."""
+
+    key: str
+    id: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """All that the files say; connections are sorted by address, companies come in the order of the files."""
+
+    connections: tuple[DesiredConnection, ...] = ()
+    companies: tuple[DeclaredCompany, ...] = ()
+    unmanaged: UnmanagedPolicy = field(default_factory=UnmanagedPolicy)
+
+    @property
+    def company_keys(self) -> dict[str, str]:
+        """The keys of the companies by their ids."""
+        return {company.id: company.key for company in self.companies}
+
+
+_POLICIES = tuple(OnUnmanaged)
 
 
 class _Register:
@@ -37,17 +66,30 @@ def cross_check(documents: Iterable[Document]) -> None:
 
     Values that break the contract are skipped: they are reported already.
     """
-    company_names, company_ids, addresses, connection_ids = (_Register() for _ in range(4))
+    company_names, company_ids, addresses, connection_ids, policies = (_Register() for _ in range(5))
     for document in documents:
+        _check_policy(document, policies)
         for trail, company in _children(document.data, "companies", ()):
             _check_company(document, trail, company, company_names, company_ids)
             for inner, connection in _children(company, "connections", trail):
                 _check_connection(document, inner, connection, addresses, connection_ids)
 
 
-def connections(documents: Iterable[Document]) -> tuple[DesiredConnection, ...]:
-    """Return the connections of *documents*, which must have no problems, sorted by address."""
-    return tuple(sorted(_declared(documents), key=lambda one: one.address))
+def merged(documents: Sequence[Document]) -> DesiredState:
+    """Return what *documents*, which must have no problems, say together."""
+    said = [(tag, policy) for document in documents for _, tag, policy in _policies(document)]
+    return DesiredState(
+        tuple(sorted(_declared(documents), key=lambda one: one.address)),
+        tuple(
+            DeclaredCompany(trail[-1], normalised(company["id"]), document.file)
+            for document in documents
+            for trail, company in _children(document.data, "companies", ())
+        ),
+        UnmanagedPolicy(
+            next((OnUnmanaged(policy) for tag, policy in said if not tag), OnUnmanaged.REPORT),
+            {tag: OnUnmanaged(policy) for tag, policy in said if tag},
+        ),
+    )
 
 
 def _declared(documents: Iterable[Document]) -> Iterator[DesiredConnection]:
@@ -98,6 +140,25 @@ def _check_connection(
     elif identity and (other := ids.earlier(identity, _address(trail), document, place)):
         text = f"its connectionId is that of {other[0]} too ({other[1]}); remove one of the two"
         document.report(text, place, trail)
+
+
+def _check_policy(document: Document, policies: _Register) -> None:
+    """Report a policy that another file, or another spelling of the same tag, contradicts."""
+    for trail, tag, policy in _policies(document):
+        place = document.key_place(trail)
+        if other := policies.earlier(tag, policy, document, place):
+            key = ".".join(map(short, trail))
+            document.report(f"{key} is {other[0]} in {other[1]}; let both say the same, or keep one", place)
+
+
+def _policies(document: Document) -> Iterator[tuple[Trail, str, str]]:
+    """Yield each policy for what is unmanaged: its trail, the tag ("" for the tenant), and what it says."""
+    data = document.data if isinstance(document.data, dict) else {}
+    by_tag = data.get("unmanagedByTag")
+    said: list[tuple[Trail, str, Any]] = [(("unmanaged",), "", data.get("unmanaged"))]
+    if isinstance(by_tag, dict):
+        said += [(("unmanagedByTag", tag), folded_tag(tag), policy) for tag, policy in by_tag.items()]
+    yield from (each for each in said if each[-1] in _POLICIES)
 
 
 def _children(parent: Any, key: str, trail: Trail) -> Iterator[tuple[Trail, dict[str, Any]]]:

@@ -70,10 +70,11 @@ def check(document: Document) -> None:
 
 
 def _name(document: Document, broken: _Break) -> None:
-    subject, _ = split(broken.trail)
-    kind = "connection" if subject else "company"
+    subject, key = split(broken.trail)
+    kind = "tag" if key == "unmanagedByTag" else "connection" if subject else "company"
     place = document.key_place((*broken.trail, broken.value))
-    document.report(f"the {kind} name {quoted(broken.value)}: {broken.remedy}", place, subject)
+    name = kind if kind == "tag" else f"{kind} name"
+    document.report(f"the {name} {quoted(broken.value)}: {broken.remedy}", place, subject)
 
 
 def _missing(document: Document, broken: _Break) -> None:

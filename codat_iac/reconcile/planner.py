@@ -11,7 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from codat_iac.codat.client import Reader
-from codat_iac.model.connection import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Status
+from codat_iac.model.connection import (
+    ABSENT,
+    Company,
+    DesiredConnection,
+    LiveConnection,
+    PriorConnection,
+    Status,
+)
 from codat_iac.model.errors import Mismatch, NotFound
 from codat_iac.model.settings import Settings
 from codat_iac.model.times import past
@@ -57,6 +64,32 @@ class Planner:
         self._live_at_plan: Mapping[str, Mapping[str, LiveConnection] | None] = {}
         self.decided = StackDecisions((), Moves())
         self._declares = False
+
+    def seed(self, companies: Iterable[Company]) -> None:
+        """Take *companies*, with all their connections, as what was read of them just now."""
+        for company in companies:
+            self._snapshot.seed(company.id, company.connections or (), ())
+
+    def known_ids(
+        self, desired: Sequence[DesiredConnection], companies: Iterable[Company], *, stateless: bool = False
+    ) -> frozenset[str]:
+        """Return the ids of the connections that are recorded, or that *desired* means. Nothing is read.
+
+        *companies* are all that can be seen, with all their connections.
+        """
+        live = {company.id: {each.id: each for each in company.connections or ()} for company in companies}
+        recorded, certain, candidates = self._recorded, tuple(desired), frozenset[str]()
+        if stateless:
+            matching = match(desired, lambda company_id: live.get(company_id, {}).values())
+            recorded, candidates = tuple(matching.recorded.values()), matching.candidates
+            certain = tuple(sorted(matching.certain, key=lambda each: each.address))
+        seen = {each.company_id: live.get(each.company_id) for each in certain}
+        seen |= {prior.desired.company_id: live.get(prior.desired.company_id) for prior in recorded}
+        decided = stack_decisions.decide(
+            certain, recorded, seen, accepts_missing=self._settings.accept_missing
+        )
+        becoming = {each.becomes for each in decided.decisions if each.becomes}
+        return candidates | {prior.id for prior in recorded} | becoming
 
     # Plans.
 

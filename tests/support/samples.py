@@ -13,6 +13,8 @@ from codat_iac.model.connection import Address
 from codat_iac.model.text import redact
 from codat_iac.planning.decision import Cause, Decision, Field
 from codat_iac.planning.plan import STEPS, Calls, Drifted, Link, Plan, Problem, Unmanaged, Waiting
+from codat_iac.planning.plan.coverage import Coverage, Group, Kind, Tally, Uncovered
+from codat_iac.planning.plan.unmanaged import OnUnmanaged
 from codat_iac.planning.rule_table import Action
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -154,6 +156,23 @@ EVERYTHING = Plan(
     stack="dev",
 )
 
+COVERED = Coverage(
+    companies_declared=2,
+    companies_undeclared=1,
+    connections=Tally(3, 1, 1, 2, 4),
+    platforms=(Group("fztf", Tally(unmanaged=1, undeclared=2)), Group("gbol", Tally(3, 1, ignored=4))),
+    statuses=(Group("Linked", Tally(3, 1, 1, 2, 4)),),
+    tags=(Group("segment=lending", Tally(2, unmanaged=1)),),
+    uncovered=(
+        Uncovered(an_id(9), "Curb & Sons", an_id(33), "fztf", "Linked", Kind.UNDECLARED, OnUnmanaged.REPORT),
+        Uncovered(an_id(9), "", an_id(34), "fztf", "Linked", Kind.UNDECLARED, OnUnmanaged.REPORT),
+        Uncovered(COMPANY, "acme", an_id(35), "fztf", "Linked", Kind.UNMANAGED, OnUnmanaged.ERROR),
+    ),
+)
+"""A tenant with connections of every kind."""
+
+FORBIDDEN = (Problem("acme", "acme: nobody here manages some of its live connections"),)
+
 DRIFTED = (
     Drifted(Address("acme/bank"), COMPANY, an_id(11), "suuo", "Linked", "Deauthorized"),
     Drifted(Address("acme/ledger"), COMPANY, an_id(12), "gbol", "Linked", "absent"),
@@ -221,6 +240,29 @@ changes = st.builds(
     loses=st.booleans(),
     later=st.booleans(),
 )
+tallies = st.builds(Tally, *([st.integers(0, 10**6)] * 5))
+groups = st.lists(st.builds(Group, texts, tallies), max_size=2).map(tuple)
+uncovereds = st.builds(
+    Uncovered,
+    texts,
+    texts,
+    texts,
+    texts,
+    texts,
+    st.sampled_from([Kind.UNMANAGED, Kind.UNDECLARED]),
+    st.sampled_from([OnUnmanaged.REPORT, OnUnmanaged.ERROR]),
+)
+coverages = st.builds(
+    Coverage,
+    complete=st.booleans(),
+    companies_declared=numbers,
+    companies_undeclared=numbers,
+    connections=tallies,
+    platforms=groups,
+    statuses=groups,
+    tags=groups,
+    uncovered=st.lists(uncovereds, max_size=3).map(tuple),
+)
 dates = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
 waitings = st.builds(Waiting, addresses, texts, texts, texts, texts, texts | dates, texts)
 unmanageds = st.builds(Unmanaged, texts, texts, texts, texts, texts)
@@ -237,4 +279,5 @@ plans = st.builds(
     refusal=maybe,
     stateless=st.booleans(),
     stack=maybe,
+    coverage=st.none() | coverages,
 )

@@ -49,6 +49,7 @@ WITHOUT_ENGINE = (
     ("--version",),
     ("validate", "connections.yaml", "--online", "-o", "json"),
     ("plan", "--stateless", "connections.yaml", "-o", "json"),
+    ("coverage", "--stateless", "connections.yaml", "-o", "json"),
     ("export", "--stateless", "--all"),
 )
 """Commands that only read, and need no engine."""

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     help="Add to --out if it exists: all that stands in it stays as it is, and its `defaults:` hold for what"
     " is added.",
 )
+@click.option(
+    "--new",
+    is_flag=True,
+    help="Bring in what appeared since, all or what the filters choose, into the file that declares its"
+    " company (unless --out names one). Files that exist are added to; what `unmanaged: ignore` hides is left"
+    " alone.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def import_command(
     *,
@@ -39,6 +46,7 @@ def import_command(
     filters: Filters,
     out: Path | None,
     overwrite: bool,
+    new: bool,
     yes: bool,
 ) -> int:
     """Bring connections that exist into the stack, and write their desired state.
@@ -57,7 +65,8 @@ def import_command(
         Path(session.path(None)),
         out,
         overwrite=overwrite,
-        confirm=lambda drafted: _confirm(drafted, yes=yes),
+        new=new,
+        confirm=lambda drafted: _confirm(drafted, new=new, yes=yes),
         tell=lambda text: click.echo(text, err=True),
     )
     if draft.arrivals:
@@ -65,8 +74,8 @@ def import_command(
     return 0
 
 
-def _confirm(draft: Draft, *, yes: bool) -> None:
-    tell_skipped(draft.skipped)
+def _confirm(draft: Draft, *, new: bool, yes: bool) -> None:
+    tell_skipped([each for each in draft.skipped if not (new and each.held)])
     if not draft.arrivals:
         click.echo("Nothing to import.", err=True)
         return

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from codat_iac.cli import render
+from codat_iac.cli import render, tenant_coverage
 from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, exit_code, terminal_options, write_output
 from codat_iac.cli.session import Session
+from codat_iac.model.errors import ConfigError
 
 
 @click.command("plan")
@@ -21,11 +22,16 @@ from codat_iac.cli.session import Session
     is_flag=True,
     help="Read no state and need no engine: match by company and platform, remove nothing. Needs a PATH.",
 )
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="Show also how much of the whole tenant is managed, as `codat-iac coverage` does.",
+)
 @click.option("--every", is_flag=True, help="In text, name also what is only counted.")
 @output_options(*render.FORMATS["plan"])
 @DETAILED
 @stack_options
-def plan_command(
+def plan_command(  # noqa: PLR0913  one for each option
     *,
     path: str | None,
     cwd: Path,
@@ -34,6 +40,7 @@ def plan_command(
     out: Path | None,
     company: str | None,
     stateless: bool,
+    coverage: bool,
     every: bool,
     detailed_exitcode: bool,
 ) -> int:
@@ -48,9 +55,12 @@ def plan_command(
     session = Session(cwd, stack, stateless)
     with errors_as_document(output, out):
         if session.is_own_program(path):
+            if coverage:
+                raise ConfigError("--coverage compares with a desired state, which this stack has none of")
             plan = session.plan_program(company)
         else:
-            plan = session.plan(session.declared(path), company)
+            state = session.declared_state(path)
+            plan = tenant_coverage.plan(session, state, company, with_coverage=coverage)
     shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal_options(output, out))
     write_output(shown, out)
     return exit_code(plan.exit_code, detailed=detailed_exitcode)

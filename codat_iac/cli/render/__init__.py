@@ -1,4 +1,4 @@
-"""Render a plan, drift, links or problems in one of several formats. Pure: no I/O, no clock, no print.
+"""Render a plan, coverage, drift, links or problems in one of several formats. Pure: no I/O, no clock.
 
 ```
 words        text that all formats share; foreign text made safe to show
@@ -22,11 +22,13 @@ from codat_iac.cli.render.as_text import Terminal
 from codat_iac.cli.render.from_json import parse_plan, parse_problems
 from codat_iac.model import errors
 from codat_iac.model.errors import CodatIacError, ConfigError
-from codat_iac.planning.plan import Drifted, Link, Plan
+from codat_iac.planning.plan import Drifted, Link, Plan, Problem
+from codat_iac.planning.plan.coverage import Coverage
 
 __all__ = [
     "FORMATS",
     "Output",
+    "coverage",
     "drift",
     "links",
     "parse_plan",
@@ -51,6 +53,7 @@ _REPORT = (Output.TEXT, Output.JSON, Output.MARKDOWN, Output.HTML)
 
 FORMATS: Mapping[str, tuple[Output, ...]] = {
     "plan": _REPORT,
+    "coverage": _REPORT,
     "drift": _REPORT,
     "problems": _REPORT,
     "links": (Output.TEXT, Output.CSV, Output.JSON, Output.HTML),
@@ -82,6 +85,31 @@ def plan(
             return as_html.plan(shown, now)
         case _:
             return as_text.plan(shown, now, Terminal(width, color, every))
+
+
+def coverage(
+    found: Coverage,
+    wrong: Sequence[Problem],
+    output: Output | str,
+    now: datetime,
+    *,
+    width: int | None = None,
+    color: bool = False,
+    every: bool = False,
+) -> str:
+    """Return a coverage in the format *output*, with the problems that the policy makes of it.
+
+    The other arguments are as in `plan`.
+    """
+    match _checked("coverage", output):
+        case Output.JSON:
+            return as_json.coverage(found, wrong, now)
+        case Output.MARKDOWN:
+            return as_markdown.coverage(found, wrong)
+        case Output.HTML:
+            return as_html.coverage(found, wrong, now)
+        case _:
+            return as_text.coverage(found, wrong, Terminal(width, color, every))
 
 
 def drift(

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from codat_iac.cli.render import words
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.plan import STEPS, Drifted, Link, Plan, summary
+from codat_iac.planning.plan import STEPS, Drifted, Link, Plan, Problem, summary
+from codat_iac.planning.plan.coverage import Coverage
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +39,7 @@ def plan(shown: Plan, now: datetime) -> str:
         headline=_headline(summary(shown)),
         chips=_chips(shown),
         companies=words.by_company(shown.changes),
-        problems=words.problems_by_reason(shown, len(shown.problems)),
+        problems=words.problems_by_reason(shown.problems, len(shown.problems)),
         waiting=words.newest_breaks_first(shown.waiting, now),
         notes=words.notes(shown),
         forecast=words.forecast(shown),
@@ -58,6 +59,17 @@ def _chips(plan: Plan) -> list[tuple[str, str, int]]:
     steps = [(step.value, words.SIGNS[step], counts[step]) for step in STEPS if counts[step]]
     losing = sum(change.loses for change in plan.changes)
     return [*steps, (_LOSSES, "!", losing)] if losing else steps
+
+
+def coverage(found: Coverage, wrong: Sequence[Problem], now: datetime) -> str:
+    """Return a coverage as a page, with the problems that the policy makes of it."""
+    return _page(
+        "coverage.html",
+        now,
+        found=found,
+        summary=words.coverage_summary(found),
+        problems=words.problems_by_reason(wrong, len(wrong)),
+    )
 
 
 def drift(drifted: Sequence[Drifted], now: datetime) -> str:

@@ -12,11 +12,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from codat_iac.cli.render.words import timestamp
+from codat_iac.cli.render.words import coverage_summary, timestamp
 from codat_iac.model import errors
 from codat_iac.model.text import redact
 from codat_iac.planning.decision import Cause, Decision
-from codat_iac.planning.plan import FORMAT_VERSION, STEPS, Drifted, Link, Plan, Unmanaged, Waiting, summary
+from codat_iac.planning.plan import (
+    FORMAT_VERSION,
+    STEPS,
+    Drifted,
+    Link,
+    Plan,
+    Problem,
+    Unmanaged,
+    Waiting,
+    summary,
+)
+from codat_iac.planning.plan.coverage import Coverage, Group, Tally
 
 CAUSES: Mapping[Cause, str] = {Cause.YOU: "you", Cause.THEY: "they", Cause.BOTH: "both"}
 
@@ -54,6 +65,7 @@ def document(shown: Plan, generated: str) -> dict[str, Any]:
         "unmanaged": [_unmanaged(each) for each in shown.unmanaged],
         "problems": [{"address": each.address, "text": each.text} for each in shown.problems],
         "notes": list(shown.notes),
+        "coverage": None if shown.coverage is None else _coverage(shown.coverage),
     }
     return {key: _without_links(value) for key, value in data.items()}
 
@@ -95,6 +107,51 @@ def _unmanaged(unmanaged: Unmanaged) -> dict[str, Any]:
         "connectionId": unmanaged.connection_id,
         "platformKey": unmanaged.platform_key,
         "status": unmanaged.status,
+    }
+
+
+def coverage(found: Coverage, wrong: Sequence[Problem], now: datetime) -> str:
+    """Return a coverage in JSON, with the problems that the policy makes of it."""
+    rows = [{"address": each.address, "text": each.text} for each in wrong]
+    shown = {"summary": coverage_summary(found), **_coverage(found), "problems": rows}
+    return _report("coverage", now, **_without_links(shown))
+
+
+def _coverage(found: Coverage) -> dict[str, Any]:
+    return {
+        "complete": found.complete,
+        "companies": {"declared": found.companies_declared, "undeclared": found.companies_undeclared},
+        "connections": _tally(found.connections),
+        "platforms": _groups(found.platforms),
+        "statuses": _groups(found.statuses),
+        "tags": _groups(found.tags),
+        "uncovered": [
+            {
+                "kind": each.kind.value,
+                "company": each.company,
+                "companyId": each.company_id,
+                "connectionId": each.connection_id,
+                "platformKey": each.platform_key,
+                "status": each.status,
+                "policy": each.policy.value,
+            }
+            for each in found.uncovered
+        ],
+    }
+
+
+def _groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    return [{"name": each.name, **_tally(each.connections)} for each in groups]
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    return {
+        "managed": tally.managed,
+        "declared": tally.declared,
+        "unmanaged": tally.unmanaged,
+        "undeclared": tally.undeclared,
+        "ignored": tally.ignored,
+        "percent": tally.percent,
     }
 
 

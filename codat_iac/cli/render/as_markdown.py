@@ -17,7 +17,8 @@ from codat_iac.cli.render import words
 from codat_iac.cli.render.words import fit, sentence
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.plan import STEPS, Drifted, Plan, Unmanaged, Waiting, summary
+from codat_iac.planning.plan import STEPS, Drifted, Plan, Problem, Unmanaged, Waiting, summary
+from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.rule_table import Action
 
 MOST_BYTES = 60_000
@@ -46,6 +47,8 @@ _PROBLEMS = TableLimit(50, 7_000)
 _WAITING = TableLimit(50, 7_000)
 _UNMANAGED = TableLimit(50, 5_000)
 _NOTES = TableLimit(20, 3_000)
+_COVERAGE = TableLimit(100, 10_000)
+_GROUPS = TableLimit(20, 2_000)
 _ALONE = TableLimit(500, 50_000)
 """The limit of a table that is the whole report."""
 
@@ -56,10 +59,11 @@ def plan(shown: Plan, now: datetime) -> str:
         "## codat-iac plan",
         f"**{summary(shown)}**",
         _alarm(shown),
-        *_problems(shown),
+        *_problems(shown.problems),
         *_changes(shown.changes),
         _waiting(shown.waiting, now),
         _unmanaged(shown.unmanaged),
+        *([] if shown.coverage is None else _coverage(shown.coverage, _GROUPS)),
         *_notes(shown),
         _cost(shown),
     )
@@ -76,10 +80,10 @@ def _alarm(plan: Plan) -> str:
     return "> [!WARNING]\n> An apply throws authorisations away; see below." if plan.losses else ""
 
 
-def _problems(plan: Plan) -> Iterator[str]:
-    if plan.problems:
-        yield f"### Problems ({len(plan.problems):,})"
-        reasons = words.problems_by_reason(plan, words.MOST_OF_ONE_REASON)
+def _problems(problems: Sequence[Problem]) -> Iterator[str]:
+    if problems:
+        yield f"### Problems ({len(problems):,})"
+        reasons = words.problems_by_reason(problems, words.MOST_OF_ONE_REASON)
         rows = (_row(escaped(addresses), _prose(text, 600)) for addresses, text in reasons)
         yield _cut(("Address", "Problem"), rows, len(reasons), _PROBLEMS)
 
@@ -160,6 +164,38 @@ def _unmanaged(unmanaged: Sequence[Unmanaged]) -> str:
 def _notes(plan: Plan) -> Iterator[str]:
     if notes := words.notes(plan):
         yield _cut(("Notes",), (_row(_prose(note)) for note in notes), len(notes), _NOTES)
+
+
+def coverage(found: Coverage, problems: Sequence[Problem]) -> str:
+    """Return a coverage in Markdown, with the *problems* that the policy makes of it."""
+    return _joined(
+        "## codat-iac coverage",
+        f"**{escaped(words.coverage_summary(found))}**",
+        *_problems(problems),
+        *_coverage(found, _COVERAGE),
+    )
+
+
+def _coverage(found: Coverage, limit: TableLimit) -> Iterator[str]:
+    yield f"### Coverage of {words.coverage_companies(found)}"
+    yield _table(("", "Connections", ""), (_row(*counted) for counted in words.coverage_counts(found)))
+    for title, members in words.coverage_groups(found):
+        rows = (_row(_cell(name), *words.tallied(tally)) for name, tally in members)
+        yield _cut((title, *words.COVERAGE_HEADER[1:]), rows, len(members), limit)
+    if found.uncovered:
+        rows = (
+            _row(
+                each.kind,
+                escaped(words.company_name(each)),
+                *map(_cell, (each.platform_key, each.status, each.connection_id)),
+            )
+            for each in found.uncovered
+        )
+        table = _cut(("", "Company", "Platform", "Status", "Connection"), rows, len(found.uncovered), limit)
+        number = len(found.uncovered)
+        yield _folded(
+            f"Not covered ({number:,}): {escaped(words.count_statuses(found.uncovered), 200)}", table
+        )
 
 
 def drift(drifted: Sequence[Drifted]) -> str:

@@ -17,7 +17,8 @@ from codat_iac.cli.render.layout import Paint
 from codat_iac.cli.render.words import fit, sentence
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.plan import Drifted, Link, Plan, Waiting, summary
+from codat_iac.planning.plan import Drifted, Link, Plan, Problem, Waiting, summary
+from codat_iac.planning.plan.coverage import Coverage, Uncovered
 from codat_iac.planning.rule_table import Action
 
 MOST = 20
@@ -54,7 +55,8 @@ def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
         *(_company(name, changes, terminal, paint) for name, changes in groups.items()),
         _waiting(shown.waiting, now, terminal, paint),
         _unmanaged(shown, terminal, paint),
-        _problems(shown, terminal, paint),
+        *([] if shown.coverage is None else _coverage(shown.coverage, terminal, paint)),
+        _problems(shown.problems, terminal, paint),
         _notes(shown, terminal, paint),
         _closing(shown, terminal, paint),
     ]
@@ -126,17 +128,17 @@ def _first(items: Sequence[T], terminal: Terminal) -> Sequence[T]:
     return items if terminal.every else items[:MOST]
 
 
-def _rest(number: int) -> list[str]:
-    return [f"  and {number:,} more; `codat-iac plan --every` names all"] if number else []
+def _rest(number: int, command: str = "plan") -> list[str]:
+    return [f"  and {number:,} more; `codat-iac {command} --every` names all"] if number else []
 
 
-def _problems(plan: Plan, terminal: Terminal, paint: Paint) -> str:
-    most = len(plan.problems) if terminal.every else words.MOST_OF_ONE_REASON
+def _problems(problems: Sequence[Problem], terminal: Terminal, paint: Paint) -> str:
+    most = len(problems) if terminal.every else words.MOST_OF_ONE_REASON
     lines = [
         layout.hanging(f"  {addresses}: ", text, terminal.width)
-        for addresses, text in words.problems_by_reason(plan, most)
+        for addresses, text in words.problems_by_reason(problems, most)
     ]
-    return _titled(f"Problems ({len(plan.problems):,})", "bold red", lines, paint)
+    return _titled(f"Problems ({len(problems):,})", "bold red", lines, paint)
 
 
 def _notes(plan: Plan, terminal: Terminal, paint: Paint) -> str:
@@ -156,6 +158,51 @@ def _closing(plan: Plan, terminal: Terminal, paint: Paint) -> str:
         refused = layout.hanging(_UNSAFE, sentence(plan.refusal), terminal.width)
         lines.append(paint(_UNSAFE, "bold red") + refused.removeprefix(_UNSAFE))
     return "\n".join([*lines, paint(layout.hanging("", summary(plan), terminal.width), "bold")])
+
+
+def coverage(found: Coverage, problems: Sequence[Problem], terminal: Terminal) -> str:
+    """Return a coverage as text, with the *problems* that the policy makes of it."""
+    paint = layout.paint(terminal.color)
+    blocks = [*_coverage(found, terminal, paint), _problems(problems, terminal, paint)]
+    closing = paint(layout.hanging("", words.coverage_summary(found), terminal.width), "bold")
+    return "\n\n".join([*(block for block in blocks if block), closing])
+
+
+def _coverage(found: Coverage, terminal: Terminal, paint: Paint) -> list[str]:
+    counted = [
+        f"  {line}"
+        for line in layout.columns(
+            [(kind, number, said) for kind, number, said in words.coverage_counts(found)]
+        )
+    ]
+    blocks = ["\n".join([paint(f"Coverage of {words.coverage_companies(found)}", "bold"), *counted])]
+    for title, rows in words.coverage_groups(found):
+        shown = _first(rows, terminal)
+        header = (title.upper(), *(name.upper() for name in words.COVERAGE_HEADER[1:]))
+        cells = [(layout.shortened(name), *words.tallied(tally)) for name, tally in shown]
+        head, *lines = layout.columns([header, *cells])
+        rest = _rest(len(rows) - len(shown), "coverage")
+        blocks.append("\n".join([paint(f"  {head}", "bold"), *(f"  {line}" for line in lines), *rest]))
+    return [*blocks, _uncovered(found.uncovered, terminal, paint)]
+
+
+def _uncovered(uncovered: Sequence[Uncovered], terminal: Terminal, paint: Paint) -> str:
+    if not uncovered:
+        return ""
+    shown = _first(uncovered, terminal)
+    rows = [
+        (
+            each.kind,
+            layout.shortened(words.company_name(each)),
+            fit(each.platform_key),
+            fit(each.status),
+            fit(each.connection_id),
+        )
+        for each in shown
+    ]
+    title = f"Not covered ({len(uncovered):,}): {words.count_statuses(uncovered)}"
+    named = (f"  {line}" for line in layout.columns(rows))
+    return "\n".join([paint(title, "bold"), *named, *_rest(len(uncovered) - len(shown), "coverage")])
 
 
 def drift(drifted: Sequence[Drifted], terminal: Terminal) -> str:

@@ -22,6 +22,8 @@ from codat_iac.model.text import join_names, safe_text
 from codat_iac.model.times import parse_time
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.plan import FORMAT_VERSION, Calls, Plan, Problem, Unmanaged, Waiting
+from codat_iac.planning.plan.coverage import Coverage, Group, Kind, Tally, Uncovered
+from codat_iac.planning.plan.unmanaged import OnUnmanaged
 from codat_iac.planning.rule_table import Action
 
 _AGAIN = "make it again with `codat-iac plan --output json --out FILE`"
@@ -31,6 +33,7 @@ _KINDS = {
     "boolean": "true or false",
     "integer": "a number",
     "null": "null",
+    "number": "a number",
     "object": "an object",
     "string": "a text",
 }
@@ -134,7 +137,35 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         stateless=data["stateless"],
         stack=data["stack"],
         shard=data.get("shard"),
+        coverage=None if data["coverage"] is None else _coverage(data["coverage"]),
     )
+
+
+def _coverage(data: Mapping[str, Any]) -> Coverage:
+    return Coverage(
+        complete=data["complete"],
+        companies_declared=data["companies"]["declared"],
+        companies_undeclared=data["companies"]["undeclared"],
+        connections=_tally(data["connections"]),
+        platforms=tuple(map(_group, data["platforms"])),
+        statuses=tuple(map(_group, data["statuses"])),
+        tags=tuple(map(_group, data["tags"])),
+        uncovered=tuple(map(_uncovered, data["uncovered"])),
+    )
+
+
+def _uncovered(data: Mapping[str, Any]) -> Uncovered:
+    given = _attributes(data)
+    return Uncovered(**given | {"kind": Kind(given["kind"]), "policy": OnUnmanaged(given["policy"])})
+
+
+def _group(data: Mapping[str, Any]) -> Group:
+    return Group(data["name"], _tally({name: value for name, value in data.items() if name != "name"}))
+
+
+def _tally(data: Mapping[str, Any]) -> Tally:
+    """Read a tally; its share is counted anew, and an edited one is found out."""
+    return Tally(**{name: value for name, value in data.items() if name != "percent"})
 
 
 def _change(data: Mapping[str, Any]) -> Decision:

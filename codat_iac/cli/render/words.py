@@ -15,6 +15,8 @@ from codat_iac.model.text import join_names, safe_text
 from codat_iac.model.times import parse_time, past
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged, Waiting
+from codat_iac.planning.plan import Problem as PlanProblem
+from codat_iac.planning.plan.coverage import Coverage, Kind, Tally, Uncovered
 from codat_iac.planning.rule_table import Action
 
 SIGNS: Mapping[Action, str] = {
@@ -95,13 +97,13 @@ def without_address(address: str, text: str) -> str:
     return sentence(text.removeprefix(f"{address}: "))
 
 
-def problems_by_reason(plan: Plan, most: int) -> list[tuple[str, str]]:
-    """Return the addresses and the text of each problem; those with the same text are one.
+def problems_by_reason(problems: Iterable[PlanProblem], most: int) -> list[tuple[str, str]]:
+    """Return the addresses and the text of each problem of a plan; those with the same text are one.
 
     The first *most* of its addresses are named. All is made safe to show.
     """
     addresses: dict[str, list[str]] = {}
-    for each in plan.problems:
+    for each in problems:
         addresses.setdefault(without_address(each.address, each.text), []).append(fit(each.address))
     return [(join_names(named, most), text) for text, named in addresses.items()]
 
@@ -170,7 +172,7 @@ def count_kinds(counted: Mapping[str, int]) -> str:
     return f"{named} and {rest:,} more" if rest > 0 else named
 
 
-def count_statuses(items: Iterable[Waiting | Unmanaged]) -> str:
+def count_statuses(items: Iterable[Waiting | Unmanaged | Uncovered]) -> str:
     """Return the number of *items* of each status, as `count_kinds` does."""
     return count_kinds(Counter(item.status for item in items))
 
@@ -245,6 +247,64 @@ def _reset(said: str) -> str:
 def over_quota(calls: Calls) -> bool:
     """Return whether an apply makes more calls than today's quota has left."""
     return calls.quota_left is not None and calls.reads + calls.writes > calls.quota_left
+
+
+COVERAGE_HEADER = ("", "Managed", "Declared", "Unmanaged", "Undeclared", "Ignored", "Covered")
+"""The columns of a table of coverage."""
+
+COVERAGE_MEANINGS: Mapping[str, str] = {
+    Kind.MANAGED: "the state holds them",
+    Kind.DECLARED: "the desired state means them, and the state doesn't hold them yet",
+    Kind.UNMANAGED: "neither, in companies that are declared",
+    Kind.UNDECLARED: "in companies that nobody declares",
+    "ignored": "neither, and hidden by the policy",
+}
+
+
+def tallied(tally: Tally) -> tuple[str, ...]:
+    """Return the numbers of a tally as cells, in the order of `COVERAGE_HEADER`."""
+    numbers = (tally.managed, tally.declared, tally.unmanaged, tally.undeclared, tally.ignored)
+    return (*(f"{number:,}" for number in numbers), f"{tally.percent} %")
+
+
+def coverage_groups(found: Coverage) -> list[tuple[str, list[tuple[str, Tally]]]]:
+    """Return the tables of a coverage: a title, and rows of a name and its numbers; without empty ones."""
+    groups = (("Platform", found.platforms), ("Status", found.statuses), ("Tag", found.tags))
+    return [
+        (title, [(fit(each.name), each.connections) for each in members])
+        for title, members in groups
+        if members
+    ]
+
+
+def coverage_counts(found: Coverage) -> list[tuple[str, str, str]]:
+    """Return the number of connections of each kind, with what the kind means."""
+    tally = found.connections
+    return [(str(kind), f"{getattr(tally, kind):,}", said) for kind, said in COVERAGE_MEANINGS.items()]
+
+
+def coverage_companies(found: Coverage) -> str:
+    """Return in one line how many companies there are."""
+    declared, others = found.companies_declared, found.companies_undeclared
+    return f"{declared + others:,} companies: {declared:,} declared, {others:,} that nobody declares."
+
+
+def coverage_summary(found: Coverage) -> str:
+    """Return a coverage in one line."""
+    tally = found.connections
+    if not tally.total:
+        said = "Coverage: there is no connection to manage."
+    else:
+        said = (
+            f"Coverage: {tally.percent} %: {tally.covered:,} of {count(tally.total, 'connection')}"
+            f" {'is' if tally.covered == 1 else 'are'} managed or declared."
+        )
+    return said if found.complete else f"{said} The tenant changed while it was read, so it may be off."
+
+
+def company_name(uncovered: Uncovered) -> str:
+    """Return the key or the name of a connection's company, or else its id."""
+    return fit(uncovered.company or uncovered.company_id)
 
 
 def notes(plan: Plan) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from codat_iac.cli import render
+from codat_iac.cli import render, tenant_coverage
 from codat_iac.cli.connection_filters import find_connections, tell_skipped
 from codat_iac.cli.output import terminal_options, write_or_tell
 from codat_iac.cli.session import Session
@@ -103,7 +103,7 @@ def bring_in(folder: Path, answers: Answers) -> None:
 def show(folder: Path, stack: str) -> Plan:
     """Show the plan."""
     session = Session(folder, stack)
-    plan = session.plan(session.desired(None), None)
+    plan = tenant_coverage.plan(session, session.declared_state(None), None)
     write_or_tell(render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None)))
     return plan
 

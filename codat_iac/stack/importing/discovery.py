@@ -9,16 +9,20 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import PLATFORM_KEY, UUID, Company, LiveConnection, normalised
 from codat_iac.model.errors import ConfigError, NotFound, Rejected, TransportError
+from codat_iac.model.settings import Shard
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.reconcile.snapshot import Snapshot
 
 PAGE_SIZES = (500, 1000, 2000, 2000)
 """Companies on a page, for each time that the tenant is read: with fewer pages, fewer rows are missed."""
+
+SCAN_PAGE_SIZE = 1000
+"""Companies on a page when the tenant is read once: a tenant on a single page is read at one moment."""
 
 MOST_LOOKED_UP = 100
 """The most companies that are looked up by id because a reading missed them."""
@@ -64,6 +68,10 @@ class Found:
         """Iterate over the chosen connections, the oldest of each company first."""
         return (c for company in self.companies for c in company.connections or () if c.id in self.chosen)
 
+    def of_shard(self, shard: Shard | None) -> Found:
+        """Return the same, with the companies of *shard* alone if there is one."""
+        return replace(self, companies=_owned(self.companies, shard))
+
 
 def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None = None) -> Found:
     """Read the tenant, as far as *filters* need it, and return the chosen connections.
@@ -92,6 +100,45 @@ def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None =
         and (not statuses or connection.status.casefold() in statuses)
     )
     return Found(companies, chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All companies, each once and with all its connections, as one reading of the tenant has them.
+
+    `complete` is False if companies came or went meanwhile, so that some may be missing, and some be gone.
+    """
+
+    companies: tuple[Company, ...]
+    complete: bool
+
+    def of_shard(self, shard: Shard | None) -> Scan:
+        """Return the same, with the companies of *shard* alone if there is one."""
+        return replace(self, companies=_owned(self.companies, shard))
+
+
+def _owned(companies: tuple[Company, ...], shard: Shard | None) -> tuple[Company, ...]:
+    return tuple(company for company in companies if shard is None or shard.owns(company.id))
+
+
+def scan(client: Reader) -> Scan:
+    """Read the tenant once, page by page, without looking anything up again.
+
+    A connection's platform and a company's connections take more calls only if Codat's pages lack them.
+    """
+    pages = list(client.company_pages(client.list_companies(page_size=SCAN_PAGE_SIZE)))
+    rows = [company for page in pages for company in page.results]
+    unique = {company.id: company for company in rows}
+    totals = {page.total_results for page in pages}
+    snapshot = Snapshot(client)
+    whole = []
+    gone = False
+    for company in sorted(unique.values(), key=lambda each: each.id):
+        try:
+            whole.append(_with_connections(company, snapshot))
+        except NotFound:
+            gone = True
+    return Scan(tuple(whole), not gone and totals == {len(unique)} and len(rows) == len(unique))
 
 
 def _with_connections(company: Company, snapshot: Snapshot) -> Company:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from codat_iac.model.connection import (
 )
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning import rule_table
+from codat_iac.planning.plan.unmanaged import OnUnmanaged, UnmanagedPolicy
 from codat_iac.planning.rule_table import Action
 from codat_iac.stack.importing import addresses
 from codat_iac.stack.importing.discovery import Found
@@ -42,12 +43,16 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """One connection that isn't imported. `held`: because the state has it already, at `address`."""
+    """One connection that isn't imported.
+
+    `held`: because the state has it already, at `address`. `hidden`: because the policy ignores it.
+    """
 
     live: LiveConnection
     reason: str
     address: Address | None = None
     held: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +70,21 @@ class Draft:
 
 
 def draft(
-    found: Found, declared: Sequence[DesiredConnection] = (), recorded: Iterable[PriorConnection] = ()
+    found: Found,
+    declared: Sequence[DesiredConnection] = (),
+    recorded: Iterable[PriorConnection] = (),
+    keys: Mapping[str, str] | None = None,
+    ignored: Collection[str] = (),
 ) -> Draft:
     """Decide for each connection in *found* whether it is imported. *recorded* is the whole state.
+
+    *keys* are those of the declared companies by id, also of companies that are declared without connections.
+    Of the companies with the ids *ignored* only what is declared comes in.
 
     A connection that the state has, at any address, is skipped. One that the desired state certainly means is
     imported at its declared address; one that it may mean is skipped.
     """
-    known = _Known(found, declared, recorded)
+    known = _Known(found, declared, recorded, keys, ignored)
     arrivals, skipped = [], []
     for live in found:
         placed = known.place(live)
@@ -104,6 +116,13 @@ def exported(
     return tuple(whole), tuple(skipped), _names(found)
 
 
+def ignored_companies(found: Found, policy: UnmanagedPolicy) -> frozenset[str]:
+    """Return the ids of the companies whose unmanaged connections *policy* ignores."""
+    return frozenset(
+        company.id for company in found.companies if policy.of(company.tags) is OnUnmanaged.IGNORE
+    )
+
+
 def _names(found: Found) -> Mapping[str, str]:
     return {company.id: company.name for company in found.companies}
 
@@ -112,8 +131,15 @@ class _Known:
     """The declared and recorded connections, looked up for a live one."""
 
     def __init__(
-        self, found: Found, declared: Sequence[DesiredConnection], recorded: Iterable[PriorConnection]
+        self,
+        found: Found,
+        declared: Sequence[DesiredConnection],
+        recorded: Iterable[PriorConnection],
+        keys: Mapping[str, str] | None = None,
+        ignored: Collection[str] = (),
     ) -> None:
+        self._keys = keys or {}
+        self._ignored = ignored
         self._found = found
         self._declared = declared
         self._recorded = tuple(recorded)
@@ -138,7 +164,7 @@ class _Known:
             if each.on_existing is not OnExisting.CREATE or live.status == Status.PENDING_AUTH
         ]
         if not waiting:
-            return Arrival(live, self._addresses[live.id])
+            return self._as_newcomer(live)
         if len(waiting) == len(self._unclaimed[_slot(live)]) == 1:
             return self._as_declared(waiting[0], live)
         there = join_names([each.address for each in waiting])
@@ -147,6 +173,11 @@ class _Known:
             f"may be what {there} declares and the state doesn't hold yet, which isn't certain; name it there"
             " by `connectionId`",
         )
+
+    def _as_newcomer(self, live: LiveConnection) -> Arrival | Skipped:
+        if live.company_id in self._ignored:
+            return Skipped(live, "is hidden by `unmanaged: ignore`", hidden=True)
+        return Arrival(live, self._addresses[live.id])
 
     def as_recorded(self, live: LiveConnection) -> DesiredConnection:
         """Return a live connection as a desired one with its id, and with its recorded settings, if any."""
@@ -207,7 +238,7 @@ class _Known:
 
     def _halves(self) -> Mapping[str, str]:
         """Return the first half of the address by company id: from the desired state, else from the state."""
-        named = {each.company_id: each.address.company for each in self._declared}
+        named = {**self._keys, **{each.company_id: each.address.company for each in self._declared}}
         taken = set(named.values())
         for prior in sorted(self._recorded, key=lambda each: each.address):
             half = prior.address.company

@@ -2,9 +2,10 @@
 
 An import may be interrupted at any moment, since each step leaves a consistent state:
 
-1. Write the desired state, each connection with its id: `pulumi up`, or the same import again, completes it.
+1. Write the desired state, into one file or several, each connection with its id: `pulumi up`, or the same
+   import again, completes it.
 2. Import into the stack's state, which Pulumi writes once, at the end.
-3. Check that the plan is empty; otherwise undo all, first the state and then the file.
+3. Check that the plan is empty; otherwise undo all, first the state and then the files.
 4. Write the desired state again without the ids, which the state holds now, so that a connection that is
    deleted in Codat later can be created again.
 """
@@ -36,8 +37,8 @@ from codat_iac.planning.matching import of_shard
 from codat_iac.provider import ConnectionProvider
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.discovery import Found
-from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported
-from codat_iac.stack.importing.target_file import Page, check_target
+from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported, ignored_companies
+from codat_iac.stack.importing.target_file import Page, by_file, check_target
 from codat_iac.stack.stack import Stack
 
 DEFAULT_FILE = "imported.yaml"
@@ -67,7 +68,7 @@ def export(
     return yaml_writer.dump(connections, names, title=EXPORT_TITLE), skipped
 
 
-def import_into(
+def import_into(  # noqa: PLR0913  what the command is told
     stack: Stack,
     client: Reader,
     settings: Settings,
@@ -76,26 +77,34 @@ def import_into(
     out: Path | None = None,
     *,
     overwrite: bool = False,
+    new: bool = False,
     confirm: Callable[[Draft], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
     """Import the connections in *found* into *stack*, and write those that aren't declared yet to *out*.
 
     *desired_path* is the desired state that the stack's program reads: *out* must be that file, or lie in
-    that folder. An existing file is only written with *overwrite*; all that stands in it stays.
+    that folder. An existing file is only written with *overwrite*; all that stands in it stays. With *new*,
+    existing files may be written, what the policy ignores is left alone, and unless *out* is given the
+    connections of a company go to the file that declares it.
     *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
     """
     before = stack.export()
-    declared = of_shard(desired.load(desired_path, required=False), settings.shard)
-    drafted = draft(found, declared, recorded(before))
+    said = desired.load_state(desired_path, required=False)
+    found = found.of_shard(settings.shard)
+    ignored = ignored_companies(found, said.unmanaged) if new else ()
+    drafted = draft(found, said.connections, recorded(before), said.company_keys, ignored)
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
-    if drafted.undeclared:
-        check_target(target, desired_path, overwrite=overwrite)
+    added = by_file(drafted.undeclared, said.companies if new and out is None else (), target)
+    for path in added:
+        check_target(path, desired_path, overwrite=overwrite or new)
     confirm(drafted)
     if drafted.arrivals:
-        _Import(stack, client, settings, desired_path, Page(target), drafted, before, declared).run(tell)
+        pages = {Page(path): connections for path, connections in added.items()}
+        declared = of_shard(said.connections, settings.shard)
+        _Import(stack, client, settings, desired_path, pages, drafted, before, declared).run(tell)
     return drafted
 
 
@@ -107,18 +116,18 @@ class _Import:
     client: Reader
     settings: Settings
     desired_path: Path
-    page: Page
+    pages: Mapping[Page, Sequence[DesiredConnection]]
+    """The files to write, each with what is added to it."""
     draft: Draft
     before: Mapping[str, Any]
     declared: Sequence[DesiredConnection]
 
     def run(self, tell: Callable[[str], None]) -> None:
         """Do the whole import, or undo it and raise."""
-        added = self.draft.undeclared
         try:
-            if added:
-                tell(f"writing {self.page.path}")
-                self.page.write(added, self.draft.names)
+            for page, added in self.pages.items():
+                tell(f"writing {page.path}")
+                page.write(added, self.draft.names)
             program = self._program()
             tell(f"importing {len(self.draft.arrivals)} connections")
             self._import(program)
@@ -130,17 +139,21 @@ class _Import:
             if isinstance(error, CodatIacError):
                 raise ImportFailed(f"nothing was imported: {error}") from error
             raise
-        if added:
-            self._take_ids_out(added)
+        self._take_ids_out()
 
-    def _take_ids_out(self, added: Iterable[DesiredConnection]) -> None:
-        try:
-            self.page.write([_without_id(each) for each in added], self.draft.names)
-        except ConfigError as error:
+    def _take_ids_out(self) -> None:
+        """Write each file again without the new ids, also if another one can't be written."""
+        errors = []
+        for page, added in self.pages.items():
+            try:
+                page.write([_without_id(each) for each in added], self.draft.names)
+            except ConfigError as error:
+                errors.append(error)
+        if errors:
             raise ImportFailed(
-                f"all is imported, but {error}; take the new `connectionId`s out of it, so that a connection"
-                " that is deleted can be made again"
-            ) from error
+                f"all is imported, but {'; '.join(map(str, errors))}; take the new `connectionId`s out of it,"
+                " so that a connection that is deleted can be made again"
+            ) from errors[0]
 
     def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
@@ -213,21 +226,32 @@ class _Import:
         return changes | {problem.text for problem in plan.problems}
 
     def _undo(self, error: BaseException) -> None:
-        """Remove the import from the state, then restore the file. Raises `ImportFailed` if that fails.
+        """Remove the import from the state, then restore the files. Raises `ImportFailed` if that fails.
 
-        The order matters: without the file, the next `pulumi up` would unlink what the state holds.
+        The order matters: without the files, the next `pulumi up` would unlink what the state holds.
         """
         what = "the state"
         try:
             self._remove_imported()
             what = "the file"
-            self.page.restore()
+            self._restore()
         except CodatIacError as second:
             raise ImportFailed(
                 f"{str(error) or type(error).__name__}; and {what} can't be put back ({second}). The"
                 " desired state names what was found by its ids: `pulumi up`, or the same import again,"
                 " completes it"
             ) from error
+
+    def _restore(self) -> None:
+        """Restore every file that can be. Raises the first `ConfigError`."""
+        errors = []
+        for page in self.pages:
+            try:
+                page.restore()
+            except ConfigError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _remove_imported(self) -> None:
         """Remove the imported connections from the state; keep what others did to the stack meanwhile."""

@@ -1,13 +1,14 @@
-"""The desired-state file that an import writes, which the stack's program must read."""
+"""The desired-state files that an import writes, which the stack's program must read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from codat_iac.desired import yaml_writer
 from codat_iac.desired.additions import add
 from codat_iac.desired.files import is_python, is_read, write_file
+from codat_iac.desired.merge import DeclaredCompany
 from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError
 
@@ -36,6 +37,23 @@ def check_target(target: Path, desired_path: Path, *, overwrite: bool) -> None:
         raise ConfigError(
             f"{target} exists already; --overwrite adds to it, and what it says stays in it (or {remedy})"
         )
+
+
+def by_file(
+    connections: Iterable[DesiredConnection], companies: Iterable[DeclaredCompany], default: Path
+) -> dict[Path, list[DesiredConnection]]:
+    """Return the files to which *connections* are added, each with what it gets.
+
+    That is the first file which declares the company and isn't Python, or else *default*.
+    """
+    declaring: dict[str, Path] = {}
+    for company in companies:
+        if not is_python(company.file):
+            declaring.setdefault(company.key, Path(company.file))
+    files: dict[Path, list[DesiredConnection]] = {}
+    for each in connections:
+        files.setdefault(declaring.get(each.address.company, default), []).append(each)
+    return files
 
 
 class Page:

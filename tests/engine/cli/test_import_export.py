@@ -27,7 +27,12 @@ def codat(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 def test_which_connections_has_to_be_said(codat: Emulator, capsys: Shown) -> None:
     """Neither nothing nor a filter together with --all is an answer."""
     assert codat.counts() == {}
-    for arguments in (["export"], ["export", "--all", "--company", "Acme"], ["import"]):
+    for arguments in (
+        ["export"],
+        ["export", "--all", "--company", "Acme"],
+        ["import"],
+        ["import", "--new", "--all", "--tag", "a=b"],
+    ):
         assert run([*arguments, *(["--stateless"] if arguments[0] == "export" else [])]) == 1
         assert "say which connections" in capsys.readouterr().err
 
@@ -116,3 +121,46 @@ def test_an_import_asks_and_then_proves_itself(project: Project, acme: str) -> N
     assert "first: # Acme" in exported.out
     assert project.writes() == []
     project.declare(connections(acme, "xero: {platformKey: gbol}"))
+
+
+@pytest.mark.engine
+def test_what_is_new_comes_in_once(project: Project, acme: str) -> None:
+    """In CI too, with --yes; a second run asks nothing, and writes neither a file nor the state."""
+    emulator = project.emulator
+    folder = project.folder / "desired"
+    folder.mkdir()
+    project.pulumi("config", "set", "codat:desired", "desired")
+    mine = f"version: 1\nunmanaged: error\ncompanies:\n  first: {{id: {acme}, connections: {{}}}} # ours\n"
+    (folder / "mine.yaml").write_text(mine)
+    emulator.connect(acme, "gbol", "Linked")
+    emulator.connect(str(emulator.add_company("Bolt")["id"]), "suuo", "PendingAuth")
+    assert project.codat_iac("plan").code == project.codat_iac("coverage").code == 1
+
+    refused = project.codat_iac("import", "--new")
+    assert (refused.code, refused.said) == (1, ["nobody can be asked here; pass --yes if you mean it"])
+    assert [file.name for file in folder.iterdir()] == ["mine.yaml"]
+    done = project.codat_iac("import", "--new", "--yes")
+    assert (done.code, done.out) == (0, "Imported 2 connections; the plan is empty.\n")
+
+    assert sorted(project.recorded()) == ["bolt/plaid", "first/xero"]
+    assert (folder / "mine.yaml").read_text() == mine.replace("{}", "{ xero: { platformKey: gbol } }")
+    written = {
+        file: file.read_bytes() for file in (*folder.iterdir(), *(project.folder / "state").rglob("*.json"))
+    }
+    again = project.codat_iac("import", "--new")
+    assert (again.code, again.out, again.err) == (0, "", "Nothing to import.\n")
+    files = (*folder.iterdir(), *(project.folder / "state").rglob("*.json"))
+    assert {file: file.read_bytes() for file in files} == written
+    assert project.codat_iac("coverage", "--fail-under", "100").code == 0
+    assert project.codat_iac("plan", "--detailed-exitcode").code == 3
+    assert project.writes() == []
+
+
+def test_what_is_hidden_is_told_as_a_number(capsys: Shown) -> None:
+    """And not by name."""
+    live = LiveConnection("an-id", "a-company", "Linked")
+
+    tell_skipped([Skipped(live, "is hidden", hidden=True)] * 3)
+
+    hidden = "3 connections are left alone: `unmanaged: ignore` hides them\n"
+    assert capsys.readouterr().err == hidden

@@ -30,6 +30,7 @@ REPORT = ("text", "json", "markdown", "html")
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "validate": REPORT,
     "plan": REPORT,
+    "coverage": REPORT,
     "drift": REPORT,
     "links": ("text", "csv", "json", "html"),
     "apply": ("text", "json"),
@@ -142,6 +143,7 @@ CELLS = [
     ("plan", "drifted", 0, 3),
     ("plan", "problem", 1, 1),
     ("plan", "refused", 4, 4),
+    ("coverage", "in sync", 0, None),
     ("drift", "in sync", 0, 0),
     ("drift", "drifted", 0, 2),
     ("links", "in sync", 0, 0),

@@ -20,9 +20,11 @@ from codat_iac.planning.decision import Cause
 from codat_iac.planning.plan import STEPS, Drifted, Plan, Unmanaged, summary
 from tests.support.samples import (
     CALM,
+    COVERED,
     DRIFTED,
     EVERY_STEP,
     EVERYTHING,
+    FORBIDDEN,
     HOSTILE,
     NOW,
     OTP,
@@ -40,6 +42,7 @@ PROBLEMS = (
 
 RENDERED: dict[str, Callable[[Output], str]] = {
     "plan": lambda output: render.plan(EVERYTHING, output, NOW),
+    "coverage": lambda output: render.coverage(COVERED, FORBIDDEN, output, NOW),
     "drift": lambda output: render.drift(DRIFTED, output, NOW),
     "links": lambda output: render.links([a_link()], output, NOW),
     "problems": lambda output: render.problems(PROBLEMS, output, NOW),
@@ -69,7 +72,7 @@ def test_every_format_that_is_offered_exists_and_names_what_it_is_about(what: st
     """The registry promises nothing that isn't there."""
     rendered = RENDERED[what](output)
 
-    assert "acme/" in rendered
+    assert ("acme/" if what != "coverage" else "acme") in rendered
     assert not rendered.endswith("\n")
 
 

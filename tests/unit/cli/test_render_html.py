@@ -16,10 +16,13 @@ from codat_iac.model.connection import Address
 from codat_iac.model.errors import Problem
 from codat_iac.planning.decision import Field
 from codat_iac.planning.plan import Calls, Drifted, Plan
+from codat_iac.planning.plan.coverage import Coverage
 from tests.support.samples import (
     CALM,
+    COVERED,
     DRIFTED,
     EVERYTHING,
+    FORBIDDEN,
     HOSTILE,
     NOW,
     OTP,
@@ -80,6 +83,9 @@ class Page(HTMLParser):
 PAGES = {
     "plan": render.plan(EVERYTHING, "html", NOW),
     "empty plan": render.plan(Plan(), "html", NOW),
+    "plan with coverage": render.plan(dataclasses.replace(EVERYTHING, coverage=COVERED), "html", NOW),
+    "coverage": render.coverage(COVERED, FORBIDDEN, "html", NOW),
+    "empty coverage": render.coverage(Coverage(), (), "html", NOW),
     "drift": render.drift(DRIFTED, "html", NOW),
     "no drift": render.drift([], "html", NOW),
     "links": render.links([a_link(1), a_link(2, address="beta/x")], "html", NOW),
@@ -258,5 +264,7 @@ def test_the_page_of_any_plan_is_whole(plan: Plan) -> None:
     parsed = Page(render.plan(plan, "html", NOW))
 
     rows = [each for each in parsed.all("tr") if "data-row" in each]
-    assert len(rows) == len(plan.changes) + len(plan.waiting) + len(plan.unmanaged)
+    found = plan.coverage or Coverage()
+    covered = (*found.platforms, *found.statuses, *found.tags, *found.uncovered)
+    assert len(rows) == len(plan.changes) + len(plan.waiting) + len(plan.unmanaged) + len(covered)
     assert len(parsed.scripts) == 1

@@ -108,7 +108,7 @@ def test_a_plan_is_given_whole(everything: dict[str, Any]) -> None:
     head = {key: value for key, value in everything.items() if not isinstance(value, list)}
 
     assert head == {
-        "formatVersion": 2,
+        "formatVersion": FORMAT_VERSION,
         "kind": "plan",
         "generatedAt": "2026-11-24T11:05:00Z",
         "summary": head["summary"],
@@ -129,6 +129,7 @@ def test_a_plan_is_given_whole(everything: dict[str, Any]) -> None:
         "stateless": False,
         "stack": "dev",
         "calls": {"reads": 9, "writes": 6, "quotaLeft": 986, "quotaResets": "2026-11-25T00:00:00Z"},
+        "coverage": None,
     }
     assert head["summary"].startswith("Plan: 1 to create, ")
     assert everything["changes"][5] == {
@@ -169,7 +170,7 @@ def test_drift_links_and_problems_are_given_whole_too() -> None:
     problems = json.loads(render.problems([Problem("a.yaml", 2, 3, "bad")], "json", NOW, checked="a"))
 
     assert drift == {
-        "formatVersion": 2,
+        "formatVersion": FORMAT_VERSION,
         "kind": "drift",
         "generatedAt": "2026-11-24T11:05:00Z",
         "drifted": [
@@ -234,13 +235,14 @@ def test_our_other_reports_are_no_plans() -> None:
 
 def test_a_newer_format_says_so(everything: dict[str, Any]) -> None:
     """It may mean what this version can't do, so it isn't tried."""
-    assert refusal(everything | {"formatVersion": 3, "phases": []}) == (
-        "was written by a newer codat-iac (formatVersion 3, and this one reads 2); upgrade codat-iac, or"
+    assert refusal(everything | {"formatVersion": FORMAT_VERSION + 1, "phases": []}) == (
+        f"was written by a newer codat-iac (formatVersion {FORMAT_VERSION + 1}, and this one reads"
+        f" {FORMAT_VERSION}); upgrade codat-iac, or"
         " make it again with `codat-iac plan --output json --out FILE`"
     )
 
 
-@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("version", [0, FORMAT_VERSION - 1])
 def test_a_format_that_is_no_longer_read_says_so(everything: dict[str, Any], version: int) -> None:
     """Such a plan is soon made again; what it doesn't say is not guessed."""
     assert refusal(everything | {"formatVersion": version}) == (

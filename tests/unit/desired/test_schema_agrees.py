@@ -24,6 +24,7 @@ from codat_iac.model.connection import (
     Status,
 )
 from codat_iac.model.errors import ConfigError
+from codat_iac.planning.plan.unmanaged import OnUnmanaged, UnmanagedPolicy
 from tests.support import ROOT
 
 if TYPE_CHECKING:
@@ -57,19 +58,29 @@ CONNECTIONS = mappings(
         "protect": st.booleans(),
     },
 )
+POLICIES = st.sampled_from(["report", "ignore", "error"]) | SCALARS
+TAGS = st.sampled_from(["segment=demo", " a = b=c", "=b", "a=", "a= ", " =b", "a", "", "a=\n"])
 NAMES = st.sampled_from(["acme", "a-1", "0.x_y", "Acme", "a b", "-", "a" * 100, "a" * 101])
 COMPANIES = mappings(
     {"id": st.uuids().map(str), "connections": st.dictionaries(NAMES, CONNECTIONS, max_size=2)}, {}
 )
 FILES = mappings(
     {"version": st.just(1), "companies": st.dictionaries(NAMES, COMPANIES, max_size=2)},
-    {"defaults": mappings({}, {"onRemoval": st.just("delete"), "protect": st.booleans()}), "x-y": SCALARS},
+    {
+        "defaults": mappings({}, {"onRemoval": st.just("delete"), "protect": st.booleans()}),
+        "unmanaged": POLICIES,
+        "unmanagedByTag": st.dictionaries(TAGS, POLICIES, max_size=2) | SCALARS,
+        "x-y": SCALARS,
+    },
 )
 
 
 def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every schema in the schema that says what a value must be."""
     yield schema
+    for keyword in ("propertyNames", "additionalProperties"):
+        if isinstance(child := schema.get(keyword), dict) and "$ref" not in child:
+            yield from subschemas(child)
     for keyword in ("properties", "patternProperties", "$defs"):
         for child in schema.get(keyword, {}).values():
             yield from subschemas(child)
@@ -94,6 +105,11 @@ def test_the_schema_says_what_the_model_says() -> None:
     assert CONNECTION["status"]["enum"] == [Status.LINKED, Status.UNLINKED]
     assert SCHEMA["$defs"]["onRemoval"]["enum"] == list(OnRemoval)
     assert SCHEMA["$defs"]["onExisting"]["enum"] == list(OnExisting)
+    assert SCHEMA["properties"]["unmanaged"]["enum"] == ["report", "ignore", "error"]
+    assert sorted(SCHEMA["properties"]["unmanaged"]["enum"]) == sorted(OnUnmanaged)
+    assert SCHEMA["properties"]["unmanaged"]["default"] == UnmanagedPolicy().tenant
+    by_tag = SCHEMA["properties"]["unmanagedByTag"]["additionalProperties"]
+    assert by_tag["enum"] == SCHEMA["properties"]["unmanaged"]["enum"]
     assert SCHEMA["$defs"]["protect"]["default"] is DesiredConnection(Address("a/b"), "c", "gbol").protect
 
 

@@ -16,9 +16,10 @@ from codat_iac.model.errors import UnsafePlan
 from codat_iac.model.exit_code import ExitCode
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision, Field
+from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.rule_table import Action
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The version of the JSON form; see `schemas/plan.schema.json`."""
 
 
@@ -89,7 +90,8 @@ class Plan:
 
     `recorded` is the number of connections in the state, `refusal` the safety limit that the plan exceeds.
     `stateless` means that no state was read, so that nothing is ever removed; otherwise `stack` names the
-    stack, and `shard` its share of the desired state if it hasn't all of it, such as 2/5.
+    stack, and `shard` its share of the desired state if it hasn't all of it, such as 2/5. `coverage` is None
+    unless it was asked for.
     """
 
     changes: tuple[Decision, ...] = ()
@@ -104,6 +106,7 @@ class Plan:
     stateless: bool = False
     stack: str | None = None
     shard: str | None = None
+    coverage: Coverage | None = None
 
     @property
     def losses(self) -> int:
