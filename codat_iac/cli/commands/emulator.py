@@ -80,12 +80,11 @@ def emulator_command(
     except ImportError as error:
         raise ConfigError("the emulator needs aiohttp; run: pip install 'codat-iac[emulator]'") from error
 
-    if companies is None:
-        companies = DEMO_COMPANIES if demo else 0
+    usual = DEMO_COMPANIES if demo else 0
     run(
         port,
         api_key,
-        companies,
+        usual if companies is None else companies,
         state,
         write_or_tell,
         demo=demo,

@@ -96,13 +96,11 @@ def _act(world: World, number: int, dice: random.Random) -> Act:
         company = dice.choice(companies)
         if name == "connect":
             return _connect(world, number, name, company, dice)
-        if name == "change tags":
-            # The customer number stays: it is the key by which people know a company.
-            tags = {**demo_tags(_FIRST_CUSTOMER + number, "UK", dice), **company.tags}
-            tags["segment"] = demo_segment(dice)
+        if name == "change tags" and "segment" in company.tags:
+            tags = {**company.tags, "segment": demo_segment(dice)}
             control.change_company(world, _call({"tags": tags}, companyId=company.id))
             return Act(number, world.now(), name, company.id, company.name)
-        if len(companies) > _FEWEST_COMPANIES:
+        if name == "close" and len(companies) > _FEWEST_COMPANIES:
             control.remove_company(world, _call(companyId=company.id))
             return Act(number, world.now(), name, company.id, company.name)
     return _sign_up(world, number, dice)

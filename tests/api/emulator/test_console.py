@@ -17,9 +17,9 @@ PAGES = "/_emulator/pages"
 HTML = {"Accept": "text/html"}
 
 
-def look(emulator: Emulator, path: str = "/", **query: object) -> requests.Response:
+def look(emulator: Emulator, path: str = "/", **query: str) -> requests.Response:
     """A page."""
-    return requests.get(emulator.url + path, params={**query}, headers=HTML, timeout=10)
+    return requests.get(emulator.url + path, params=query, headers=HTML, timeout=10)
 
 
 def text_of(page: requests.Response) -> str:

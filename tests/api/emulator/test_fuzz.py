@@ -230,6 +230,11 @@ peoples = st.one_of(
     asking("GET", "companies", company, "connections", connection, "start"),
     asking("POST", "companies", company, "connections", connection, "start", body=forms),
     asking("GET", "_emulator", ""),
+    asking("POST", "_emulator", "pages", "company", company, body=forms),
+    asking(
+        "POST", "_emulator", "pages", st.sampled_from(["requests", "faults", "knobs", "live"]), body=forms
+    ),
+    asking("GET", "_emulator", "pages", anything),
     asking("GET", "_emulator", "requests"),
     asking("DELETE", "_emulator", "requests"),
     asking("POST", "_emulator", "reset"),

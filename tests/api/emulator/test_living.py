@@ -182,6 +182,7 @@ def test_what_others_do_meanwhile_is_no_obstacle() -> None:
     """A client's own connections, and companies without tags, are part of the tenant."""
     with serving(seed=4) as emulator:
         company = emulator.add_company("Bare")["id"]
+        full = emulator.add_company("Full", tags={f"tag{number}": "" for number in range(10)})["id"]
         headers = {"Authorization": emulator.authorization}
         for _ in range(200):
             path = f"{emulator.url}/companies/{company}/connections"
@@ -190,7 +191,7 @@ def test_what_others_do_meanwhile_is_no_obstacle() -> None:
             if company not in {each.id for each in companies(emulator)}:
                 company = emulator.add_company("Bare")["id"]
 
-        assert all(each.tags["customerId"] for each in companies(emulator) if each.tags)
+        assert all(each.tags["customerId"] for each in companies(emulator) if each.tags and each.id != full)
 
 
 @pytest.mark.parametrize("body", [{"steps": 0}, {"steps": 10_001}, {"steps": True}, {"steps": "1"}, []])
@@ -215,6 +216,24 @@ def test_a_company_can_be_changed_in_the_portal(emulator: Emulator) -> None:
     assert emulator.change_company(made["id"], tags={})["tags"] == {}
     with pytest.raises(ValueError, match="not valid"):
         emulator.change_company(made["id"], tags={"a" * 28: ""})
+
+
+@pytest.mark.parametrize(("words", "made"), [(("--demo",), DEMO_COMPANIES), ((), 0)])
+def test_the_command_starts_with_a_demo_if_it_is_asked(words: tuple[str, ...], made: int) -> None:
+    """Without a number of companies; and nothing changes by itself."""
+    program = "from codat_iac.__main__ import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "emulator", *words], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        url = process.stdout.readline().strip()
+        acts = requests.get(f"{url}/_emulator/pages/live", timeout=PATIENCE).text
+        companies = requests.get(url, timeout=PATIENCE).text
+        process.send_signal(signal.SIGTERM)
+
+    assert process.returncode == 0
+    assert "Nothing has happened by itself yet." in acts
+    assert f"{made} companies." in companies
 
 
 def test_it_lives_at_its_rate_until_it_is_stopped() -> None:
