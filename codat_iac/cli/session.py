@@ -14,12 +14,13 @@ from codat_iac.cli.streams import STDIN, read_stdin, tell
 from codat_iac.codat.client import Reader
 from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import settings
-from codat_iac.model.connection import DesiredConnection, PriorConnection, normalised
+from codat_iac.model.connection import Declaration, DesiredConnection, PriorConnection, normalised
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import dependents, options, recorded
 from codat_iac.model.text import join_names
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
+from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
@@ -155,11 +156,22 @@ class Session:
                 return str(path)
         return str(self.stack.desired_path(self.config))
 
-    def desired(self, given: str | None, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
-        """Load the desired state, checked against *tenant* too. Raises `ConfigError` with every problem."""
-        from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
+    def desired(self, given: str | None, *, required: bool = True) -> tuple[DesiredConnection, ...]:
+        """Return what the desired state declares; companies that it names by a match are looked up.
 
-        return load(self.path(given), tenant, given=self._stdin if given == "-" else None)
+        Raises `ConfigError` with every problem, and `ApiError` if the tenant has to be read and can't.
+        """
+        declared = self.declaration(given, required=required)
+        return find_companies(declared, lambda: self.recorded, lambda: self.reader)
+
+    def declaration(
+        self, given: str | None, tenant: Tenant | None = None, *, required: bool = True
+    ) -> Declaration:
+        """Load the desired state, checked against *tenant* too. Raises `ConfigError` with every problem."""
+        from codat_iac.desired import load_declaration  # noqa: PLC0415  yaml and jsonschema
+
+        text = self._stdin if given == "-" else None
+        return load_declaration(self.path(given), tenant, given=text, required=required)
 
     @cached_property
     def _stdin(self) -> bytes:

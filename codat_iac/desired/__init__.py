@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from codat_iac.desired.against_tenant import Tenant, check_tenant
 from codat_iac.desired.document import Document
 from codat_iac.desired.files import desired_files, is_python, overlooked, read, within_limit
-from codat_iac.desired.merge import connections, cross_check
+from codat_iac.desired.merge import cross_check, declaration
 from codat_iac.desired.python_file import run_python
 from codat_iac.desired.schema_check import check
 from codat_iac.desired.yaml_marks import read_yaml
@@ -33,19 +33,37 @@ from codat_iac.model.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from codat_iac.model.connection import DesiredConnection
+    from codat_iac.model.connection import Declaration, DesiredConnection
 
-__all__ = ["Tenant", "load"]
+__all__ = ["Tenant", "load", "load_declaration"]
 
 
 def load(
     path: Path | str, tenant: Tenant | None = None, *, given: bytes | None = None, required: bool = True
 ) -> tuple[DesiredConnection, ...]:
-    """Return the connections that the file or folder at *path* declares, sorted by address.
+    """Return the connections of a desired state that gives all companies by id, sorted by address.
+
+    The arguments are those of `load_declaration`. Raises `ConfigError` for any problem, and if a company is
+    still to be looked up.
+    """
+    declared = load_declaration(path, tenant, given=given, required=required)
+    if declared.matched:
+        raise ConfigError(
+            f"{os.fspath(path)} names companies by `match`, and this reads no tenant to find them; give their"
+            " ids"
+        )
+    return declared.connections
+
+
+def load_declaration(
+    path: Path | str, tenant: Tenant | None = None, *, given: bytes | None = None, required: bool = True
+) -> Declaration:
+    """Return what the file or folder at *path* declares.
 
     If *tenant* is given, platforms and companies are checked against it too, once there are no other
     problems. *given* is the content of the file if it is no file: then *path* is only its name. Unless
     *required*, a path at which there is nothing yet, or a folder without such files, declares none.
+    `reconcile/companies` finds the companies that are named by a match.
 
     Raises `ConfigError` with every problem of every file, one line each.
     """
@@ -59,7 +77,7 @@ def load(
     if tenant:
         check_tenant(documents, tenant)
         _raise_problems(documents)
-    return connections(documents)
+    return declaration(documents)
 
 
 def _raise_problems(documents: Iterable[Document]) -> None:

@@ -26,7 +26,8 @@ def check_tenant(documents: Iterable[Document], tenant: Tenant) -> None:
     for document in documents:
         for name, company in document.data["companies"].items():
             trail = ("companies", name)
-            if normalised(company["id"]) not in tenant.company_ids:
+            # What is named by a match is looked up with what the stack has recorded.
+            if "id" in company and normalised(company["id"]) not in tenant.company_ids:
                 document.report(
                     "its id is none of this tenant's companies; correct it, or use the key of its tenant",
                     document.value_place((*trail, "id")),

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from codat_iac.model.connection import (
     UUID,
     Address,
+    CompanyMatch,
+    Declaration,
     DesiredConnection,
+    MatchedCompany,
     OnExisting,
     OnRemoval,
     Status,
@@ -45,28 +48,48 @@ def cross_check(documents: Iterable[Document]) -> None:
                 _check_connection(document, inner, connection, addresses, connection_ids)
 
 
-def connections(documents: Iterable[Document]) -> tuple[DesiredConnection, ...]:
-    """Return the connections of *documents*, which must have no problems, sorted by address."""
-    return tuple(sorted(_declared(documents), key=lambda one: one.address))
-
-
-def _declared(documents: Iterable[Document]) -> Iterator[DesiredConnection]:
+def declaration(documents: Iterable[Document]) -> Declaration:
+    """Return what *documents* declare, which must have no problems; connections are sorted by address."""
+    connections: list[DesiredConnection] = []
+    matched: list[MatchedCompany] = []
     for document in documents:
-        defaults = document.data.get("defaults", {})
         for trail, company in _children(document.data, "companies", ()):
-            for inner, connection in _children(company, "connections", trail):
-                fields = {**defaults, **connection}
-                if fields.get("connectionId") and "onExisting" not in connection:
-                    # A default of `create` is meant for connections that name no `connectionId`.
-                    fields.pop("onExisting", None)
-                yield _connection(_address(inner), normalised(company["id"]), fields)
+            declared = _connections(document, trail, company)
+            if match := company_match(company):
+                place = (document.path, *document.value_place((*trail, "match")))
+                matched.append(MatchedCompany(trail[-1], match, declared, place))
+            else:
+                connections += declared
+    return Declaration(tuple(sorted(connections, key=lambda one: one.address)), tuple(matched))
 
 
-def _connection(address: Address, company_id: str, fields: dict[str, Any]) -> DesiredConnection:
+def company_match(company: dict[str, Any]) -> CompanyMatch | None:
+    """Return by what a company of a document is to be found, None if its id is given."""
+    return next((CompanyMatch(by, value) for by, value in company.get("match", {}).items()), None)
+
+
+def _connections(document: Document, trail: Trail, company: dict[str, Any]) -> tuple[DesiredConnection, ...]:
+    """Return the connections of one company; the id is empty if the company is still to be found."""
+    defaults = document.data.get("defaults", {})
+    company_id, match = normalised(company.get("id", "")), company_match(company)
+    found = []
+    for inner, connection in _children(company, "connections", trail):
+        fields = {**defaults, **connection}
+        if fields.get("connectionId") and "onExisting" not in connection:
+            # A default of `create` is meant for connections that name no `connectionId`.
+            fields.pop("onExisting", None)
+        found.append(_connection(_address(inner), company_id, str(match or ""), fields))
+    return tuple(found)
+
+
+def _connection(
+    address: Address, company_id: str, matched_by: str, fields: dict[str, Any]
+) -> DesiredConnection:
     connection_id = fields.get("connectionId")
     return DesiredConnection(
         address=address,
         company_id=company_id,
+        matched_by=matched_by,
         platform_key=fields["platformKey"],
         status=Status(fields.get("status", Status.LINKED)),
         on_removal=OnRemoval(fields.get("onRemoval", OnRemoval.UNLINK)),
@@ -79,13 +102,16 @@ def _connection(address: Address, company_id: str, fields: dict[str, Any]) -> De
 def _check_company(
     document: Document, trail: Trail, company: dict[str, Any], names: _Register, ids: _Register
 ) -> None:
-    identity, place = _uuid(company, "id"), document.key_place(trail)
+    identity, place = _identity(company), document.key_place(trail)
     if identity is None:
         return
+    what = "match" if ":" in identity else "id"
     if other := names.earlier(trail[-1], identity, document, place):
-        document.report(f"its id is another one in {other[1]}; use one id, or rename one", place, trail)
+        document.report(
+            f"its {what} is another one in {other[1]}; use one {what}, or rename one", place, trail
+        )
     elif other := ids.earlier(identity, trail[-1], document, place):
-        text = f"its id is that of company {other[0]} too ({other[1]}); keep one name for one company"
+        text = f"its {what} is that of company {other[0]} too ({other[1]}); keep one name for one company"
         document.report(text, place, trail)
 
 
@@ -106,6 +132,14 @@ def _children(parent: Any, key: str, trail: Trail) -> Iterator[tuple[Trail, dict
     for name, child in block.items() if isinstance(block, dict) else ():
         if isinstance(child, dict):
             yield (*trail, key, name), child
+
+
+def _identity(company: dict[str, Any]) -> str | None:
+    """Return the id of a company, or what it is found by, such as `tag:customerId=42`; None if neither is."""
+    match list(company["match"].items()) if isinstance(company.get("match"), dict) else []:
+        case [("tag" | "name" as by, str(value))]:
+            return str(CompanyMatch(by, value))
+    return _uuid(company, "id")
 
 
 def _uuid(mapping: dict[str, Any], key: str) -> str | None:

@@ -33,6 +33,7 @@ from codat_iac.provider.running_program import (
     warn,
     warn_of_each_loss,
 )
+from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
 
 ALREADY_EXPLAINED = 32
@@ -52,8 +53,9 @@ def main() -> None:
         claim_for_stock_program()
         check_config()
         path = desired_path()
-        declared = desired.load(path)
+        declaration = desired.load_declaration(path)
         recorded = own_record()
+        declared = find_companies(declaration, lambda: recorded, lambda: tenant_reader()[1])
         moved = moves(declared, recorded)
         refuse_unclear_moves(moved)
         warn_of_losses(declared, recorded, moved, path)

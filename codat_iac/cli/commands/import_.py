@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,12 @@ from codat_iac.stack.importing.discovery import Filters
 
 if TYPE_CHECKING:
     from codat_iac.stack.importing.draft import Draft
+
+
+def _match_by(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("name|tag:[^=]+", value):
+        raise click.BadParameter("write tag:KEY, such as tag:customerId, or name")
+    return value
 
 
 @click.command("import")
@@ -31,6 +38,13 @@ if TYPE_CHECKING:
     help="Add to --out if it exists: all that stands in it stays as it is, and its `defaults:` hold for what"
     " is added.",
 )
+@click.option(
+    "--match-by",
+    metavar="tag:KEY|name",
+    callback=_match_by,
+    help="Name new companies by this tag of theirs, such as tag:customerId, or by their name in Codat: with"
+    " `match:` in place of `id:`.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def import_command(
     *,
@@ -39,6 +53,7 @@ def import_command(
     filters: Filters,
     out: Path | None,
     overwrite: bool,
+    match_by: str | None,
     yes: bool,
 ) -> int:
     """Bring connections that exist into the stack, and write their desired state.
@@ -57,6 +72,7 @@ def import_command(
         Path(session.path(None)),
         out,
         overwrite=overwrite,
+        match_by=match_by,
         confirm=lambda drafted: _confirm(drafted, yes=yes),
         tell=lambda text: click.echo(text, err=True),
     )

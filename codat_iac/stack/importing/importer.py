@@ -33,6 +33,9 @@ from codat_iac.model.settings import Settings
 from codat_iac.model.text import join_names
 from codat_iac.planning import rule_table
 from codat_iac.provider import ConnectionProvider
+from codat_iac.reconcile.companies.binding import usable_matches
+from codat_iac.reconcile.companies.finding import find_companies
+from codat_iac.reconcile.companies.tenant_scan import decided
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported
@@ -66,7 +69,7 @@ def export(
     return yaml_writer.dump(connections, names, title=EXPORT_TITLE), skipped
 
 
-def import_into(
+def import_into(  # noqa: PLR0913  each is an option
     stack: Stack,
     client: Reader,
     settings: Settings,
@@ -75,20 +78,27 @@ def import_into(
     out: Path | None = None,
     *,
     overwrite: bool = False,
+    match_by: str | None = None,
     confirm: Callable[[Draft], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
     """Import the connections in *found* into *stack*, and write those that aren't declared yet to *out*.
 
     *desired_path* is the desired state that the stack's program reads: *out* must be that file, or lie in
-    that folder. An existing file is only written with *overwrite*; all that stands in it stays.
+    that folder. An existing file is only written with *overwrite*; all that stands in it stays. *match_by*, a
+    tag such as `tag:customerId` or `name`, names new companies by that in place of their ids, where it can.
     *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
     """
     before = stack.export()
-    declared = desired.load(desired_path, required=False)
-    drafted = draft(found, declared, recorded(before))
+    prior = recorded(before)
+    declared = find_companies(
+        desired.load_declaration(desired_path, required=False), lambda: prior, lambda: client
+    )
+    drafted = draft(found, declared, prior)
+    if match_by:
+        drafted = _named_by(match_by, drafted, client, tell)
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     if drafted.undeclared:
         check_target(target, desired_path, overwrite=overwrite)
@@ -96,6 +106,17 @@ def import_into(
     if drafted.arrivals:
         _Import(stack, client, settings, desired_path, Page(target), drafted, before, declared).run(tell)
     return drafted
+
+
+def _named_by(match_by: str, drafted: Draft, client: Reader, tell: Callable[[str], None]) -> Draft:
+    """Name the companies of a draft by their tags or names; say which can't be, and keep their ids."""
+    matches = decided(client, lambda companies: usable_matches(match_by, companies))
+    by_id = {each.company_id for each in drafted.undeclared} - matches.keys()
+    for company_id in sorted(by_id):
+        tell(f"{company_id} is written by its id: its {match_by} is missing, or not its alone")
+    return dataclasses.replace(
+        drafted, matched_by={company_id: str(match) for company_id, match in matches.items()}
+    )
 
 
 @dataclass
@@ -143,7 +164,10 @@ class _Import:
 
     def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
-        program = {each.address: each for each in desired.load(self.desired_path)}
+        declared = desired.load_declaration(self.desired_path)
+        prior = recorded(self.before)
+        found = find_companies(declared, lambda: prior, lambda: self.client)
+        program = {each.address: each for each in found}
         new = [each.address for each in self.draft.undeclared]
         return program | {address: _without_id(program[address]) for address in new}
 
