@@ -126,8 +126,8 @@ def test_a_tag_that_moved_is_refused(prior: PriorConnection) -> None:
     """Whether the block was renamed meanwhile, or was given by its id before."""
     assert said(look(tenant(a_company(A), a_company(B, customerId="42")), prior)) == (
         f"company acme: the tag customerId=42 is that of {B} (Company b), and recorded here is {A} (Company"
-        f" a); give it back in Codat, write `id: {A}` in place of `match:` to keep its connections, or `id: {B}`"
-        " to replace them by new ones there"
+        f" a); give it back in Codat, write `id: {A}` in place of `match:` to keep its connections, or"
+        f" `id: {B}` to replace them by new ones there"
     )
 
 
