@@ -21,6 +21,7 @@ from codat_iac.model.text import join_names
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.companies.finding import find_companies
+from codat_iac.reconcile.companies.rules import Expansion
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
@@ -37,8 +38,13 @@ class Session:
     stack_name: str | None = None
     stateless: bool = False
     max_losses: int | None = None
+    max_creates: int | None = None
+    accept_leavers: bool = False
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
+
+    rules: tuple[Expansion, ...] = ()
+    """What the rules of the desired state expand to, once that was read."""
 
     @cached_property
     def stack(self) -> Stack:
@@ -54,7 +60,12 @@ class Session:
     def settings(self) -> settings.Settings:
         """The settings: the environment first, then the stack's config."""
         read = settings.read(os.environ, lambda key: self.config.get(f"{settings.NAMESPACE}:{key}"))
-        return read if self.max_losses is None else replace(read, max_losses=self.max_losses)
+        return replace(
+            read,
+            max_losses=read.max_losses if self.max_losses is None else self.max_losses,
+            max_creates=read.max_creates if self.max_creates is None else self.max_creates,
+            accept_leavers=read.accept_leavers or self.accept_leavers,
+        )
 
     @cached_property
     def reader(self) -> Reader:
@@ -102,7 +113,7 @@ class Session:
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
         key = None if company is None else self.company_key(company, desired)
-        return Planner(self.reader, self.settings, self.recorded, key)
+        return Planner(self.reader, self.settings, self.recorded, key, self.rules)
 
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
         """Return the plan for *company*, or for all companies."""
@@ -157,12 +168,14 @@ class Session:
         return str(self.stack.desired_path(self.config))
 
     def desired(self, given: str | None, *, required: bool = True) -> tuple[DesiredConnection, ...]:
-        """Return what the desired state declares; companies that it names by a match are looked up.
+        """Return what the desired state declares; companies that it names by match or by rule are looked up.
 
         Raises `ConfigError` with every problem, and `ApiError` if the tenant has to be read and can't.
         """
         declared = self.declaration(given, required=required)
-        return find_companies(declared, lambda: self.recorded, lambda: self.reader)
+        found = find_companies(declared, lambda: self.recorded, lambda: self.reader)
+        self.rules = found.rules
+        return found.connections
 
     def declaration(
         self, given: str | None, tenant: Tenant | None = None, *, required: bool = True

@@ -47,10 +47,10 @@ def load(
     still to be looked up.
     """
     declared = load_declaration(path, tenant, given=given, required=required)
-    if declared.matched:
+    if declared.is_open:
         raise ConfigError(
-            f"{os.fspath(path)} names companies by `match`, and this reads no tenant to find them; give their"
-            " ids"
+            f"{os.fspath(path)} names companies by `match`, or has `rules`, and this reads no tenant to"
+            " find them; give their ids"
         )
     return declared.connections
 

@@ -13,6 +13,7 @@ from codat_iac.model.connection import (
     MatchedCompany,
     OnExisting,
     OnRemoval,
+    Rule,
     Status,
     normalised,
 )
@@ -40,27 +41,36 @@ def cross_check(documents: Iterable[Document]) -> None:
 
     Values that break the contract are skipped: they are reported already.
     """
-    company_names, company_ids, addresses, connection_ids = (_Register() for _ in range(4))
+    company_names, company_ids, addresses, connection_ids, rules = (_Register() for _ in range(5))
     for document in documents:
         for trail, company in _children(document.data, "companies", ()):
             _check_company(document, trail, company, company_names, company_ids)
             for inner, connection in _children(company, "connections", trail):
                 _check_connection(document, inner, connection, addresses, connection_ids)
+        for trail, _ in _children(document.data, "rules", ()):
+            place = document.key_place(trail)
+            if other := rules.earlier(trail[-1], document.describe_place(place), document, place):
+                document.report(f"is declared in {other[1]} too; remove or rename one", place, trail)
 
 
 def declaration(documents: Iterable[Document]) -> Declaration:
     """Return what *documents* declare, which must have no problems; connections are sorted by address."""
     connections: list[DesiredConnection] = []
     matched: list[MatchedCompany] = []
+    rules: list[Rule] = []
     for document in documents:
+        for trail, rule in _children(document.data, "rules", ()):
+            each, place = rule["forEach"], (document.path, *document.value_place((*trail, "forEach")))
+            template = _connections(document, trail, rule, Rule.mark(trail[-1]))
+            rules.append(Rule(trail[-1], each["tag"], each.get("key", {}).get("tag"), template, place))
         for trail, company in _children(document.data, "companies", ()):
-            declared = _connections(document, trail, company)
+            declared = _connections(document, trail, company, str(company_match(company) or ""))
             if match := company_match(company):
                 place = (document.path, *document.value_place((*trail, "match")))
                 matched.append(MatchedCompany(trail[-1], match, declared, place))
             else:
                 connections += declared
-    return Declaration(tuple(sorted(connections, key=lambda one: one.address)), tuple(matched))
+    return Declaration(tuple(sorted(connections, key=lambda one: one.address)), tuple(matched), tuple(rules))
 
 
 def company_match(company: dict[str, Any]) -> CompanyMatch | None:
@@ -68,17 +78,20 @@ def company_match(company: dict[str, Any]) -> CompanyMatch | None:
     return next((CompanyMatch(by, value) for by, value in company.get("match", {}).items()), None)
 
 
-def _connections(document: Document, trail: Trail, company: dict[str, Any]) -> tuple[DesiredConnection, ...]:
-    """Return the connections of one company; the id is empty if the company is still to be found."""
+def _connections(
+    document: Document, trail: Trail, parent: dict[str, Any], matched_by: str
+) -> tuple[DesiredConnection, ...]:
+    """Return the connections of one company or rule; the company id is empty if it is still to be found."""
     defaults = document.data.get("defaults", {})
-    company_id, match = normalised(company.get("id", "")), company_match(company)
     found = []
-    for inner, connection in _children(company, "connections", trail):
+    for inner, connection in _children(parent, "connections", trail):
         fields = {**defaults, **connection}
         if fields.get("connectionId") and "onExisting" not in connection:
             # A default of `create` is meant for connections that name no `connectionId`.
             fields.pop("onExisting", None)
-        found.append(_connection(_address(inner), company_id, str(match or ""), fields))
+        half = matched_by if trail[0] == "rules" else trail[1]
+        address = Address(f"{half}/{inner[3]}")
+        found.append(_connection(address, normalised(parent.get("id", "")), matched_by, fields))
     return tuple(found)
 
 

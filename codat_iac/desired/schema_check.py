@@ -71,7 +71,7 @@ def check(document: Document) -> None:
 
 def _name(document: Document, broken: _Break) -> None:
     subject, _ = split(broken.trail)
-    kind = "connection" if subject else "company"
+    kind = "connection" if subject else "rule" if broken.trail == ("rules",) else "company"
     place = document.key_place((*broken.trail, broken.value))
     document.report(f"the {kind} name {quoted(broken.value)}: {broken.remedy}", place, subject)
 

@@ -244,16 +244,51 @@ class MatchedCompany:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """The connections that each company with a tag has, such as `segment=lending`.
+
+    `key` is the key of the tag whose value names a company in its addresses; None stands for Codat's id. The
+    connections are a template: they have no company id, and in place of a company's key the rule's mark.
+    """
+
+    name: str
+    tag: str
+    key: str | None
+    connections: tuple[DesiredConnection, ...]
+    place: tuple[str, int, int]
+
+    @staticmethod
+    def mark(name: str) -> str:
+        """Return how the rule of that name is recorded with what it makes: `rule:lending`."""
+        return f"rule:{name}"
+
+    @staticmethod
+    def made(desired: DesiredConnection) -> bool:
+        """Return whether a rule makes, or made, this connection."""
+        return desired.matched_by.startswith("rule:")
+
+
+@dataclass(frozen=True, slots=True)
 class Declaration:
     """What a desired state says: connections of companies given by id, and companies that are to be found."""
 
     connections: tuple[DesiredConnection, ...]
     matched: tuple[MatchedCompany, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the tenant has to be read to know what it declares."""
+        return bool(self.matched or self.rules)
 
     @property
     def everything(self) -> tuple[DesiredConnection, ...]:
-        """All connections; those of a company that is to be found have an empty company id."""
-        return (*self.connections, *(each for company in self.matched for each in company.connections))
+        """All connections; those of companies that are to be found have an empty company id."""
+        return (
+            *self.connections,
+            *(each for company in self.matched for each in company.connections),
+            *(each for rule in self.rules for each in rule.connections),
+        )
 
 
 @dataclass(frozen=True, slots=True)

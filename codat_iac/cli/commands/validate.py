@@ -12,6 +12,7 @@ from codat_iac.cli import render
 from codat_iac.cli.options import PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, terminal_options, write_output
 from codat_iac.cli.session import Session
+from codat_iac.model.connection import Declaration
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.exit_code import ExitCode
 from codat_iac.model.text import join_names
@@ -41,25 +42,32 @@ def validate_command(
     with errors_as_document(output, out):
         try:
             declared = session.declaration(path)
-            connections = declared.everything
+            connections = declared.connections
             if online:
                 platforms = {integration.key: integration for integration in session.reader.integrations()}
                 pages = session.reader.company_pages()
                 ids = frozenset(company.id for page in pages for company in page.results)
                 declared = session.declaration(path, Tenant(platforms, ids))
-                connections = find_companies(declared, lambda: session.recorded, lambda: session.reader)
+                connections = find_companies(
+                    declared, lambda: session.recorded, lambda: session.reader
+                ).connections
         except ConfigError as error:
             if not error.problems:
                 raise
             write_output(render.problems(error.problems, output, now, **terminal_options(output, out)), out)
             return ExitCode.ERROR
-    companies = {connection.company_id or connection.matched_by for connection in connections}
+    companies = {connection.company_id for connection in connections}
     checked = f"{session.path(path)}: {len(connections)} connections of {len(companies)} companies"
-    if declared.matched and not online:
-        matches = sorted({f"{each.key} by {each.match}" for each in declared.matched})
-        checked += (
-            f", and {len(matches)} of them can only be found online ({join_names(matches)}), as --online,"
-            " plan and apply do"
-        )
+    if not online:
+        checked += _unchecked(declared)
     write_output(render.problems((), output, now, checked=checked, **terminal_options(output, out)), out)
     return ExitCode.IN_SYNC
+
+
+def _unchecked(declared: Declaration) -> str:
+    """Return what a check without the tenant leaves open; empty if that is nothing."""
+    left = {f"company {each.key} ({each.match})" for each in declared.matched}
+    left |= {f"rule {each.name} ({each.tag})" for each in declared.rules}
+    if not left:
+        return ""
+    return f", and what can only be found online ({join_names(sorted(left))}), as --online, plan and apply do"

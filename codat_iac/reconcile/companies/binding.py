@@ -14,7 +14,7 @@ So a renamed key is followed, whatever else moved. What is meant instead can alw
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,9 +47,10 @@ def bind(
     """
     holders = {each.company_id: each.address.company for each in declared.connections}
     connections = list(declared.connections)
+    known = recorded_companies(recorded)
     problems = []
     for block in sorted(declared.matched, key=lambda each: (each.key, each.place)):
-        found = _company_of(block, companies, recorded)
+        found = _company_of(block, companies, known)
         if isinstance(found, str):
             problems.append(_problem(block, found))
         elif holders.setdefault(found.id, block.key) != block.key:
@@ -60,12 +61,12 @@ def bind(
 
 
 def _company_of(
-    block: MatchedCompany, companies: Mapping[str, Company], recorded: Sequence[PriorConnection]
+    block: MatchedCompany, companies: Mapping[str, Company], recorded: Mapping[str, set[str]]
 ) -> Company | str:
     """Return the company that a block means, or why that isn't certain."""
     match = block.match
     fitting = sorted((each for each in companies.values() if match.fits(each)), key=lambda each: each.id)
-    held = recorded_companies(block.key, str(match), recorded)
+    held = recorded.get(block.key, set()) | recorded.get(str(match), set())
     if len(fitting) > 1:
         return _several(match, fitting, held)
     if not fitting:
@@ -75,20 +76,17 @@ def _company_of(
     return fitting[0]
 
 
-def recorded_companies(key: str, matched_by: str, recorded: Iterable[PriorConnection]) -> set[str]:
-    """Return the ids of the companies that are recorded at addresses of *key*, or as found by *matched_by*.
+def recorded_companies(recorded: Iterable[PriorConnection]) -> Mapping[str, set[str]]:
+    """Return the ids of the companies that are recorded, by the keys of their addresses and by their matches.
 
     Old halves of replacements don't count: they are on their way out.
     """
-    return {
-        each.desired.company_id
-        for each in recorded
-        if not each.pending_removal
-        and (
-            key in {each.address.company, each.desired.address.company}
-            or each.desired.matched_by == matched_by
-        )
-    }
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in recorded:
+        if not each.pending_removal:
+            for name in (each.address.company, each.desired.address.company, each.desired.matched_by):
+                found[name].add(each.desired.company_id)
+    return dict(found)
 
 
 def usable_matches(match_by: str, companies: Mapping[str, Company]) -> dict[str, CompanyMatch]:

@@ -95,7 +95,7 @@ def import_into(  # noqa: PLR0913  each is an option
     prior = recorded(before)
     declared = find_companies(
         desired.load_declaration(desired_path, required=False), lambda: prior, lambda: client
-    )
+    ).connections
     drafted = draft(found, declared, prior)
     if match_by:
         drafted = _named_by(match_by, drafted, client, tell)
@@ -167,7 +167,7 @@ class _Import:
         declared = desired.load_declaration(self.desired_path)
         prior = recorded(self.before)
         found = find_companies(declared, lambda: prior, lambda: self.client)
-        program = {each.address: each for each in found}
+        program = {each.address: each for each in found.connections}
         new = [each.address for each in self.draft.undeclared]
         return program | {address: _without_id(program[address]) for address in new}
 

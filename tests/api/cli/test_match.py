@@ -34,8 +34,8 @@ def test_validate_says_what_it_could_not_check(emulator: Emulator, capfd: pytest
     assert run(["validate", "c.yaml"]) == 0
 
     assert " ".join(capfd.readouterr().out.split()) == (
-        "c.yaml: 1 connections of 1 companies, and 1 of them can only be found online (acme by"
-        " tag:customerId=42), as --online, plan and apply do: nothing is wrong."
+        "c.yaml: 0 connections of 0 companies, and what can only be found online (company acme"
+        " (tag:customerId=42)), as --online, plan and apply do: nothing is wrong."
     )
     assert emulator.counts() == {}
 

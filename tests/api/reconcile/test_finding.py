@@ -47,7 +47,7 @@ def a_declaration(by: str = "tag", value: str = "customerId=42") -> Declaration:
 def found(emulator: Emulator, declared: Declaration, *recorded: PriorConnection) -> list[DesiredConnection]:
     """What is declared, with its companies; nothing waits."""
     reader = Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
-    return list(find_companies(declared, lambda: recorded, lambda: reader))
+    return list(find_companies(declared, lambda: recorded, lambda: reader).connections)
 
 
 def scans(emulator: Emulator) -> int:
@@ -74,7 +74,7 @@ def test_nothing_is_read_if_all_ids_are_given() -> None:
 
     declared = Declaration((a_desired(),))
 
-    assert find_companies(declared, never, never) == declared.connections
+    assert find_companies(declared, never, never).connections == declared.connections
 
 
 def test_what_is_unclear_is_an_error_with_its_place(emulator: Emulator) -> None:

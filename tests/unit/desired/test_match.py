@@ -18,8 +18,7 @@ from tests.support.builders import COMPANY, an_id
 
 TAG = "{tag: customerId=42}"
 ONE_OF_TWO = "write one of the two: {tag: customerId=42} or {name: Acme Ltd}"
-WRITE_NAME = "write the company's name in Codat"
-QUOTES = "(quotes would make it text)"
+REST = "(quotes would make it text); write the company's name in Codat"
 REMOVE = "remove it or match, which names the company already"
 WRITE_TAG = "write the tag's key and value, such as customerId=42"
 
@@ -95,7 +94,7 @@ def test_who_reads_no_tenant_refuses_it() -> None:
         (acme("{tag: =42}"), f"4, column 18: company acme: match.tag '=42': {WRITE_TAG}"),
         (
             acme("{name: 42}"),
-            f"4, column 19: company acme: match.name: expected text, found the number 42 {QUOTES}; {WRITE_NAME}",
+            f"4, column 19: company acme: match.name: expected text, found the number 42 {REST}",
         ),
         (
             acme("{tags: a=1}"),
@@ -138,7 +137,7 @@ def test_a_company_may_stand_in_several_files_by_one_match() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(value=st.text(st.characters(exclude_categories=("Cs",)), min_size=1))
+@given(value=st.text(min_size=1))
 def test_any_name_is_written_so_that_it_is_read_again(
     tmp_path_factory: pytest.TempPathFactory, value: str
 ) -> None:
