@@ -69,9 +69,22 @@ COMPANIES = mappings(
     },
     {},
 )
+RULES = mappings(
+    {
+        "forEach": mappings(
+            {"tag": st.sampled_from(["a=b", "a"])}, {"key": mappings({"tag": st.just("c")}, {})}
+        ),
+        "connections": st.dictionaries(NAMES, CONNECTIONS, max_size=1),
+    },
+    {},
+)
 FILES = mappings(
     {"version": st.just(1), "companies": st.dictionaries(NAMES, COMPANIES, max_size=2)},
-    {"defaults": mappings({}, {"onRemoval": st.just("delete"), "protect": st.booleans()}), "x-y": SCALARS},
+    {
+        "defaults": mappings({}, {"onRemoval": st.just("delete"), "protect": st.booleans()}),
+        "rules": st.dictionaries(NAMES, RULES, max_size=1),
+        "x-y": SCALARS,
+    },
 )
 
 
