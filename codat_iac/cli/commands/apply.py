@@ -112,7 +112,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         while _needs_second_run(applied, plan):
-            session = Session(cwd, stack, max_losses=allow_losing)
+            session = replace(session)  # reads the stack anew
             planner = session.planner(company, desired)
             plan = _second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
