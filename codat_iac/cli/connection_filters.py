@@ -82,9 +82,7 @@ def find_connections(session: Session, filters: Filters) -> Found:
 
 def declared_by(session: Session) -> Sequence[DesiredConnection]:
     """Return what the stack's desired state declares for all shards, if there is one yet."""
-    from codat_iac.desired import load  # noqa: PLC0415  yaml and jsonschema
-
-    return () if session.stateless else load(session.path(None), required=False)
+    return () if session.stateless else session.desired(None, required=False)
 
 
 def tell_skipped(skipped: Sequence[Skipped]) -> None:

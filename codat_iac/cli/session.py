@@ -14,7 +14,7 @@ from codat_iac.cli.streams import STDIN, read_stdin, tell
 from codat_iac.codat.client import Reader
 from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import settings
-from codat_iac.model.connection import DesiredConnection, PriorConnection, normalised
+from codat_iac.model.connection import Declaration, DesiredConnection, PriorConnection, normalised
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import dependents, options, recorded, shard_marker
 from codat_iac.model.settings import Shard
@@ -23,6 +23,8 @@ from codat_iac.planning.matching import of_shard
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import shard_refusal
+from codat_iac.reconcile.companies.finding import find_companies
+from codat_iac.reconcile.companies.rules import Expansion
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
@@ -39,8 +41,13 @@ class Session:
     stack_name: str | None = None
     stateless: bool = False
     max_losses: int | None = None
+    max_creates: int | None = None
+    accept_leavers: bool = False
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
+
+    rules: tuple[Expansion, ...] = ()
+    """What the rules of the desired state expand to, once that was read."""
 
     @cached_property
     def stack(self) -> Stack:
@@ -56,7 +63,12 @@ class Session:
     def settings(self) -> settings.Settings:
         """The settings: the environment first, then the stack's config."""
         read = settings.read(os.environ, lambda key: self.config.get(f"{settings.NAMESPACE}:{key}"))
-        return read if self.max_losses is None else replace(read, max_losses=self.max_losses)
+        return replace(
+            read,
+            max_losses=read.max_losses if self.max_losses is None else self.max_losses,
+            max_creates=read.max_creates if self.max_creates is None else self.max_creates,
+            accept_leavers=read.accept_leavers or self.accept_leavers,
+        )
 
     @cached_property
     def reader(self) -> Reader:
@@ -104,7 +116,7 @@ class Session:
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
         key = None if company is None else self.company_key(company, desired)
-        return Planner(self.reader, self.settings, self.recorded, key)
+        return Planner(self.reader, self.settings, self.recorded, key, self.rules)
 
     def plan_by(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
         """Return the plan that *planner* makes, without a state if this is stateless."""
@@ -184,24 +196,40 @@ class Session:
             raise ConfigError(f"stack {self.stack.short_name}: {refusal}")
 
     def declared(self, given: str | None) -> tuple[DesiredConnection, ...]:
-        """Load what this stack declares: its shard of the desired state. Raises `ConfigError`."""
+        """Return what this stack declares: its shard of the desired state. Raises what `desired` does."""
         return self.declared_state(given).connections
 
     def declared_state(self, given: str | None) -> DesiredState:
-        """Load the desired state, with the connections of this stack's shard alone. Raises `ConfigError`."""
+        """Return the desired state, with the connections of this stack's shard alone."""
         state = self.desired_state(given)
         self.check_shard()
-        return replace(state, connections=of_shard(state.connections, self.shard))
+        return replace(state, declaration=Declaration(of_shard(state.connections, self.shard)))
 
-    def desired(self, given: str | None, tenant: Tenant | None = None) -> tuple[DesiredConnection, ...]:
-        """Load what is declared, checked against *tenant* too. Raises `ConfigError` with every problem."""
-        return self.desired_state(given, tenant).connections
+    def desired(self, given: str | None, *, required: bool = True) -> tuple[DesiredConnection, ...]:
+        """Return what the desired state declares; companies that it names by match or by rule are looked up.
 
-    def desired_state(self, given: str | None, tenant: Tenant | None = None) -> DesiredState:
-        """Load the whole desired state. Takes and raises what `desired` does."""
+        Raises `ConfigError` with every problem, and `ApiError` if the tenant has to be read and can't.
+        """
+        return self.desired_state(given, required=required).connections
+
+    def desired_state(self, given: str | None, *, required: bool = True) -> DesiredState:
+        """Return the whole desired state, with its companies looked up. Raises what `desired` does."""
+        state = self._loaded(given, required=required)
+        found = find_companies(state.declaration, lambda: self.recorded, lambda: self.reader)
+        self.rules = found.rules
+        return state.resolved(found.connections)
+
+    def declaration(self, given: str | None, tenant: Tenant | None = None) -> Declaration:
+        """Load the desired state, checked against *tenant* too. Raises `ConfigError` with every problem."""
+        return self._loaded(given, tenant).declaration
+
+    def _loaded(
+        self, given: str | None, tenant: Tenant | None = None, *, required: bool = True
+    ) -> DesiredState:
         from codat_iac.desired import load_state  # noqa: PLC0415  yaml and jsonschema
 
-        return load_state(self.path(given), tenant, given=self._stdin if given == "-" else None)
+        text = self._stdin if given == "-" else None
+        return load_state(self.path(given), tenant, given=text, required=required)
 
     @cached_property
     def _stdin(self) -> bytes:

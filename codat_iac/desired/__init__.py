@@ -33,19 +33,36 @@ from codat_iac.model.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from codat_iac.model.connection import DesiredConnection
+    from codat_iac.model.connection import Declaration, DesiredConnection
 
-__all__ = ["DesiredState", "Tenant", "load", "load_state"]
+__all__ = ["DesiredState", "Tenant", "load", "load_declaration", "load_state"]
 
 
 def load(
     path: Path | str, tenant: Tenant | None = None, *, given: bytes | None = None, required: bool = True
 ) -> tuple[DesiredConnection, ...]:
-    """Return the connections that the file or folder at *path* declares, sorted by address.
+    """Return the connections of a desired state that gives all companies by id, sorted by address.
+
+    The arguments are those of `load_declaration`. Raises `ConfigError` for any problem, and if a company is
+    still to be looked up.
+    """
+    declared = load_declaration(path, tenant, given=given, required=required)
+    if declared.is_open:
+        raise ConfigError(
+            f"{os.fspath(path)} names companies by `match`, or has `rules`, and this reads no tenant to"
+            " find them; give their ids"
+        )
+    return declared.connections
+
+
+def load_declaration(
+    path: Path | str, tenant: Tenant | None = None, *, given: bytes | None = None, required: bool = True
+) -> Declaration:
+    """Return what the file or folder at *path* declares.
 
     Takes and raises what `load_state` does.
     """
-    return load_state(path, tenant, given=given, required=required).connections
+    return load_state(path, tenant, given=given, required=required).declaration
 
 
 def load_state(
@@ -56,6 +73,7 @@ def load_state(
     If *tenant* is given, platforms and companies are checked against it too, once there are no other
     problems. *given* is the content of the file if it is no file: then *path* is only its name. Unless
     *required*, a path at which there is nothing yet, or a folder without such files, declares none.
+    `reconcile/companies` finds the companies that are named by a match.
 
     Raises `ConfigError` with every problem of every file, one line each.
     """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import yaml
 
-from codat_iac.desired import load
+from codat_iac.desired import load_declaration
 from codat_iac.desired.document import printable
 from codat_iac.desired.yaml_writer import Entry, by_company, company_entry, connection_entry
 from codat_iac.model.errors import ConfigError, Problem
@@ -43,13 +43,13 @@ def add(path: str, raw: bytes, connections: Sequence[DesiredConnection], names: 
     hold for what is added, too. Raises `ConfigError` if it isn't a desired state, or if nothing can be added
     to it without changing what it says.
     """
-    before = load(path, given=raw)
+    before = load_declaration(path, given=raw).everything
     text = raw.decode("utf-8-sig")
     after = _Edit(path, text).with_added(connections, names).encode()
     if raw.startswith(codecs.BOM_UTF8):
         after = codecs.BOM_UTF8 + after
     try:
-        wrong = _difference(before, connections, load(path, given=after))
+        wrong = _difference(before, connections, load_declaration(path, given=after).everything)
     except ConfigError as error:
         wrong = error.problems[0].message
     if wrong:
@@ -62,11 +62,18 @@ def _difference(
 ) -> str | None:
     """Return in words how what is *found* differs from the *old* and the *new* ones.
 
-    The new ones may differ in what the file's `defaults:` decide.
+    The new ones may differ in what the file's `defaults:` decide, and in how it names their company.
     """
     there = {each.address: each for each in found}
     followed = [
-        dataclasses.replace(each, on_removal=one.on_removal, on_existing=one.on_existing, protect=one.protect)
+        dataclasses.replace(
+            each,
+            company_id=each.company_id if one.company_id else "",
+            on_removal=one.on_removal,
+            on_existing=one.on_existing,
+            protect=one.protect,
+            matched_by=one.matched_by,
+        )
         for each in new
         for one in [there.get(each.address, each)]
     ]

@@ -100,11 +100,11 @@ class Document:
 
 
 def split(trail: Trail) -> tuple[Trail, str]:
-    """Split *trail* into its subject (a connection, company, the defaults or the file) and the key in it."""
+    """Split *trail* into its subject (connection, company, rule, defaults or file) and the key in it."""
     match trail:
-        case ("companies", _, "connections", _, *rest):
+        case ("companies" | "rules", _, "connections", _, *rest):
             return trail[:4], ".".join(rest)
-        case ("companies", _, *rest):
+        case ("companies" | "rules", _, *rest):
             return trail[:2], ".".join(rest)
         case ("defaults", *rest):
             return trail[:1], ".".join(rest)
@@ -154,6 +154,8 @@ def _subject(trail: Trail) -> str:
     match [short(key) for key in split(trail)[0]]:
         case [_, company, _, connection]:
             return f"{company}/{connection}"
+        case ["rules", rule]:
+            return f"rule {rule}"
         case [_, company]:
             return f"company {company}"
         case [section]:

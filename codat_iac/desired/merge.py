@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from codat_iac.desired.document import short
 from codat_iac.model.connection import (
     UUID,
     Address,
+    CompanyMatch,
+    Declaration,
     DesiredConnection,
+    MatchedCompany,
     OnExisting,
     OnRemoval,
+    Rule,
     Status,
     normalised,
 )
@@ -34,16 +38,32 @@ class DeclaredCompany:
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """All that the files say; connections are sorted by address, companies come in the order of the files."""
+    """All that the files say; companies come in the order of the files.
 
-    connections: tuple[DesiredConnection, ...] = ()
+    The id of a company that is named by a match is empty until `resolved`.
+    """
+
+    declaration: Declaration = field(default_factory=lambda: Declaration(()))
     companies: tuple[DeclaredCompany, ...] = ()
     unmanaged: UnmanagedPolicy = field(default_factory=UnmanagedPolicy)
 
     @property
+    def connections(self) -> tuple[DesiredConnection, ...]:
+        """The connections, sorted by address. Only a state whose companies are known has them."""
+        if self.declaration.is_open:
+            raise ValueError("companies are still to be found")
+        return self.declaration.connections
+
+    @property
     def company_keys(self) -> dict[str, str]:
         """The keys of the companies by their ids."""
-        return {company.id: company.key for company in self.companies}
+        return {company.id: company.key for company in self.companies if company.id}
+
+    def resolved(self, connections: tuple[DesiredConnection, ...]) -> DesiredState:
+        """Return the same with all companies found: *connections* have their ids."""
+        ids = {each.address.company: each.company_id for each in connections}
+        companies = tuple(replace(each, id=each.id or ids.get(each.key, "")) for each in self.companies)
+        return replace(self, declaration=Declaration(connections), companies=companies)
 
 
 _POLICIES = tuple(OnUnmanaged)
@@ -66,22 +86,26 @@ def cross_check(documents: Iterable[Document]) -> None:
 
     Values that break the contract are skipped: they are reported already.
     """
-    company_names, company_ids, addresses, connection_ids, policies = (_Register() for _ in range(5))
+    company_names, company_ids, addresses, connection_ids, policies, rules = (_Register() for _ in range(6))
     for document in documents:
         _check_policy(document, policies)
         for trail, company in _children(document.data, "companies", ()):
             _check_company(document, trail, company, company_names, company_ids)
             for inner, connection in _children(company, "connections", trail):
                 _check_connection(document, inner, connection, addresses, connection_ids)
+        for trail, _ in _children(document.data, "rules", ()):
+            place = document.key_place(trail)
+            if other := rules.earlier(trail[-1], document.describe_place(place), document, place):
+                document.report(f"is declared in {other[1]} too; remove or rename one", place, trail)
 
 
 def merged(documents: Sequence[Document]) -> DesiredState:
     """Return what *documents*, which must have no problems, say together."""
     said = [(tag, policy) for document in documents for _, tag, policy in _policies(document)]
     return DesiredState(
-        tuple(sorted(_declared(documents), key=lambda one: one.address)),
+        _declaration(documents),
         tuple(
-            DeclaredCompany(trail[-1], normalised(company["id"]), document.file)
+            DeclaredCompany(trail[-1], normalised(company.get("id", "")), document.file)
             for document in documents
             for trail, company in _children(document.data, "companies", ())
         ),
@@ -92,23 +116,56 @@ def merged(documents: Sequence[Document]) -> DesiredState:
     )
 
 
-def _declared(documents: Iterable[Document]) -> Iterator[DesiredConnection]:
+def _declaration(documents: Iterable[Document]) -> Declaration:
+    """Return what *documents* declare; connections are sorted by address."""
+    connections: list[DesiredConnection] = []
+    matched: list[MatchedCompany] = []
+    rules: list[Rule] = []
     for document in documents:
-        defaults = document.data.get("defaults", {})
+        for trail, rule in _children(document.data, "rules", ()):
+            each, place = rule["forEach"], (document.path, *document.value_place((*trail, "forEach")))
+            template = _connections(document, trail, rule, Rule.mark(trail[-1]))
+            rules.append(Rule(trail[-1], each["tag"], each.get("key", {}).get("tag"), template, place))
         for trail, company in _children(document.data, "companies", ()):
-            for inner, connection in _children(company, "connections", trail):
-                fields = {**defaults, **connection}
-                if fields.get("connectionId") and "onExisting" not in connection:
-                    # A default of `create` is meant for connections that name no `connectionId`.
-                    fields.pop("onExisting", None)
-                yield _connection(_address(inner), normalised(company["id"]), fields)
+            declared = _connections(document, trail, company, str(company_match(company) or ""))
+            if match := company_match(company):
+                place = (document.path, *document.value_place((*trail, "match")))
+                matched.append(MatchedCompany(trail[-1], match, declared, place))
+            else:
+                connections += declared
+    return Declaration(tuple(sorted(connections, key=lambda one: one.address)), tuple(matched), tuple(rules))
 
 
-def _connection(address: Address, company_id: str, fields: dict[str, Any]) -> DesiredConnection:
+def company_match(company: dict[str, Any]) -> CompanyMatch | None:
+    """Return by what a company of a document is to be found, None if its id is given."""
+    return next((CompanyMatch(by, value) for by, value in company.get("match", {}).items()), None)
+
+
+def _connections(
+    document: Document, trail: Trail, parent: dict[str, Any], matched_by: str
+) -> tuple[DesiredConnection, ...]:
+    """Return the connections of one company or rule; the company id is empty if it is still to be found."""
+    defaults = document.data.get("defaults", {})
+    found = []
+    for inner, connection in _children(parent, "connections", trail):
+        fields = {**defaults, **connection}
+        if fields.get("connectionId") and "onExisting" not in connection:
+            # A default of `create` is meant for connections that name no `connectionId`.
+            fields.pop("onExisting", None)
+        half = matched_by if trail[0] == "rules" else trail[1]
+        address = Address(f"{half}/{inner[3]}")
+        found.append(_connection(address, normalised(parent.get("id", "")), matched_by, fields))
+    return tuple(found)
+
+
+def _connection(
+    address: Address, company_id: str, matched_by: str, fields: dict[str, Any]
+) -> DesiredConnection:
     connection_id = fields.get("connectionId")
     return DesiredConnection(
         address=address,
         company_id=company_id,
+        matched_by=matched_by,
         platform_key=fields["platformKey"],
         status=Status(fields.get("status", Status.LINKED)),
         on_removal=OnRemoval(fields.get("onRemoval", OnRemoval.UNLINK)),
@@ -121,13 +178,16 @@ def _connection(address: Address, company_id: str, fields: dict[str, Any]) -> De
 def _check_company(
     document: Document, trail: Trail, company: dict[str, Any], names: _Register, ids: _Register
 ) -> None:
-    identity, place = _uuid(company, "id"), document.key_place(trail)
+    identity, place = _identity(company), document.key_place(trail)
     if identity is None:
         return
+    what = "match" if ":" in identity else "id"
     if other := names.earlier(trail[-1], identity, document, place):
-        document.report(f"its id is another one in {other[1]}; use one id, or rename one", place, trail)
+        document.report(
+            f"its {what} is another one in {other[1]}; use one {what}, or rename one", place, trail
+        )
     elif other := ids.earlier(identity, trail[-1], document, place):
-        text = f"its id is that of company {other[0]} too ({other[1]}); keep one name for one company"
+        text = f"its {what} is that of company {other[0]} too ({other[1]}); keep one name for one company"
         document.report(text, place, trail)
 
 
@@ -167,6 +227,14 @@ def _children(parent: Any, key: str, trail: Trail) -> Iterator[tuple[Trail, dict
     for name, child in block.items() if isinstance(block, dict) else ():
         if isinstance(child, dict):
             yield (*trail, key, name), child
+
+
+def _identity(company: dict[str, Any]) -> str | None:
+    """Return the id of a company, or what it is found by, such as `tag:customerId=42`; None if neither is."""
+    match list(company["match"].items()) if isinstance(company.get("match"), dict) else []:
+        case [("tag" | "name" as by, str(value))]:
+            return str(CompanyMatch(by, value))
+    return _uuid(company, "id")
 
 
 def _uuid(mapping: dict[str, Any], key: str) -> str | None:

@@ -69,9 +69,13 @@ def check(document: Document) -> None:
             _value(document, broken)
 
 
+_NAMED = {"unmanagedByTag": "tag", "rules": "rule"}
+"""What the keys of a member name, if not companies."""
+
+
 def _name(document: Document, broken: _Break) -> None:
     subject, key = split(broken.trail)
-    kind = "tag" if key == "unmanagedByTag" else "connection" if subject else "company"
+    kind = "connection" if subject else _NAMED.get(key, "company")
     place = document.key_place((*broken.trail, broken.value))
     name = kind if kind == "tag" else f"{kind} name"
     document.report(f"the {name} {quoted(broken.value)}: {broken.remedy}", place, subject)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ LONGEST_NAME = 100
 
 _TEXT = "tag:yaml.org,2002:str"
 _RESOLVER: Any = yaml.resolver.Resolver()
+_WORD = re.compile(r"[A-Za-z0-9._=-]*")
 _LIKE_A_NUMBER = re.compile(r"[0-9][0-9a-fox._]*|[0-9._]+e-[0-9]+")
 """Words that some YAML reader takes for a number, such as 0o17 and 12e03."""
 
@@ -68,14 +70,18 @@ class Entry(NamedTuple):
         innermost = " " * (column + 2 * step)
         return [
             f"{margin}{_key(self.key)}:{self.comment and f' # {self.comment}'}",
-            f"{inner}id: {self.fields['id']}",
+            *(inner + _pair(key, value) for key, value in self.fields.items() if key != "connections"),
             f"{inner}connections:",
             *(innermost + _pair(key, value) for key, value in self.fields["connections"].items()),
         ]
 
     def in_one_line(self, *, as_json: bool = False) -> str:
         """Return it as it is written within braces."""
-        return json.dumps({self.key: self.fields})[1:-1] if as_json else _pair(self.key, self.fields)
+        return (
+            json.dumps({self.key: self.fields}, ensure_ascii=False)[1:-1]
+            if as_json
+            else _pair(self.key, self.fields)
+        )
 
 
 def connection_entry(connection: DesiredConnection) -> Entry:
@@ -98,7 +104,9 @@ def company_entry(connections: Sequence[DesiredConnection], names: Mapping[str, 
     """Return the entry of one company with its *connections*; *names* as for `dump`."""
     address, company_id = connections[0].address, connections[0].company_id
     entries = map(connection_entry, connections)
-    fields = {"id": company_id, "connections": {entry.key: entry.fields for entry in entries}}
+    by, _, value = connections[0].matched_by.partition(":")
+    named = {"match": {by: value}} if by else {"id": company_id}
+    fields = {**named, "connections": {entry.key: entry.fields for entry in entries}}
     return Entry(address.company, fields, _comment(names.get(company_id, "")))
 
 
@@ -116,6 +124,8 @@ def _in_one_line(value: Any) -> str:
 @lru_cache(maxsize=1024)
 def _key(name: str) -> str:
     """Return *name*, in quotes if YAML would take it for anything but text: `no`, `null`, `007`."""
+    if not _WORD.fullmatch(name):  # a tag's value, or a company's name
+        return str(yaml.safe_dump(name, default_style='"', allow_unicode=True, width=sys.maxsize)).strip()
     plain = _RESOLVER.resolve(yaml.ScalarNode, name, (True, False)) == _TEXT
     return name if plain and not _LIKE_A_NUMBER.fullmatch(name) else f'"{name}"'
 

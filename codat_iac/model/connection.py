@@ -113,6 +113,9 @@ class DesiredConnection:
     protect: bool = False
     """Whether Pulumi refuses to remove or replace it, as with `protect` on any resource."""
 
+    matched_by: str = ""
+    """How its company was found, as `CompanyMatch` writes it; empty if the file gives the id."""
+
     protected: bool = field(default=False, compare=False)
     """Whether a program of the user's own protects it, by the option of Pulumi's, which is no input."""
 
@@ -218,6 +221,88 @@ class Company:
     tags: dict[str, str] = field(default_factory=dict)
     created: str = ""
     redirect: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyMatch:
+    """The user's own key of a company, in place of Codat's id: a tag such as `customerId=42`, or its name."""
+
+    by: str
+    """`tag` or `name`."""
+
+    value: str
+
+    def __str__(self) -> str:
+        """Return it as it is recorded: `tag:customerId=42`."""
+        return f"{self.by}:{self.value}"
+
+    def fits(self, company: Company) -> bool:
+        """Return whether *company* has the tag, or the name, to the letter."""
+        if self.by == "name":
+            return company.name == self.value
+        key, _, value = self.value.partition("=")
+        return company.tags.get(key) == value
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedCompany:
+    """A company of the desired state that is named by a match, with the connections that it declares.
+
+    `place` is the file, line and column that says so. The connections have no company id yet.
+    """
+
+    key: str
+    match: CompanyMatch
+    connections: tuple[DesiredConnection, ...]
+    place: tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The connections that each company with a tag has, such as `segment=lending`.
+
+    `key` is the key of the tag whose value names a company in its addresses; None stands for Codat's id. The
+    connections are a template: they have no company id, and in place of a company's key the rule's mark.
+    """
+
+    name: str
+    tag: str
+    key: str | None
+    connections: tuple[DesiredConnection, ...]
+    place: tuple[str, int, int]
+
+    @staticmethod
+    def mark(name: str) -> str:
+        """Return how the rule of that name is recorded with what it makes: `rule:lending`."""
+        return f"rule:{name}"
+
+    @staticmethod
+    def made(desired: DesiredConnection) -> bool:
+        """Return whether a rule makes, or made, this connection."""
+        return desired.matched_by.startswith("rule:")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a desired state says: connections of companies given by id, and companies that are to be found."""
+
+    connections: tuple[DesiredConnection, ...]
+    matched: tuple[MatchedCompany, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the tenant has to be read to know what it declares."""
+        return bool(self.matched or self.rules)
+
+    @property
+    def everything(self) -> tuple[DesiredConnection, ...]:
+        """All connections; those of companies that are to be found have an empty company id."""
+        return (
+            *self.connections,
+            *(each for company in self.matched for each in company.connections),
+            *(each for rule in self.rules for each in rule.connections),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ def inputs(desired: DesiredConnection) -> dict[str, Any]:
         bag["connectionId"] = desired.connection_id
     if desired.protect:
         bag["protect"] = True
+    if desired.matched_by:
+        bag["matchedBy"] = desired.matched_by
     return bag
 
 
@@ -72,6 +74,7 @@ def failures(bag: Mapping[str, Any]) -> dict[str, str]:
     for name, choices in (("status", DECLARABLE), ("onRemoval", OnRemoval), ("onExisting", OnExisting)):
         require(name, bag.get(name) in (None, *choices), " or ".join(choices))
     require("protect", isinstance(bag.get("protect"), bool | None), "true or false")
+    require("matchedBy", isinstance(bag.get("matchedBy"), str | None), "text")
     return found
 
 
@@ -90,6 +93,7 @@ def desired(bag: Mapping[str, Any], **rest: Any) -> DesiredConnection:
         on_existing=OnExisting(bag.get("onExisting") or OnExisting.REFUSE),
         connection_id=normalised(connection_id) if connection_id else None,
         protect=bag.get("protect") is True,
+        matched_by=bag.get("matchedBy") or "",
         **rest,
     )
 

@@ -35,6 +35,8 @@ _LOCAL = "it belongs to this machine alone"
 ENVIRONMENT_ONLY = {
     "maxLosses": ("CODAT_MAX_LOSSES", _OUTLIVES),
     "acceptMissing": ("CODAT_ACCEPT_MISSING", _OUTLIVES),
+    "maxCreates": ("CODAT_MAX_CREATES", _OUTLIVES),
+    "acceptLeavers": ("CODAT_ACCEPT_LEAVERS", _OUTLIVES),
     "clientCert": ("CODAT_CLIENT_CERT", _LOCAL),
     "clientKey": ("CODAT_CLIENT_KEY", _LOCAL),
     "clientName": ("CODAT_CLIENT_NAME", _LOCAL),
@@ -104,16 +106,20 @@ class Settings:
     """The user's settings.
 
     `max_losses` is how many authorisations one run may end, None for the default. `accept_missing` means that
-    a company that answers 404 really is gone, and so is everything else that is missing.
-    `requests_per_minute` is the limit for all processes of this machine together, or of this shard if there
-    is one; 0, the default on loopback, is no limit. `client_cert` are the paths of a client certificate and
-    of its key, for the enterprise API, and `client_name` is the GUID that goes with them.
+    a company that answers 404 really is gone, and so is everything else that is missing. `max_creates` is how
+    many connections rules may make in one run, None for the default; `accept_leavers` means that who left the
+    tag of a rule is let go. `requests_per_minute` is the limit for all processes of this machine together, or
+    of this shard if there is one; 0, the default on loopback, is no limit. `client_cert` are the paths of a
+    client certificate and of its key, for the enterprise API, and `client_name` is the GUID that goes with
+    them.
     """
 
     api_key: str = field(repr=False)
     base_url: str = BASE_URL
     max_losses: int | None = None
     accept_missing: bool = False
+    max_creates: int | None = None
+    accept_leavers: bool = False
     requests_per_minute: int = REQUESTS_PER_MINUTE
     client_cert: tuple[str, str] | None = None
     client_name: str | None = field(default=None, repr=False)
@@ -153,6 +159,8 @@ def read(environment: Mapping[str, str], config: Callable[[str], str | None]) ->
         base_url=base_url,
         max_losses=_count(environment.get("CODAT_MAX_LOSSES", "").strip(), "CODAT_MAX_LOSSES"),
         accept_missing=_flag(environment.get("CODAT_ACCEPT_MISSING", "").strip(), "CODAT_ACCEPT_MISSING"),
+        max_creates=_count(environment.get("CODAT_MAX_CREATES", "").strip(), "CODAT_MAX_CREATES"),
+        accept_leavers=_flag(environment.get("CODAT_ACCEPT_LEAVERS", "").strip(), "CODAT_ACCEPT_LEAVERS"),
         requests_per_minute=per_minute,
         client_cert=(certificate, key) if certificate else None,
         client_name=name or None,

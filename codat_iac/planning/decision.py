@@ -28,7 +28,7 @@ from codat_iac.planning.moves import managed_already
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.rule_table import Action
 
-_SHOWN = ("companyId", "onRemoval", "platformKey", "protect", "status")
+_SHOWN = ("companyId", "matchedBy", "onRemoval", "platformKey", "protect", "status")
 """The inputs whose differences are shown; a declared `connectionId` is compared with the id."""
 
 

@@ -173,7 +173,7 @@ def replacing_inputs(prior: PriorConnection, desired: DesiredConnection) -> tupl
 
 def recorded_fields(desired: DesiredConnection) -> tuple[str, ...]:
     """Return the fields that an update must record; other changes need no update."""
-    return desired.address, desired.status, desired.on_removal, str(desired.protect)
+    return desired.address, desired.status, desired.on_removal, str(desired.protect), desired.matched_by
 
 
 def needs_unlink(prior: PriorConnection, live: LiveConnection) -> bool:

@@ -48,6 +48,46 @@ class LossLimit:
         )
 
 
+MAX_CREATES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CreateLimit:
+    """How many connections the rules may make in one run: each is a customer who is asked to authorise.
+
+    What is written out in a desired state doesn't count: somebody wrote each line. `explicit` is the user's
+    limit, None if there is none.
+    """
+
+    explicit: int | None = None
+
+    def refusal(self, making: Collection[str]) -> str | None:
+        """Return why a run is refused whose rules make connections at the addresses *making*, or None."""
+        count = len(making)
+        if count <= (MAX_CREATES if self.explicit is None else self.explicit):
+            return None
+        return (
+            f"the rules would make {count:,} new {'connection' if count == 1 else 'connections'}"
+            f" ({join_names(sorted(making))}), and as many customers would be asked to authorise; nothing is"
+            f" done. If you mean it, set CODAT_MAX_CREATES={count} for this run"
+        )
+
+
+def leavers_refusal(leaving: Collection[str], *, accepted: bool) -> str | None:
+    """Return why a run is refused in which connections at the addresses *leaving* left their rules, or None.
+
+    Nobody took them out of the file: their companies lost the tag in Codat, or are gone.
+    """
+    if accepted or not leaving:
+        return None
+    are = "connection" if len(leaving) == 1 else "connections"
+    return (
+        f"{len(leaving):,} {are} would be removed ({join_names(sorted(leaving))}) since their companies left"
+        " the tags of the rules in Codat; nothing is done. Give the tag back, or, if they are to go, set"
+        " CODAT_ACCEPT_LEAVERS=true for this run"
+    )
+
+
 _LIKELY = (
     "is it the key of the right tenant (CODAT_API_KEY), the right base URL (CODAT_BASE_URL), and the right"
     " stack"

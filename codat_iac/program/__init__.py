@@ -35,6 +35,8 @@ from codat_iac.provider.running_program import (
     warn,
     warn_of_each_loss,
 )
+from codat_iac.reconcile.companies.finding import find_companies
+from codat_iac.reconcile.companies.rules import Expansion, effect
 from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
 
 ALREADY_EXPLAINED = 32
@@ -54,11 +56,14 @@ def main() -> None:
         claim_for_stock_program()
         check_config()
         path = desired_path()
+        declaration = desired.load_declaration(path)
         recorded, marker = own_record_and_marker()
         shard = own_shard(recorded, marker)
-        declared = of_shard(desired.load(path), shard)
+        found = find_companies(declaration, lambda: recorded, lambda: tenant_reader()[1])
+        declared = of_shard(found.connections, shard)
         moved = moves(declared, recorded)
         refuse_unclear_moves(moved)
+        tell_of_rules(found.rules, declared, recorded, moved)
         warn_of_losses(declared, recorded, moved, path)
     except (CodatIacError, pulumi.RunError) as error:
         for line in str(error).splitlines():
@@ -97,6 +102,27 @@ def refuse_unclear_moves(moved: Moves) -> None:
     """Raise `ConfigError` with a line for each address if it is unclear what it continues."""
     if moved.problems:
         raise ConfigError("\n".join(f"{address}: {said}" for address, said in sorted(moved.problems.items())))
+
+
+def tell_of_rules(
+    rules: Sequence[Expansion],
+    declared: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    moved: Moves,
+) -> None:
+    """Say what each rule expands to. A preview warns of what an update refuses, and shows it.
+
+    Raises `UnsafePlan` in an update that is over a limit, before anything is declared.
+    """
+    if not rules:
+        return
+    ruled = effect(rules, declared, recorded, moved, tenant_reader()[0])
+    for note in ruled.notes:
+        pulumi.log.info(note)
+    if ruled.refusals and not pulumi.runtime.is_dry_run():
+        raise UnsafePlan("\n".join(ruled.refusals))
+    for refusal in ruled.refusals:
+        warn(f"an update will be refused: {refusal}", "")
 
 
 def warn_of_losses(

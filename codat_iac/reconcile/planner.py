@@ -6,7 +6,7 @@ Nothing here can write, since it has a `Reader`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -33,6 +33,7 @@ from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit, unseen_company
 from codat_iac.planning.stack_decisions import Program, StackDecisions
 from codat_iac.reconcile import handover
+from codat_iac.reconcile.companies.rules import Expansion, effect
 from codat_iac.reconcile.snapshot import CONCURRENT_READS, Snapshot
 
 _NOTED = frozenset(
@@ -45,7 +46,7 @@ class Planner:
     """Makes plans for one tenant.
 
     *recorded* are all connections of the state, including old halves of replacements. *company*, the first
-    half of addresses, restricts what is looked at.
+    half of addresses, restricts what is looked at. *rules* is what the rules of the desired state expand to.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Planner:
         settings: Settings,
         recorded: Sequence[PriorConnection],
         company: str | None = None,
+        rules: Sequence[Expansion] = (),
     ) -> None:
         self._reader = reader
         self._settings = settings
         self._only_company = company
+        self._rules = rules
         self._recorded = tuple(recorded)
         self._snapshot = Snapshot(reader)
         self._recorded_at: Mapping[str, PriorConnection] = {}
@@ -117,7 +120,7 @@ class Planner:
         )
         self.decided = dataclasses.replace(decided, decisions=tuple(self._check_platforms(decided.decisions)))
         self._declares = bool(desired or unknown)
-        plan = self._assemble(declared)
+        plan = self._assemble(desired, declared, chosen)
         return dataclasses.replace(plan, declared=plan.declared + len(unknown))
 
     def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
@@ -165,13 +168,22 @@ class Planner:
             platforms = platforms or {one.key: one for one in self._reader.integrations()}
             yield dataclasses.replace(each, problem=platform_problem(each.platform_key, platforms))
 
-    def _assemble(self, declared: Sequence[DesiredConnection]) -> Plan:
+    def _assemble(
+        self,
+        desired: Sequence[DesiredConnection],
+        declared: Sequence[DesiredConnection],
+        chosen: Collection[str] | None,
+    ) -> Plan:
         decisions = self.decided.decisions
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
         losing = {each.connection_id or "": each.address for each in changes if each.loses}
         quota = self._reader.quota
         now = datetime.now(UTC)
+        losses = LossLimit(self._settings.max_losses).refusal(
+            losing.values(), len({prior.id for prior in self._recorded}), declares=self._declares
+        )
+        ruled = effect(self._rules, desired, self._recorded, self.decided.moved, self._settings, chosen)
         return Plan(
             changes=merged(changes),
             waiting=tuple(sorted(_waiting(certain, now), key=lambda waiting: waiting.address)),
@@ -181,13 +193,11 @@ class Planner:
                 for each in sorted(decisions, key=lambda each: each.address)
                 if each.problem
             ),
-            notes=tuple(sorted(_notes(certain))),
+            notes=tuple(sorted((*_notes(certain), *ruled.notes))),
             declared=len(declared),
             recorded=len({prior.place for prior in self._recorded if not prior.pending_removal}),
             calls=_calls(changes, quota.remaining, quota.reset),
-            refusal=LossLimit(self._settings.max_losses).refusal(
-                losing.values(), len({prior.id for prior in self._recorded}), declares=self._declares
-            ),
+            refusal="; and ".join(filter(None, (losses, *ruled.refusals))) or None,
         )
 
     def _unmanaged(self, declared: Sequence[DesiredConnection]) -> Iterator[Unmanaged]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,15 @@ if TYPE_CHECKING:
     help="Let N customers lose their authorisation. The limit is 10 by default, and 30 % of a stack of 10 or"
     " more.",
 )
+@click.option(
+    "--max-creates",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Let rules make N connections in this run; 10 by default. What is written out isn't limited.",
+)
+@click.option(
+    "--accept-leavers", is_flag=True, help="Let go of what rules made for companies that left their tags."
+)
 @output_options("text", "json")
 @DETAILED
 @stack_options
@@ -71,6 +81,8 @@ def apply_command(  # noqa: PLR0913  each is an option
     saved: TextIO | None,
     yes: bool,
     allow_losing: int | None,
+    max_creates: int | None,
+    accept_leavers: bool,
     detailed_exitcode: bool,
 ) -> int:
     """Show the plan, ask, and carry it out through Pulumi, at exactly the planned resources.
@@ -78,7 +90,9 @@ def apply_command(  # noqa: PLR0913  each is an option
     What isn't done at the end is what the next run does. A saved plan is computed again first, and refused
     where its changes moved; other connections may move, since customers authorise all day.
     """
-    session = Session(cwd, stack, max_losses=allow_losing)
+    session = Session(
+        cwd, stack, max_losses=allow_losing, max_creates=max_creates, accept_leavers=accept_leavers
+    )
     with errors_as_document(output, out):
         kept = render.parse_plan(_read(saved), saved.name) if saved else None
         desired = session.declared(path)
@@ -90,8 +104,8 @@ def apply_command(  # noqa: PLR0913  each is an option
             session.stack.check_secrets()  # before the plan is shown, which nothing would follow
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None, sys.stderr))
         click.echo(shown, err=True)
-        if plan.refusal:
-            tell(f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it")
+        for reason in _options_for(plan):
+            tell(reason)
         if plan.problems or plan.refusal or not plan.changes:
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
         session.check_options(plan)
@@ -100,7 +114,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         while _needs_second_run(applied, plan):
-            session = Session(cwd, stack, max_losses=allow_losing)
+            session = replace(session)  # reads the stack anew
             planner = session.planner(company, desired)
             plan = _second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
@@ -112,6 +126,17 @@ def apply_command(  # noqa: PLR0913  each is an option
         raise StackError(applied.error)
     done = all(outcome.result == "done" for outcome in outcomes)
     return ExitCode.IN_SYNC if done else ExitCode.ERROR
+
+
+def _options_for(plan: Plan) -> Iterator[str]:
+    """Yield which option of this command lifts each limit that refuses the plan."""
+    refusal = plan.refusal or ""
+    if "CODAT_MAX_LOSSES" in refusal:
+        yield f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it"
+    if most := re.search("CODAT_MAX_CREATES=([0-9]+)", refusal):
+        yield f"refused by the limit on what rules make; pass --max-creates {most[1]} if you mean it"
+    if "CODAT_ACCEPT_LEAVERS" in refusal:
+        yield "refused, since companies left the tags of rules; pass --accept-leavers if they are to go"
 
 
 def _carry_out(

@@ -64,7 +64,7 @@ def _stack(session: Session) -> Iterator[Finding]:
         encrypt,
         lambda: f"the stack's config can be read; settings: {len(session.config)}",
         lambda: f"the stack's state can be read; connections: {len(session.recorded)}",
-        lambda: f"{session.path(None)} is in order; connections: {len(session.desired(None))}",
+        lambda: f"{session.path(None)} is in order; connections: {len(session.declaration(None).everything)}",
     ):
         findings = _tried(step)
         yield from findings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,12 @@ from codat_iac.stack.importing.discovery import Filters
 
 if TYPE_CHECKING:
     from codat_iac.stack.importing.draft import Draft
+
+
+def _match_by(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("name|tag:[^=]+", value):
+        raise click.BadParameter("write tag:KEY, such as tag:customerId, or name")
+    return value
 
 
 @click.command("import")
@@ -38,6 +45,13 @@ if TYPE_CHECKING:
     " company (unless --out names one). Files that exist are added to; what `unmanaged: ignore` hides is left"
     " alone.",
 )
+@click.option(
+    "--match-by",
+    metavar="tag:KEY|name",
+    callback=_match_by,
+    help="Name new companies by this tag of theirs, such as tag:customerId, or by their name in Codat: with"
+    " `match:` in place of `id:`.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def import_command(
     *,
@@ -47,6 +61,7 @@ def import_command(
     out: Path | None,
     overwrite: bool,
     new: bool,
+    match_by: str | None,
     yes: bool,
 ) -> int:
     """Bring connections that exist into the stack, and write their desired state.
@@ -66,6 +81,7 @@ def import_command(
         out,
         overwrite=overwrite,
         new=new,
+        match_by=match_by,
         confirm=lambda drafted: _confirm(drafted, new=new, yes=yes),
         tell=lambda text: click.echo(text, err=True),
     )

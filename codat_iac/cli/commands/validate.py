@@ -12,8 +12,11 @@ from codat_iac.cli import render
 from codat_iac.cli.options import PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, terminal_options, write_output
 from codat_iac.cli.session import Session
+from codat_iac.model.connection import Declaration
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.text import join_names
+from codat_iac.reconcile.companies.finding import find_companies
 
 
 @click.command("validate")
@@ -27,8 +30,8 @@ def validate_command(
     """Check a desired state; every problem is told, with file, line and column.
 
     PATH is a YAML or Python file, or a folder of them, or - for YAML on stdin; by default what the project's
-    config names, which needs no login. With --online, the API key comes from CODAT_API_KEY, or else from the
-    stack's config.
+    config names, which needs no login. With --online, companies that are named by `match` are looked up, too;
+    the API key comes from CODAT_API_KEY, or else from the stack's config.
     """
     from codat_iac.desired import Tenant  # noqa: PLC0415  yaml and jsonschema
 
@@ -38,12 +41,16 @@ def validate_command(
     now = datetime.now(UTC)
     with errors_as_document(output, out):
         try:
-            connections = session.desired(path)
+            declared = session.declaration(path)
+            connections = declared.connections
             if online:
                 platforms = {integration.key: integration for integration in session.reader.integrations()}
                 pages = session.reader.company_pages()
                 ids = frozenset(company.id for page in pages for company in page.results)
-                connections = session.desired(path, Tenant(platforms, ids))
+                declared = session.declaration(path, Tenant(platforms, ids))
+                connections = find_companies(
+                    declared, lambda: session.recorded, lambda: session.reader
+                ).connections
         except ConfigError as error:
             if not error.problems:
                 raise
@@ -51,5 +58,16 @@ def validate_command(
             return ExitCode.ERROR
     companies = {connection.company_id for connection in connections}
     checked = f"{session.path(path)}: {len(connections)} connections of {len(companies)} companies"
+    if not online:
+        checked += _unchecked(declared)
     write_output(render.problems((), output, now, checked=checked, **terminal_options(output, out)), out)
     return ExitCode.IN_SYNC
+
+
+def _unchecked(declared: Declaration) -> str:
+    """Return what a check without the tenant leaves open; empty if that is nothing."""
+    left = {f"company {each.key} ({each.match})" for each in declared.matched}
+    left |= {f"rule {each.name} ({each.tag})" for each in declared.rules}
+    if not left:
+        return ""
+    return f", and what can only be found online ({join_names(sorted(left))}), as --online, plan and apply do"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from codat_iac.model.connection import (
@@ -62,11 +62,16 @@ class Draft:
     arrivals: tuple[Arrival, ...]
     skipped: tuple[Skipped, ...]
     names: Mapping[str, str]
+    matched_by: Mapping[str, str] = field(default_factory=dict)
+    """What names a company in place of its id, by company id."""
 
     @property
     def undeclared(self) -> tuple[DesiredConnection, ...]:
         """The connections to add to the desired state, each with its id."""
-        return tuple(arrival.desired for arrival in self.arrivals if not arrival.declared)
+        return tuple(
+            dataclasses.replace(each, matched_by=self.matched_by.get(each.company_id, ""))
+            for each in (arrival.desired for arrival in self.arrivals if not arrival.declared)
+        )
 
 
 def draft(

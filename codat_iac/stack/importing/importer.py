@@ -26,7 +26,14 @@ from codat_iac.codat.client import Reader
 from codat_iac.desired import yaml_writer
 from codat_iac.desired.files import temporary_file
 from codat_iac.model import properties
-from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection, LiveConnection, normalised
+from codat_iac.model.connection import (
+    RESOURCE_TYPE,
+    Address,
+    DesiredConnection,
+    LiveConnection,
+    PriorConnection,
+    normalised,
+)
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.record import connections as ours
 from codat_iac.model.record import recorded, resources
@@ -35,6 +42,9 @@ from codat_iac.model.text import join_names
 from codat_iac.planning import rule_table
 from codat_iac.planning.matching import of_shard
 from codat_iac.provider import ConnectionProvider
+from codat_iac.reconcile.companies.binding import usable_matches
+from codat_iac.reconcile.companies.finding import find_companies
+from codat_iac.reconcile.companies.tenant_scan import decided
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported, ignored_companies
@@ -78,6 +88,7 @@ def import_into(  # noqa: PLR0913  what the command is told
     *,
     overwrite: bool = False,
     new: bool = False,
+    match_by: str | None = None,
     confirm: Callable[[Draft], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
@@ -86,16 +97,20 @@ def import_into(  # noqa: PLR0913  what the command is told
     *desired_path* is the desired state that the stack's program reads: *out* must be that file, or lie in
     that folder. An existing file is only written with *overwrite*; all that stands in it stays. With *new*,
     existing files may be written, what the policy ignores is left alone, and unless *out* is given the
-    connections of a company go to the file that declares it.
+    connections of a company go to the file that declares it. *match_by*, a tag such as `tag:customerId` or
+    `name`, names new companies by that in place of their ids, where it can.
     *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
     """
     before = stack.export()
-    said = desired.load_state(desired_path, required=False)
+    prior = recorded(before)
+    said = _found(desired.load_state(desired_path, required=False), prior, client)
     found = found.of_shard(settings.shard)
     ignored = ignored_companies(found, said.unmanaged) if new else ()
-    drafted = draft(found, said.connections, recorded(before), said.company_keys, ignored)
+    drafted = draft(found, said.connections, prior, said.company_keys, ignored)
+    if match_by:
+        drafted = _named_by(match_by, drafted, client, tell)
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     added = by_file(drafted.undeclared, said.companies if new and out is None else (), target)
     for path in added:
@@ -106,6 +121,24 @@ def import_into(  # noqa: PLR0913  what the command is told
         declared = of_shard(said.connections, settings.shard)
         _Import(stack, client, settings, desired_path, pages, drafted, before, declared).run(tell)
     return drafted
+
+
+def _found(
+    state: desired.DesiredState, recorded: Sequence[PriorConnection], client: Reader
+) -> desired.DesiredState:
+    """Look up the companies that *state* names by their own keys."""
+    return state.resolved(find_companies(state.declaration, lambda: recorded, lambda: client).connections)
+
+
+def _named_by(match_by: str, drafted: Draft, client: Reader, tell: Callable[[str], None]) -> Draft:
+    """Name the companies of a draft by their tags or names; say which can't be, and keep their ids."""
+    matches = decided(client, lambda companies: usable_matches(match_by, companies))
+    by_id = {each.company_id for each in drafted.undeclared} - matches.keys()
+    for company_id in sorted(by_id):
+        tell(f"{company_id} is written by its id: its {match_by} is missing, or not its alone")
+    return dataclasses.replace(
+        drafted, matched_by={company_id: str(match) for company_id, match in matches.items()}
+    )
 
 
 @dataclass
@@ -157,8 +190,8 @@ class _Import:
 
     def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
-        loaded = of_shard(desired.load(self.desired_path), self.settings.shard)
-        program = {each.address: each for each in loaded}
+        said = _found(desired.load_state(self.desired_path), recorded(self.before), self.client)
+        program = {each.address: each for each in of_shard(said.connections, self.settings.shard)}
         new = [each.address for each in self.draft.undeclared]
         return program | {address: _without_id(program[address]) for address in new}
 

@@ -461,7 +461,7 @@ def test_what_stands_somewhere_else_is_refused(text: str, said: str) -> None:
         pytest.param(
             "version: 1\ncompanies:\n  ? acme\n  : id: ACME\n    connections: {}\n",
             BANK,
-            "company acme: unknown key 'bolt'; known here: connections, id",
+            "company acme: unknown key 'bolt'; known here: connections, id, match",
             id="companies with a question mark",
         ),
     ],

@@ -235,4 +235,4 @@ def test_data_that_contains_itself_is_refused() -> None:
     """The copy ends below the deepest level of the format."""
     found = problems("def desired():\n    d = {'version': 1}\n    d['companies'] = {'a': d}\n    return d\n")
 
-    assert ": companies.a: unknown key 'companies'; known here: connections, id" in found
+    assert ": companies.a: unknown key 'companies'; known here: connections, id, match" in found

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from codat_iac.desired import load
+from codat_iac.desired import load_declaration
 from codat_iac.model.connection import (
     ADDRESS_HALF,
     PLATFORM_KEY,
@@ -63,6 +63,23 @@ TAGS = st.sampled_from(["segment=demo", " a = b=c", "=b", "a=", "a= ", " =b", "a
 NAMES = st.sampled_from(["acme", "a-1", "0.x_y", "Acme", "a b", "-", "a" * 100, "a" * 101])
 COMPANIES = mappings(
     {"id": st.uuids().map(str), "connections": st.dictionaries(NAMES, CONNECTIONS, max_size=2)}, {}
+) | mappings(
+    {
+        "match": st.sampled_from(
+            [{"tag": "a=1"}, {"name": "A"}, {"tag": "a"}, {"tag": "a=1", "name": "A"}, {}]
+        ),
+        "connections": st.dictionaries(NAMES, CONNECTIONS, max_size=2),
+    },
+    {},
+)
+RULES = mappings(
+    {
+        "forEach": mappings(
+            {"tag": st.sampled_from(["a=b", "a"])}, {"key": mappings({"tag": st.just("c")}, {})}
+        ),
+        "connections": st.dictionaries(NAMES, CONNECTIONS, max_size=1),
+    },
+    {},
 )
 FILES = mappings(
     {"version": st.just(1), "companies": st.dictionaries(NAMES, COMPANIES, max_size=2)},
@@ -70,6 +87,7 @@ FILES = mappings(
         "defaults": mappings({}, {"onRemoval": st.just("delete"), "protect": st.booleans()}),
         "unmanaged": POLICIES,
         "unmanagedByTag": st.dictionaries(TAGS, POLICIES, max_size=2) | SCALARS,
+        "rules": st.dictionaries(NAMES, RULES, max_size=1),
         "x-y": SCALARS,
     },
 )
@@ -143,7 +161,7 @@ def test_a_stock_validator_and_the_loader_agree(tmp_path_factory: pytest.TempPat
     path = tmp_path_factory.getbasetemp() / "agree.py"
     path.write_text(f"def desired(): return {data!r}\n")
     try:
-        load(path)
+        load_declaration(path)
         loads = True
     except ConfigError as error:
         loads = all("too (" in problem.message for problem in error.problems)

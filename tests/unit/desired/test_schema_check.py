@@ -237,7 +237,7 @@ def test_what_a_connection_gets_wrong_is_one_problem(connection: str, expected: 
         pytest.param(acme(identity="acme"), f"4, column 9: company acme: id 'acme': {WRITE_ID}", id="id"),
         pytest.param(
             "version: 1\ncompanies:\n  acme: {connections: {}}",
-            f"3, column 9: company acme: id is missing; {WRITE_ID}",
+            f"3, column 9: company acme: id is missing; {WRITE_ID}, or match: {{tag: customerId=42}}",
             id="missing id",
         ),
         pytest.param(
@@ -254,7 +254,7 @@ def test_what_a_connection_gets_wrong_is_one_problem(connection: str, expected: 
         pytest.param(
             "version: 1\ncompanies:\n  acme:\n",
             "3, column 8: company acme: expected a mapping, found nothing;"
-            " write id: and connections: below it",
+            " write id: (or match:) and connections: below it",
             id="empty company",
         ),
         pytest.param("", f"1, column 1: expected a mapping, found nothing; {START}", id="empty file"),

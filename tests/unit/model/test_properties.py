@@ -23,7 +23,7 @@ from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id
 
 PLAIN: dict[str, Any] = {"address": "acme/ledger", "companyId": COMPANY, "platformKey": "gbol"}
 
-NAMES = [*PLAIN, "connectionId", "status", "onRemoval", "onExisting", "protect"]
+NAMES = [*PLAIN, "connectionId", "status", "onRemoval", "onExisting", "protect", "matchedBy"]
 
 halves = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
 addresses = st.builds("{}/{}".format, halves, halves)
@@ -41,6 +41,7 @@ def any_desired(draw: st.DrawFn, *, named: bool = True) -> DesiredConnection:
         on_existing=draw(st.sampled_from(OnExisting)),
         connection_id=draw(st.none() | st.uuids().map(str)) if named else None,
         protect=draw(st.booleans()),
+        matched_by=draw(st.sampled_from(["", "tag:customerId=42"])),
     )
 
 

@@ -63,6 +63,10 @@ def test_a_setting_is_read_from_either_place(
         ("CODAT_MAX_LOSSES", " 25 ", "max_losses", 25),
         ("CODAT_ACCEPT_MISSING", "TRUE", "accept_missing", True),
         ("CODAT_ACCEPT_MISSING", "1", "accept_missing", True),
+        ("CODAT_MAX_CREATES", "0", "max_creates", 0),
+        ("CODAT_MAX_CREATES", "", "max_creates", None),
+        ("CODAT_ACCEPT_LEAVERS", "true", "accept_leavers", True),
+        ("CODAT_ACCEPT_LEAVERS", "", "accept_leavers", False),
         ("CODAT_ACCEPT_MISSING", " yes", "accept_missing", True),
         ("CODAT_ACCEPT_MISSING", "no", "accept_missing", False),
     ],
@@ -89,6 +93,8 @@ RUN, MACHINE = "it would outlive the run that it is meant for", "it belongs to t
     [
         ("maxLosses", "CODAT_MAX_LOSSES", RUN),
         ("acceptMissing", "CODAT_ACCEPT_MISSING", RUN),
+        ("maxCreates", "CODAT_MAX_CREATES", RUN),
+        ("acceptLeavers", "CODAT_ACCEPT_LEAVERS", RUN),
         ("clientCert", "CODAT_CLIENT_CERT", MACHINE),
         ("clientKey", "CODAT_CLIENT_KEY", MACHINE),
         ("clientName", "CODAT_CLIENT_NAME", MACHINE),
@@ -194,6 +200,8 @@ def test_a_blank_variable_counts_as_unset(blank: str) -> None:
         pytest.param(
             {**KEY, "CODAT_MAX_LOSSES": "-1"}, "^CODAT_MAX_LOSSES is '-1'; it", id="a negative number"
         ),
+        pytest.param({**KEY, "CODAT_MAX_CREATES": "many"}, "^CODAT_MAX_CREATES is 'many'", id="creates"),
+        pytest.param({**KEY, "CODAT_ACCEPT_LEAVERS": "2"}, "^CODAT_ACCEPT_LEAVERS is '2'", id="leavers"),
         pytest.param({**KEY, "CODAT_MAX_LOSSES": "many"}, "it takes a number such as 10", id="a word"),
         pytest.param({**KEY, "CODAT_MAX_LOSSES": "²"}, "it takes a number", id="a superscript"),
         pytest.param({**KEY, "CODAT_MAX_LOSSES": "9" * 5000}, "it takes a number", id="too many digits"),

@@ -1,0 +1,248 @@
+"""Expand rules over tags to addresses, and find who left one. Pure.
+
+A connection that a rule makes is recorded with the rule's mark. So a recorded connection is a leaver if its
+rule is still there, nothing declares it any more, and its company has no rule's tag now: that isn't what
+somebody took out of the file, but what happened in Codat.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from codat_iac.model.connection import (
+    ADDRESS_HALF,
+    Address,
+    Company,
+    CompanyMatch,
+    DesiredConnection,
+    PriorConnection,
+    Rule,
+)
+from codat_iac.model.errors import Problem
+from codat_iac.model.settings import Settings
+from codat_iac.model.text import join_names, safe_text
+from codat_iac.planning.moves import Moves, grouped
+from codat_iac.planning.safety_limits import CreateLimit, leavers_refusal
+from codat_iac.reconcile.companies.binding import described, recorded_companies
+
+LONGEST_KEY = 100
+"""As in the schema: half an address has at most 100 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What one rule expands to: the ids of its companies, and its connections."""
+
+    name: str
+    tag: str
+    companies: frozenset[str] = frozenset()
+    connections: tuple[DesiredConnection, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def expand(
+    rules: Iterable[Rule],
+    companies: Mapping[str, Company],
+    declared: Iterable[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+) -> tuple[Expansion, ...]:
+    """Expand all rules, in the order of their names.
+
+    *companies* are all companies of the tenant by id, *declared* are the connections of the other companies
+    of the file, *recorded* is all that the stack has recorded.
+    """
+    there = list(declared)
+    found = []
+    for rule in sorted(rules, key=lambda each: each.name):
+        expansion = _expanded(rule, companies, there, recorded)
+        there += expansion.connections
+        found.append(expansion)
+    return tuple(found)
+
+
+def _expanded(
+    rule: Rule,
+    companies: Mapping[str, Company],
+    there: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+) -> Expansion:
+    match = CompanyMatch("tag", rule.tag)
+    members = sorted((each for each in companies.values() if match.fits(each)), key=lambda each: each.id)
+    keys = {each.id: _key(rule, each) for each in members}
+    said = [*_unusable(rule, members, keys), *_shared(members, keys)]
+    if not said:
+        said = [*_elsewhere(rule, keys, companies, there), *_another(rule, keys, companies, recorded)]
+    if said:
+        problems = tuple(Problem(*rule.place, f"rule {rule.name}: {each}") for each in said)
+        return Expansion(rule.name, rule.tag, frozenset(keys), problems=problems)
+    made = tuple(
+        dataclasses.replace(each, address=Address(f"{key}/{each.address.key}"), company_id=company_id)
+        for company_id, key in keys.items()
+        for each in rule.connections
+    )
+    return Expansion(rule.name, rule.tag, frozenset(keys), made)
+
+
+def _key(rule: Rule, company: Company) -> str:
+    """Return what names a company in its addresses; empty if it has no such tag."""
+    return company.id if rule.key is None else company.tags.get(rule.key, "").lower()
+
+
+def _unusable(rule: Rule, members: Sequence[Company], keys: Mapping[str, str]) -> Iterator[str]:
+    bad = [
+        f"{each.id} ({safe_text(each.name)})"
+        for each in members
+        if len(keys[each.id]) > LONGEST_KEY or not ADDRESS_HALF.fullmatch(keys[each.id])
+    ]
+    if bad:
+        yield (
+            f"the tag {safe_text(rule.key or '')} of {join_names(bad)} is missing, or can't name a company"
+            " in an address (letters, digits, '.', '_' and '-', at most 100); correct it in Codat, or leave"
+            " `key:` out"
+        )
+
+
+def _shared(members: Sequence[Company], keys: Mapping[str, str]) -> Iterator[str]:
+    by_id = {each.id: each for each in members}
+    for key, ids in grouped([each.id for each in members], lambda each: keys[each]).items():
+        if key and len(ids) > 1:
+            yield f"{safe_text(key)} is the key of {described(ids, by_id)}; leave it to one of them in Codat"
+
+
+def _elsewhere(
+    rule: Rule,
+    keys: Mapping[str, str],
+    companies: Mapping[str, Company],
+    there: Sequence[DesiredConnection],
+) -> Iterator[str]:
+    """Yield what clashes with the rest of the file: one company has one name, and is asked once."""
+    platforms = {each.platform_key for each in rule.connections}
+    names = {each.address.key for each in rule.connections}
+    owners = {key: company_id for company_id, key in keys.items()}
+    clashing = {}
+    for each in there:
+        company_id = each.company_id
+        if keys.get(company_id, each.address.company) != each.address.company:
+            clashing[company_id] = (
+                f"{described([company_id], companies)} is declared as {each.address.company}"
+            )
+        elif owners.get(each.address.company, company_id) != company_id:
+            owner = owners[each.address.company]
+            clashing[owner] = (
+                f"{each.address.company} names another company than {described([owner], companies)}"
+            )
+        elif company_id in keys and (each.platform_key in platforms or each.address.key in names):
+            clashing[company_id] = f"{each.address} ({each.platform_key}) is declared"
+    if clashing:
+        yield (
+            f"{join_names(list(clashing.values()))} elsewhere in the desired state; declare it once, under"
+            " the key that the rule gives it"
+        )
+
+
+def _another(
+    rule: Rule,
+    keys: Mapping[str, str],
+    companies: Mapping[str, Company],
+    recorded: Sequence[PriorConnection],
+) -> Iterator[str]:
+    """Yield whose key stood for another company when it was recorded."""
+    known = recorded_companies(recorded)
+    for company_id, key in keys.items():
+        held = known.get(key, set()) - {company_id}
+        if held:
+            yield (
+                f"{key} is the key of {described([company_id], companies)}, and recorded there is"
+                f" {described(held, companies)}; give the key back in Codat, or take {safe_text(rule.tag)}"
+                f" from {company_id} until a run has let go of what is recorded"
+            )
+
+
+def leavers(
+    expansions: Sequence[Expansion],
+    declared: Iterable[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    moved: Moves,
+) -> tuple[PriorConnection, ...]:
+    """Return what would be removed since its company left the tags of all rules."""
+    if not expansions:
+        return ()
+    at = {prior.place: prior for prior in recorded}
+    inside = frozenset().union(*(each.companies for each in expansions))
+    marks = {Rule.mark(each.name) for each in expansions}
+    kept = {prior.place for prior in (*moved.staying, *moved.surplus)}
+    for each in declared:
+        prior = moved.origins.get(each.address) or at.get(each.place)
+        if prior:
+            kept.add(prior.place)
+            if Rule.made(each):  # a rule that was renamed goes on under its new name
+                marks.add(prior.desired.matched_by)
+    return tuple(
+        prior
+        for prior in recorded
+        if Rule.made(prior.desired)
+        and prior.desired.matched_by in marks
+        and prior.place not in kept
+        and prior.desired.company_id not in inside
+        and not prior.pending_removal
+    )
+
+
+def newcomers(
+    declared: Iterable[DesiredConnection], recorded: Iterable[PriorConnection], moved: Moves
+) -> tuple[DesiredConnection, ...]:
+    """Return the connections of rules that nothing recorded goes on as: they are to be made."""
+    there = {prior.place for prior in recorded if not prior.pending_removal}
+    old = {*moved.origins, *moved.later}
+    return tuple(
+        each for each in declared if Rule.made(each) and each.place not in there and each.address not in old
+    )
+
+
+def in_words(
+    expansion: Expansion, new: Iterable[DesiredConnection], leaving: Iterable[PriorConnection]
+) -> str:
+    """Return what a rule expands to, with counts, in one line."""
+    mark = Rule.mark(expansion.name)
+    coming = sum(each.matched_by == mark for each in new)
+    going = sum(each.desired.matched_by == mark for each in leaving)
+    return (
+        f"rule {expansion.name}: {safe_text(expansion.tag)} is on {len(expansion.companies):,} companies:"
+        f" {len(expansion.connections):,} connections, {coming:,} of them new; {going:,} left the tag"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the rules do in a run: `notes` say what they expand to, `refusals` which limits that exceeds."""
+
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+def effect(
+    expansions: Sequence[Expansion],
+    declared: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    moved: Moves,
+    settings: Settings,
+    chosen: Collection[str] | None = None,
+) -> Effect:
+    """Return what the rules do in a run that declares all of *declared*.
+
+    Only the addresses *chosen* (None: all) count towards the limits.
+    """
+    new, leaving = newcomers(declared, recorded, moved), leavers(expansions, declared, recorded, moved)
+
+    def counted(addressed: Iterable[DesiredConnection | PriorConnection]) -> list[str]:
+        return [each.address for each in addressed if chosen is None or each.address in chosen]
+
+    refusals = (
+        CreateLimit(settings.max_creates).refusal(counted(new)),
+        leavers_refusal(counted(leaving), accepted=settings.accept_leavers),
+    )
+    return Effect(
+        tuple(in_words(each, new, leaving) for each in expansions), tuple(each for each in refusals if each)
+    )

@@ -1,0 +1,278 @@
+"""Rules over tags: what they expand to, what they refuse, and who left them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from codat_iac.model.connection import Address, Company, DesiredConnection, PriorConnection, Rule
+from codat_iac.model.settings import Settings
+from codat_iac.planning.moves import moves
+from codat_iac.reconcile.companies.rules import (
+    Effect,
+    Expansion,
+    effect,
+    expand,
+    leavers,
+    newcomers,
+)
+from tests.support.builders import a_desired, a_prior, an_id
+
+A, B, C = an_id(0xA), an_id(0xB), an_id(0xC)
+
+
+def a_company(company_id: str, **tags: str) -> Company:
+    """A company in lending, with a customer's number."""
+    return Company(company_id, f"Company {company_id[-1]}", tags={"segment": "lending", **tags})
+
+
+def tenant(*companies: Company) -> dict[str, Company]:
+    """The companies by id."""
+    return {each.id: each for each in companies}
+
+
+def a_rule(name: str = "lending", key: str | None = "customerId", **platforms: str) -> Rule:
+    """A rule with the connections *platforms*, by their keys; a ledger if there are none."""
+    template = tuple(
+        DesiredConnection(Address(f"rule:{name}/{each}"), "", platform, matched_by=Rule.mark(name))
+        for each, platform in (platforms or {"ledger": "gbol"}).items()
+    )
+    return Rule(name, "segment=lending", key, template, ("c.yaml", 5, 3))
+
+
+def made(address: str, company_id: str, rule: str = "lending", **rest: Any) -> DesiredConnection:
+    """A connection of a rule."""
+    return a_desired(address, company_id=company_id, matched_by=Rule.mark(rule), **rest)
+
+
+def recorded(*desired: DesiredConnection) -> tuple[PriorConnection, ...]:
+    """Each of them, recorded."""
+    return tuple(a_prior(number, each) for number, each in enumerate(desired, 1))
+
+
+def said(companies: dict[str, Company], *declared: DesiredConnection, **rest: Any) -> str:
+    """Why the only rule isn't expanded."""
+    [expansion] = expand([rest.pop("rule", a_rule())], companies, declared, rest.pop("recorded", ()))
+    assert expansion.connections == ()
+    [problem] = expansion.problems
+    assert (problem.path, problem.line, problem.column) == ("c.yaml", 5, 3)
+    return problem.message
+
+
+def test_each_company_with_the_tag_gets_all_connections() -> None:
+    """Under its own key, in lower case; others get nothing."""
+    companies = tenant(
+        a_company(A, customerId="42"),
+        a_company(B, customerId="CUST-7"),
+        Company(C, "Other", tags={"segment": "retail"}),
+    )
+
+    [expansion] = expand([a_rule(ledger="gbol", bank="suuo")], companies, (), ())
+
+    assert [(each.address, each.company_id, each.platform_key) for each in expansion.connections] == [
+        ("42/ledger", A, "gbol"),
+        ("42/bank", A, "suuo"),
+        ("cust-7/ledger", B, "gbol"),
+        ("cust-7/bank", B, "suuo"),
+    ]
+    assert {each.matched_by for each in expansion.connections} == {"rule:lending"}
+    assert expansion.companies == {A, B}
+
+
+def test_without_a_key_a_company_is_named_by_its_id() -> None:
+    """That can be half an address, too."""
+    [expansion] = expand([a_rule(key=None)], tenant(a_company(A)), (), ())
+
+    assert [each.address for each in expansion.connections] == [f"{A}/ledger"]
+
+
+@pytest.mark.parametrize("tags", [{}, {"customerId": "4 2"}, {"customerId": "x" * 101}], ids=str)
+def test_a_key_that_can_not_be_used_is_refused(tags: dict[str, str]) -> None:
+    """The company is named."""
+    assert said(tenant(a_company(A, **tags), a_company(B, customerId="7"))) == (
+        f"rule lending: the tag customerId of {A} (Company a) is missing, or can't name a company in an"
+        " address (letters, digits, '.', '_' and '-', at most 100); correct it in Codat, or leave `key:` out"
+    )
+
+
+def test_two_companies_of_one_key_are_refused() -> None:
+    """Also if they differ in upper case only."""
+    assert said(tenant(a_company(A, customerId="c42"), a_company(B, customerId="C42"))) == (
+        f"rule lending: c42 is the key of {A} (Company a), {B} (Company b); leave it to one of them in Codat"
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "clash"),
+    [
+        (a_desired("acme/x", company_id=A, platform_key="suuo"), f"{A} (Company a) is declared as acme"),
+        (a_desired("42/x", company_id=B), f"42 names another company than {A} (Company a)"),
+        (a_desired("42/books", company_id=A), "42/books (gbol) is declared"),
+        (a_desired("42/ledger", company_id=A, platform_key="suuo"), "42/ledger (suuo) is declared"),
+    ],
+    ids=["name", "key", "platform", "address"],
+)
+def test_what_is_declared_elsewhere_is_refused(declared: DesiredConnection, clash: str) -> None:
+    """No customer is asked twice."""
+    assert said(tenant(a_company(A, customerId="42")), declared) == (
+        f"rule lending: {clash} elsewhere in the desired state; declare it once, under the key that the rule"
+        " gives it"
+    )
+
+
+def test_more_of_a_rules_company_may_be_written_out() -> None:
+    """Under the same key, on another platform."""
+    more = a_desired("42/shop", company_id=A, platform_key="fztf")
+    [expansion] = expand([a_rule()], tenant(a_company(A, customerId="42")), [more], ())
+
+    assert expansion.problems == ()
+
+
+def test_two_rules_do_not_ask_a_customer_twice() -> None:
+    """The second one is refused."""
+    first, second = expand(
+        [a_rule("second", books="gbol"), a_rule("first")], tenant(a_company(A, customerId="42")), (), ()
+    )
+
+    assert (first.name, len(first.connections)) == ("first", 1)
+    assert "42/ledger (gbol) is declared" in second.problems[0].message
+
+
+def test_a_key_that_another_company_has_now_is_refused() -> None:
+    """What is recorded at its addresses would go over to a stranger."""
+    held = recorded(made("42/ledger", B))
+
+    assert said(tenant(a_company(A, customerId="42"), Company(B, "B")), recorded=held) == (
+        f"rule lending: 42 is the key of {A} (Company a), and recorded there is {B} (B); give the key back in"
+        f" Codat, or take segment=lending from {A} until a run has let go of what is recorded"
+    )
+
+
+def look(
+    companies: dict[str, Company],
+    rules: list[Rule],
+    *priors: PriorConnection,
+    declared: tuple[DesiredConnection, ...] = (),
+) -> tuple[list[str], list[str]]:
+    """The addresses of who left, and of who is new."""
+    expansions = expand(rules, companies, declared, priors)
+    everything = [*declared, *(each for rule in expansions for each in rule.connections)]
+    moved = moves(everything, priors)
+    left = leavers(expansions, everything, priors, moved)
+    new = newcomers(everything, priors, moved)
+    return [each.address for each in left], [each.address for each in new]
+
+
+def test_who_lost_the_tag_or_is_gone_has_left() -> None:
+    """Who stays is neither new nor gone."""
+    companies = tenant(a_company(A, customerId="1"), Company(B, "B", tags={"customerId": "2"}))
+    priors = recorded(made("1/ledger", A), made("2/ledger", B), made("3/ledger", C))
+
+    assert look(companies, [a_rule()], *priors) == (["2/ledger", "3/ledger"], [])
+
+
+def test_what_is_taken_out_of_the_rule_has_not_left() -> None:
+    """Somebody edited the file."""
+    companies = tenant(a_company(A, customerId="1"))
+    priors = recorded(made("1/ledger", A), made("1/shop", A, platform_key="fztf"))
+
+    assert look(companies, [a_rule()], *priors) == ([], [])
+
+
+def test_a_company_that_got_another_key_has_not_left() -> None:
+    """Its connection moves to the new address."""
+    companies = tenant(a_company(A, customerId="new"))
+
+    assert look(companies, [a_rule()], *recorded(made("old/ledger", A))) == ([], [])
+
+
+def test_a_rule_that_is_taken_out_lets_nobody_leave() -> None:
+    """Without rules, and beside another rule: what is removed is what somebody took out."""
+    priors = recorded(made("1/ledger", A))
+    other = dataclasses.replace(a_rule("other"), tag="segment=retail")
+
+    assert look(tenant(), [], *priors) == ([], [])
+    assert look(tenant(), [other], *priors) == ([], [])
+
+
+def test_who_leaves_a_rule_that_is_renamed_has_left_all_the_same() -> None:
+    """The rule goes on under its new name."""
+    companies = tenant(a_company(A, customerId="1"))
+    priors = recorded(made("1/ledger", A), made("2/ledger", B))
+
+    assert look(companies, [a_rule("renamed")], *priors) == (["2/ledger"], [])
+
+
+def test_who_is_written_out_instead_has_not_left() -> None:
+    """It stays declared; what somebody wrote out is not new by a rule either."""
+    mine = (a_desired("acme/ledger", company_id=A), a_desired("bolt/ledger", company_id=B))
+
+    assert look(tenant(), [a_rule()], *recorded(made("1/ledger", A)), declared=mine) == ([], [])
+
+
+def test_an_old_half_neither_leaves_nor_stands_for_a_new_one() -> None:
+    """It is removed in any case."""
+    companies = tenant(a_company(A, customerId="1"))
+    old = dataclasses.replace(recorded(made("1/ledger", A))[0], pending_removal=True)
+    gone = dataclasses.replace(recorded(made("2/ledger", B))[0], pending_removal=True)
+
+    expansions = expand([a_rule()], companies, (), (old, gone))
+    declared = expansions[0].connections
+    moved = moves(declared, ())
+
+    assert leavers(expansions, declared, (old, gone), moved) == ()
+    assert newcomers(declared, (old, gone), moved) == declared
+
+
+def an_effect(*priors: PriorConnection, chosen: set[str] | None = None, **settings: Any) -> Effect:
+    """What a rule over 11 companies does."""
+    companies = tenant(*(a_company(an_id(number), customerId=str(number)) for number in range(1, 12)))
+    expansions = expand([a_rule()], companies, (), priors)
+    declared = expansions[0].connections
+    return effect(expansions, declared, priors, moves(declared, priors), Settings("key", **settings), chosen)
+
+
+def test_a_run_says_what_its_rules_do() -> None:
+    """With counts."""
+    priors = recorded(made("1/ledger", an_id(1)), made("99/ledger", an_id(99)))
+
+    assert an_effect(*priors).notes == (
+        "rule lending: segment=lending is on 11 companies: 11 connections, 10 of them new; 1 left the tag",
+    )
+
+
+def test_a_wrong_tag_invites_no_thousand_customers() -> None:
+    """Ten at a time, or what is allowed in this run."""
+    [refusal] = an_effect().refusals
+
+    assert refusal.startswith(
+        "the rules would make 11 new connections (1/ledger, 10/ledger, 11/ledger, 2/ledger,"
+    )
+    assert refusal.endswith("If you mean it, set CODAT_MAX_CREATES=11 for this run")
+    assert an_effect(max_creates=11).refusals == ()
+    assert "would make 11" in an_effect(max_creates=0).refusals[0]
+    assert an_effect(*recorded(made("1/ledger", an_id(1)))).refusals == ()
+    assert an_effect(chosen={"1/ledger"}).refusals == ()
+
+
+def test_who_leaves_is_let_go_only_if_that_is_said() -> None:
+    """In this run."""
+    left = recorded(made("1/ledger", an_id(1)), made("99/ledger", an_id(99)))
+
+    [refusal] = an_effect(*left).refusals
+
+    assert refusal == (
+        "1 connection would be removed (99/ledger) since their companies left the tags of the rules in Codat;"
+        " nothing is done. Give the tag back, or, if they are to go, set CODAT_ACCEPT_LEAVERS=true for this"
+        " run"
+    )
+    assert an_effect(*left, accept_leavers=True).refusals == ()
+    assert an_effect(*left, chosen={"1/ledger"}).refusals == ()
+
+
+def test_no_rules_no_effect() -> None:
+    """Nothing is said."""
+    assert effect((), (), (), moves((), ()), Settings("key")) == Effect()
+    assert Expansion("a", "b=c").companies == frozenset()
