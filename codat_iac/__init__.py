@@ -29,3 +29,7 @@ else:  # a type checker would take any name for one of ours
 
             return Connection
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """List also what isn't imported yet."""
+        return sorted({*globals(), *__all__})

@@ -18,7 +18,7 @@ from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.rule_table import Action
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The version of the JSON form; see `schemas/plan.schema.json`."""
 
 
@@ -103,12 +103,21 @@ class Plan:
     refusal: str | None = None
     stateless: bool = False
     stack: str | None = None
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    """The names of the platforms by their keys, as far as they were read anyway."""
+    companies: Mapping[str, str] = field(default_factory=dict)
+    """The names of the companies by their ids, as far as they were read anyway."""
 
     @property
     def losses(self) -> int:
         """The number of authorisations that an apply would end; an id may be recorded at two addresses."""
-        losing = {change.connection_id for change in self.changes if change.loses}
-        return len(losing | {change.old_half for change in self.changes if change.old_half})
+        return len(self.losing)
+
+    @property
+    def losing(self) -> Mapping[str, str]:
+        """The connections whose authorisations an apply would end, by id, each with its address."""
+        found = {change.connection_id or "": change.address for change in self.changes if change.loses}
+        return found | {change.old_half: change.address for change in self.changes if change.old_half}
 
     @property
     def counts(self) -> Counter[Action]:
@@ -158,7 +167,7 @@ def still_holds(saved: Plan, now: Plan) -> None:
     """
     if saved.stack != now.stack:
         raise UnsafePlan(
-            f"the saved plan is of {_of_stack(saved)} and not of {_of_stack(now)}; make one of this stack"
+            f"the saved plan is of {_of_stack(saved)} and not of {_of_stack(now)}; make a plan of this stack"
         )
     before, after = ({each.address: _identity(each) for each in plan.changes} for plan in (saved, now))
     moved: dict[Address, set[str]] = {}
@@ -166,7 +175,7 @@ def still_holds(saved: Plan, now: Plan) -> None:
         moved.setdefault(address, set()).update(path[:1])
     if moved:
         said = [_moved(each, names, before.get(each), after.get(each)) for each, names in moved.items()]
-        raise UnsafePlan(f"the saved plan no longer holds: {join_names(said)}; make a new one")
+        raise UnsafePlan(f"the saved plan no longer holds: {join_names(said)}; make another plan")
 
 
 def _of_stack(plan: Plan) -> str:
@@ -200,7 +209,7 @@ def _moved(
     if before is None:
         return f"{address} is new in it"
     if after is None:
-        return f"{address} needs nothing any more"
+        return f"{address} needs no change any more"
     name = next(name for name in _IDENTITY if name in names)
     return f"{address}: {_IDENTITY[name]} was {_shown(before[name])} and is {_shown(after[name])}"
 
@@ -230,6 +239,10 @@ def summary(plan: Plan) -> str:
         said.append(f"{later:,} of them {'comes' if later == 1 else 'come'} in a second run.")
     if plan.losses:
         said.append(f"{_count(plan.losses, 'customer')} would have to authorise again.")
+    coming = sum(change.posts for change in plan.changes)
+    if coming:
+        waits = "will wait for its customer" if coming == 1 else "will wait for their customers"
+        said.append(f"{_count(coming, 'new connection')} {waits}.")
     if plan.problems:
         said.append(f"{_count(len(plan.problems), 'problem')} to solve first.")
     if plan.waiting:

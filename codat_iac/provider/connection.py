@@ -53,12 +53,20 @@ class Connection(Resource, module="codat", name="Connection"):
     """The status that Codat reports: `PendingAuth`, `Linked`, `Deauthorized` or `Unlinked`."""
 
     company_id: pulumi.Output[str]
+    """Codat's id of the company."""
+
     platform_key: pulumi.Output[str]
+    """Codat's key of the platform, such as `gbol`."""
+
     connection_id: pulumi.Output[str]
     """Codat's id of the connection, the same as `id`."""
 
     platform_name: pulumi.Output[str]
+    """The platform's name, such as Xero."""
+
     source_type: pulumi.Output[str]
+    """The kind of platform, such as `Accounting`."""
+
     created: pulumi.Output[str]
     """When it was created: in UTC, in Codat's own format."""
 
@@ -75,6 +83,13 @@ class Connection(Resource, module="codat", name="Connection"):
         siblings: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """Declare a connection: *address* is its name, *company_id* and *platform_key* say whose and of what.
+
+        *status* is `Linked` or `Unlinked`. *on_removal* (`unlink`, `delete` or `retain`) is what happens to
+        it when it is no longer declared. *on_existing* (`refuse`, `adopt` or `create`) is what happens if
+        somebody has authorised such a connection already, and *connection_id* names one to take over. *opts*
+        are Pulumi's options of any resource.
+        """
         check_config()
         if not ADDRESS.fullmatch(address):
             raise pulumi.RunError(f"{address!r} is not an address such as acme/ledger")

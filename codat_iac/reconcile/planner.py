@@ -11,9 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from codat_iac.codat.client import Reader
-from codat_iac.model.connection import ABSENT, DesiredConnection, LiveConnection, PriorConnection, Status
+from codat_iac.model.connection import (
+    ABSENT,
+    DesiredConnection,
+    Integration,
+    LiveConnection,
+    PriorConnection,
+    Status,
+)
 from codat_iac.model.errors import Mismatch, NotFound
 from codat_iac.model.settings import Settings
+from codat_iac.model.text import safe_text
 from codat_iac.model.times import past
 from codat_iac.planning import notices, rule_table, stack_decisions
 from codat_iac.planning.decision import Decision
@@ -57,6 +65,7 @@ class Planner:
         self._live_at_plan: Mapping[str, Mapping[str, LiveConnection] | None] = {}
         self.decided = StackDecisions((), Moves())
         self._declares = False
+        self._integrations: Mapping[str, Integration] = {}
 
     # Plans.
 
@@ -114,13 +123,12 @@ class Planner:
 
     def _check_platforms(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
         """Refuse to create on a platform that doesn't allow it."""
-        platforms = None
         for each in decisions:
             if each.problem or not each.posts:
                 yield each
                 continue
-            platforms = platforms or {one.key: one for one in self._reader.integrations()}
-            yield dataclasses.replace(each, problem=platform_problem(each.platform_key, platforms))
+            self._integrations = self._integrations or {one.key: one for one in self._reader.integrations()}
+            yield dataclasses.replace(each, problem=platform_problem(each.platform_key, self._integrations))
 
     def _assemble(self, desired: Sequence[DesiredConnection], declared: Sequence[DesiredConnection]) -> Plan:
         decisions = self.decided.decisions
@@ -145,7 +153,22 @@ class Planner:
             refusal=LossLimit(self._settings.max_losses).refusal(
                 losing.values(), len({prior.id for prior in self._recorded}), declares=bool(desired)
             ),
+            platforms=self._platform_names(),
+            companies=self._company_names(),
         )
+
+    def _platform_names(self) -> dict[str, str]:
+        """Return the names of the platforms by key, from what was read anyway."""
+        live = [each for company in self._live_at_plan.values() for each in (company or {}).values()]
+        names = {each.platform_key: each.platform_name for each in live if each.platform_key}
+        needed = {each.platform_key for each in self.decided.decisions}
+        names |= {key: each.name for key, each in self._integrations.items() if key in needed}
+        return _said(names)
+
+    def _company_names(self) -> dict[str, str]:
+        """Return the names of the companies by id, from what was read anyway."""
+        known = self._snapshot.company_names
+        return _said({each: known[each] for each in self._live_at_plan if each in known})
 
     def _unmanaged(self, declared: Sequence[DesiredConnection]) -> Iterator[Unmanaged]:
         """Yield the live connections of the declared companies that are neither declared nor recorded."""
@@ -251,6 +274,11 @@ class Planner:
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
             declares=self._declares,
         )
+
+
+def _said(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names of Codat's, sorted and made safe to show, without the empty ones."""
+    return {key: said for key, name in sorted(names.items()) if (said := safe_text(name))}
 
 
 def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:

@@ -152,6 +152,8 @@ EVERYTHING = Plan(
     " customers would have to authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES=3 for"
     " this run",
     stack="dev",
+    platforms={"gbol": "Xero"},
+    companies={COMPANY: "Acme Ltd"},
 )
 
 DRIFTED = (
@@ -237,4 +239,6 @@ plans = st.builds(
     refusal=maybe,
     stateless=st.booleans(),
     stack=maybe,
+    platforms=st.dictionaries(texts, texts, max_size=2),
+    companies=st.dictionaries(texts, texts, max_size=2),
 )

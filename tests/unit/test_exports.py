@@ -39,6 +39,14 @@ def test_all_public_names_can_be_had() -> None:
     assert codat_iac.__all__ == sorted(codat_iac.__all__)
 
 
+def test_dir_and_help_know_all_public_names() -> None:
+    """Before they are imported, too, and in our words and not in Pulumi's."""
+    assert run("import codat_iac; print(set(codat_iac.__all__) <= set(dir(codat_iac)))") == "True"
+    text = run("import codat_iac; print(codat_iac.Connection.__init__.__doc__)")
+    assert text.startswith("Declare a connection")
+    assert "Initialize" not in run("import codat_iac; help(codat_iac.Connection.__init__)")
+
+
 def test_a_name_is_the_same_wherever_it_comes_from() -> None:
     """`except codat_iac.CodatIacError` catches what the modules raise."""
     assert codat_iac.Client is Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from codat_iac.cli.output import (
     write_or_tell,
     write_output,
 )
+from codat_iac.cli.render import words
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
@@ -97,13 +98,15 @@ def apply_command(  # noqa: PLR0913  each is an option
             ask(f"Apply {_counted(len(plan.changes))}?")
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
+        waiting = words.made_to_wait(plan, _done(applied.outcomes))
         while _needs_second_run(applied, plan):
             session = Session(cwd, stack, max_losses=allow_losing)
             planner = session.planner(company, desired)
             plan = _second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
             outcomes += applied.outcomes
-    write_or_tell(_outcomes(outcomes, output), out)
+            waiting += words.made_to_wait(plan, _done(applied.outcomes))
+    write_or_tell(_outcomes(outcomes, output, waiting, stack), out)
     if applied.interrupted:
         raise click.Abort
     if applied.error:
@@ -130,6 +133,10 @@ def _carry_out(
             )
 
     return attempt() if yes else _apply_unlocking(session, attempt)
+
+
+def _done(outcomes: Iterable[Outcome]) -> set[str]:
+    return {outcome.address for outcome in outcomes if outcome.result == "done"}
 
 
 def _needs_second_run(applied: Applied, plan: Plan) -> bool:
@@ -215,12 +222,17 @@ def _read(file: TextIO) -> str:
         ) from error
 
 
-def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
+def _outcomes(outcomes: Sequence[Outcome], output: str, waiting: int = 0, stack: str | None = None) -> str:
     rows = [(o.address, str(o.step), str(o.result), o.text) for o in outcomes]
     if output == render.Output.JSON:
         names = ("address", "step", "result", "error")
         return json.dumps(
-            {"formatVersion": 1, "outcomes": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2
+            {
+                "formatVersion": 1,
+                "outcomes": [dict(zip(names, row, strict=True)) for row in rows],
+                "linksToSend": waiting,
+            },
+            indent=2,
         )
     done = sum(result == "done" for _, _, result, _ in rows)
     lines = [
@@ -229,7 +241,8 @@ def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
         for address, step, result, text in rows
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."
-    return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}"])
+    links = [words.links_to_send(waiting, stack)] if waiting else []
+    return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}", *links])
 
 
 def _counted(changes: int) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Add to --out if it exists: all that stands in it stays as it is, and its `defaults:` hold for what"
+    help="Add to --out if it exists: what it says already stays as it is, and its `defaults:` hold for what"
     " is added.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
@@ -61,7 +61,7 @@ def import_command(
         tell=lambda text: click.echo(text, err=True),
     )
     if draft.arrivals:
-        write_or_tell(f"Imported {len(draft.arrivals)} connections; the plan is empty.")
+        write_or_tell(f"Imported {_counted(draft)}; the plan is empty.")
     return 0
 
 
@@ -72,4 +72,9 @@ def _confirm(draft: Draft, *, yes: bool) -> None:
         return
     tell_lines([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
     if not yes:
-        ask(f"Import {len(draft.arrivals)} connections?")
+        ask(f"Import {_counted(draft)}?")
+
+
+def _counted(draft: Draft) -> str:
+    number = len(draft.arrivals)
+    return "1 connection" if number == 1 else f"{number:,} connections"

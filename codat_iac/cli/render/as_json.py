@@ -42,6 +42,8 @@ def document(shown: Plan, generated: str) -> dict[str, Any]:
         "recorded": shown.recorded,
         "stateless": shown.stateless,
         "stack": shown.stack,
+        "platforms": [{"key": key, "name": name} for key, name in shown.platforms.items()],
+        "companies": [{"id": company_id, "name": name} for company_id, name in shown.companies.items()],
         "calls": {
             "reads": shown.calls.reads,
             "writes": shown.calls.writes,

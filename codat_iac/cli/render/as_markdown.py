@@ -17,7 +17,7 @@ from codat_iac.cli.render import words
 from codat_iac.cli.render.words import fit, sentence
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.plan import STEPS, Drifted, Plan, Unmanaged, Waiting, summary
+from codat_iac.planning.plan import STEPS, Drifted, Plan, summary
 from codat_iac.planning.rule_table import Action
 
 MOST_BYTES = 60_000
@@ -54,12 +54,13 @@ def plan(shown: Plan, now: datetime) -> str:
     """Return a plan in Markdown."""
     return _joined(
         "## codat-iac plan",
+        escaped(words.stack_summary(shown)),
         f"**{summary(shown)}**",
         _alarm(shown),
         *_problems(shown),
-        *_changes(shown.changes),
-        _waiting(shown.waiting, now),
-        _unmanaged(shown.unmanaged),
+        *_changes(shown),
+        _waiting(shown, now),
+        _unmanaged(shown),
         *_notes(shown),
         _cost(shown),
     )
@@ -73,7 +74,7 @@ def _cost(plan: Plan) -> str:
 def _alarm(plan: Plan) -> str:
     if plan.refusal:
         return f"> [!CAUTION]\n> **Unsafe:** {_prose(plan.refusal, 600)}"
-    return "> [!WARNING]\n> An apply throws authorisations away; see below." if plan.losses else ""
+    return "> [!WARNING]\n> An apply ends authorisations of customers; see below." if plan.losses else ""
 
 
 def _problems(plan: Plan) -> Iterator[str]:
@@ -84,11 +85,11 @@ def _problems(plan: Plan) -> Iterator[str]:
         yield _cut(("Address", "Problem"), rows, len(reasons), _PROBLEMS)
 
 
-def _changes(changes: Sequence[Decision]) -> Iterator[str]:
-    if not changes:
+def _changes(plan: Plan) -> Iterator[str]:
+    if not plan.changes:
         return
-    gravest = sorted(changes, key=lambda change: not change.loses)
-    rows = _rows_that_fit(map(_change, gravest), _CHANGES)
+    gravest = sorted(plan.changes, key=lambda change: not change.loses)
+    rows = _rows_that_fit((_change(each, plan) for each in gravest), _CHANGES)
     yield f"### Changes ({len(gravest):,})"
     yield _table(("", "Step", "Address", "Platform", "Status", "Why, and what it leads to"), rows)
     if rest := gravest[len(rows) :]:
@@ -96,14 +97,18 @@ def _changes(changes: Sequence[Decision]) -> Iterator[str]:
         yield _counted(rest)
 
 
-def _change(change: Decision) -> str:
+def _change(change: Decision, plan: Plan) -> str:
     said = [escaped(text) for text in words.consequences(change)]
     if change.loses:
         said.insert(0, f"**{words.LOSES}**")
-    said += [escaped(words.field_change(field, "→")) for field in change.fields]
+    said += [escaped(words.field_change(field)) for field in words.fields(change)]
     if change.connection_id is not None:
         said.append(f"connection {_cell(change.connection_id)}")
-    foreign = map(_cell, (change.address, change.platform_key, change.status))
+    address = "<br>".join(
+        [_cell(change.address), *(escaped(name) for name in [words.company_names([change], plan)] if name)]
+    )
+    platform = escaped(words.platform(change.platform_key, plan))
+    foreign = (address, platform, _cell(change.status))
     return _row(f"`{words.SIGNS[change.action]}`", change.action, *foreign, "<br>".join(said))
 
 
@@ -125,12 +130,15 @@ def _counts(name: str, changes: Sequence[Decision], steps: Sequence[Action], los
     return _row(name, *(f"{number:,}" if number else "" for number in numbers))
 
 
-def _waiting(waiting: Sequence[Waiting], now: datetime) -> str:
+def _waiting(plan: Plan, now: datetime) -> str:
+    waiting = plan.waiting
     if not waiting:
         return ""
     rows = (
         _row(
-            *map(_cell, (each.address, each.platform_key, each.status)),
+            _cell(each.address),
+            escaped(words.platform(each.platform_key, plan)),
+            _cell(each.status),
             words.age(each.since, now),
             _prose(words.statement(each)),
         )
@@ -142,12 +150,15 @@ def _waiting(waiting: Sequence[Waiting], now: datetime) -> str:
     )
 
 
-def _unmanaged(unmanaged: Sequence[Unmanaged]) -> str:
+def _unmanaged(plan: Plan) -> str:
+    unmanaged = plan.unmanaged
     if not unmanaged:
         return ""
     rows = (
         _row(
-            escaped(words.company_of(each)), *map(_cell, (each.platform_key, each.status, each.connection_id))
+            escaped(words.company_of(each)),
+            escaped(words.platform(each.platform_key, plan)),
+            *map(_cell, (each.status, each.connection_id)),
         )
         for each in unmanaged
     )
@@ -188,7 +199,7 @@ def escaped(text: str, longest: int = _LONGEST) -> str:
 
     GitHub's flavour: https://github.github.com/gfm/#entity-and-numeric-character-references.
     """
-    cut = text if len(text) <= longest else f"{text[:longest]}…"
+    cut = text if len(text) <= longest else f"{text[:longest]}..."
     return _MARKUP.sub(_entity, cut)
 
 

@@ -17,7 +17,7 @@ from codat_iac.cli.render.layout import Paint
 from codat_iac.cli.render.words import fit, sentence
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.plan import Drifted, Link, Plan, Waiting, summary
+from codat_iac.planning.plan import Drifted, Link, Plan, summary
 from codat_iac.planning.rule_table import Action
 
 MOST = 20
@@ -32,6 +32,7 @@ _STYLES = {
 }
 _UNBROKEN_LOSES = words.LOSES.replace(" ", "\xa0")
 _UNSAFE = "Unsafe: "
+_DETAIL = " " * 8
 
 T = TypeVar("T")
 
@@ -51,8 +52,9 @@ def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
     paint = layout.paint(terminal.color)
     groups = words.by_company(shown.changes)
     blocks = [
-        *(_company(name, changes, terminal, paint) for name, changes in groups.items()),
-        _waiting(shown.waiting, now, terminal, paint),
+        paint(layout.hanging("", words.stack_summary(shown), terminal.width), "bold"),
+        *(_company(name, changes, shown, terminal, paint) for name, changes in groups.items()),
+        _waiting(shown, now, terminal, paint),
         _unmanaged(shown, terminal, paint),
         _problems(shown, terminal, paint),
         _notes(shown, terminal, paint),
@@ -61,23 +63,25 @@ def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _company(name: str, changes: list[Decision], terminal: Terminal, paint: Paint) -> str:
-    lines = [f"{paint(fit(name), 'bold')} {paint(f'({words.company_ids(changes)})', 'dim')}"]
-    rows = [(_cells(change), _said(change)) for change in changes]
+def _company(name: str, changes: list[Decision], plan: Plan, terminal: Terminal, paint: Paint) -> str:
+    named = ", ".join(each for each in (fit(name), words.company_names(changes, plan)) if each)
+    head = layout.hanging(f"{named} ", f"({words.company_ids(changes)})", terminal.width)
+    lines = [paint(head, "bold")]
+    rows = [(_cells(change, plan), _said(change)) for change in changes]
     for change, line in zip(changes, layout.rows_with_text(rows, terminal.width), strict=True):
         sign = f"  {words.SIGNS[change.action]} "
         whole = line.replace(_UNBROKEN_LOSES, paint(words.LOSES, "bold red"))
         lines.append(paint(sign, _STYLES[change.action]) + whole.removeprefix(sign))
-        lines += [f"        {detail}" for detail in _details(change, paint)]
+        lines += _details(change, terminal, paint)
     return "\n".join(lines)
 
 
-def _cells(change: Decision) -> tuple[str, ...]:
+def _cells(change: Decision, plan: Plan) -> tuple[str, ...]:
     return (
         f"{words.SIGNS[change.action]:3}",
         change.action,
         fit(change.address),
-        fit(change.platform_key),
+        words.platform(change.platform_key, plan),
         fit(change.status),
     )
 
@@ -86,27 +90,34 @@ def _said(change: Decision) -> str:
     return "; ".join([*words.consequences(change), *([_UNBROKEN_LOSES] if change.loses else [])])
 
 
-def _details(change: Decision, paint: Paint) -> Iterator[str]:
-    for field in change.fields:
-        yield words.field_change(field)
+def _details(change: Decision, terminal: Terminal, paint: Paint) -> Iterator[str]:
+    for field in words.fields(change):
+        yield layout.hanging(_DETAIL, words.field_change(field), terminal.width)
     if change.connection_id is not None:
-        yield paint(f"connection {fit(change.connection_id)}", "dim")
+        connection = f"connection {fit(change.connection_id)}"
+        yield paint(layout.hanging(_DETAIL, connection, terminal.width), "dim")
 
 
-def _waiting(waiting: Sequence[Waiting], now: datetime, terminal: Terminal, paint: Paint) -> str:
+def _waiting(plan: Plan, now: datetime, terminal: Terminal, paint: Paint) -> str:
+    waiting = plan.waiting
     if not waiting:
         return ""
     shown = _first(words.newest_breaks_first(waiting, now), terminal)
     rows = [
         (
-            (fit(each.address), fit(each.platform_key), fit(each.status), words.age(each.since, now)),
+            (
+                fit(each.address),
+                words.platform(each.platform_key, plan),
+                fit(each.status),
+                words.age(each.since, now),
+            ),
             words.statement(each),
         )
         for each in shown
     ]
     title = f"Waits for a customer ({len(waiting):,}): {words.count_statuses(waiting)}"
-    rest = _rest(len(waiting) - len(shown))
-    return "\n".join([paint(title, "bold"), *layout.rows_with_text(rows, terminal.width), *rest])
+    rest = _rest(len(waiting) - len(shown), terminal)
+    return "\n".join([_title(title, terminal, paint), *layout.rows_with_text(rows, terminal.width), *rest])
 
 
 def _unmanaged(plan: Plan, terminal: Terminal, paint: Paint) -> str:
@@ -114,20 +125,31 @@ def _unmanaged(plan: Plan, terminal: Terminal, paint: Paint) -> str:
         return ""
     shown = _first(plan.unmanaged, terminal)
     rows = [
-        (words.company_of(each), fit(each.platform_key), fit(each.status), fit(each.connection_id))
+        (
+            words.company_of(each),
+            words.platform(each.platform_key, plan),
+            fit(each.status),
+            fit(each.connection_id),
+        )
         for each in shown
     ]
     title = f"Not managed here ({len(plan.unmanaged):,}): {words.count_statuses(plan.unmanaged)}"
-    named = (f"  {line}" for line in layout.columns(rows))
-    return "\n".join([paint(title, "bold"), *named, *_rest(len(plan.unmanaged) - len(shown))])
+    named = layout.rows(rows, terminal.width)
+    rest = _rest(len(plan.unmanaged) - len(shown), terminal)
+    return "\n".join([_title(title, terminal, paint), *named, *rest])
+
+
+def _title(title: str, terminal: Terminal, paint: Paint) -> str:
+    return paint(layout.hanging("", title, terminal.width), "bold")
 
 
 def _first(items: Sequence[T], terminal: Terminal) -> Sequence[T]:
     return items if terminal.every else items[:MOST]
 
 
-def _rest(number: int) -> list[str]:
-    return [f"  and {number:,} more; `codat-iac plan --every` names all"] if number else []
+def _rest(number: int, terminal: Terminal) -> list[str]:
+    said = f"and {number:,} more; `codat-iac plan --every` names all"
+    return [layout.hanging("  ", said, terminal.width)] if number else []
 
 
 def _problems(plan: Plan, terminal: Terminal, paint: Paint) -> str:
@@ -171,8 +193,9 @@ def drift(drifted: Sequence[Drifted], terminal: Terminal) -> str:
         )
         for each in drifted
     ]
-    lines = [f"  {line}" for line in layout.columns(rows)]
-    return "\n".join([*lines, *([""] if lines else []), paint(words.drift_summary(drifted), "bold")])
+    lines = layout.rows(rows, terminal.width)
+    closing = layout.hanging("", words.drift_summary(drifted), terminal.width)
+    return "\n".join([*lines, *([""] if lines else []), paint(closing, "bold")])
 
 
 def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
@@ -191,7 +214,8 @@ def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
         )
         for each in waiting
     ]
-    head, *lines = layout.columns([("ADDRESS", "COMPANY", "PLATFORM", "STATUS", "WAITS", "LINK"), *rows])
+    header = ("ADDRESS", "COMPANY", "PLATFORM", "STATUS", "WAITS", "LINK")
+    head, *lines = layout.rows([header, *rows], terminal.width, indent="")
     closing = [words.links_summary(len(waiting)), layout.hanging("", words.KEEP_LINKS, terminal.width)]
     return "\n".join([paint(head, "bold"), *lines, "", *closing])
 

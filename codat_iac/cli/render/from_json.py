@@ -118,6 +118,8 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         refusal=data["refusal"],
         stateless=data["stateless"],
         stack=data["stack"],
+        platforms={each["key"]: each["name"] for each in data["platforms"]},
+        companies={each["id"]: each["name"] for each in data["companies"]},
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 from urllib.parse import quote
@@ -13,9 +14,9 @@ from codat_iac.model.connection import ABSENT, Address, Status
 from codat_iac.model.errors import Problem
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.model.times import parse_time, past
-from codat_iac.planning.decision import Decision, Field
+from codat_iac.planning.decision import Cause, Decision, Field
 from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged, Waiting
-from codat_iac.planning.rule_table import Action
+from codat_iac.planning.rule_table import Action, waits
 
 SIGNS: Mapping[Action, str] = {
     Action.CREATE: "+",
@@ -37,10 +38,17 @@ KEEP_LINKS = (
 STATELESS = "No state was read: this matches by company and platform, and removes nothing."
 NO_CALL = "An apply makes no call to Codat."
 
+WILL_WAIT = "then waits for its customer"
+
 _REMOVALS: Mapping[Action, str] = {
     Action.UNLINK: "is unlinked",
     Action.DELETE: "is deleted",
-    Action.FORGET: "is only forgotten",
+    Action.FORGET: "is removed from our records and stays in Codat",
+}
+_YOURS: Mapping[Action, str] = {
+    Action.CREATE: "new in your file",
+    Action.ADOPT: "new in your file",
+    Action.REMOVE: "no longer in your file",
 }
 _MEANINGS: Mapping[str, str] = {
     Status.PENDING_AUTH: "not connected yet",
@@ -129,17 +137,77 @@ def company_of(unmanaged: Unmanaged) -> str:
     return fit(unmanaged.company or unmanaged.company_id)
 
 
+def company_names(changes: Iterable[Decision], plan: Plan) -> str:
+    """Return the names in Codat of the companies of one group of changes, "" if none is known."""
+    ids = dict.fromkeys(change.company_id for change in changes)
+    return ", ".join(fit(plan.companies[company_id]) for company_id in ids if company_id in plan.companies)
+
+
+def platform(key: str, plan: Plan) -> str:
+    """Return a platform's name with its key, `Xero (gbol)`, or only the key if the name isn't known."""
+    name = plan.platforms.get(key)
+    return f"{fit(name)} ({fit(key)})" if name else fit(key)
+
+
+def stack_summary(plan: Plan) -> str:
+    """Return which stack a plan is of and how large that is; "" if it is of none."""
+    if plan.stack is None:
+        return ""
+    sizes = f"{count(plan.declared, 'connection')} declared, {plan.recorded:,} recorded"
+    return f"Stack {fit(plan.stack)}: {sizes}."
+
+
+def cause(change: Decision) -> str:
+    """Return who brought a change about: you, in your file, or somebody in Codat."""
+    yours = _YOURS.get(change.action, "changed in your file")
+    theirs = "deleted in Codat" if change.status == ABSENT else "changed in Codat"
+    match change.cause:
+        case Cause.YOU:
+            return yours
+        case Cause.THEY:
+            return theirs
+        case _:
+            return f"{yours}, and {theirs}"
+
+
+def fields(change: Decision) -> list[Field]:
+    """Return the fields that differ; what is made new is `PendingAuth` until its customer authorises it."""
+    return [
+        replace(each, after=Status.PENDING_AUTH) if change.posts and each.name == "status" else each
+        for each in change.fields
+    ]
+
+
 def consequences(change: Decision) -> list[str]:
     """Return in words the cause of a change, and its consequences apart from the changed fields."""
-    said = [str(change.cause)]
+    said = [cause(change)]
     if change.moved_from is not None:
         said.append(f"was {fit(change.moved_from)}")
     if change.later:
         said.append("comes in a second run, since its name is taken until then")
     if change.removal is not None:
         which = "the connection" if change.action is Action.REMOVE else "the old one"
-        said.append(f"{which} {_REMOVALS[change.removal]}")
+        gone = change.removal is Action.FORGET and change.status == ABSENT
+        said.append("removed from our records" if gone else f"{which} {_REMOVALS[change.removal]}")
+    if change.posts:
+        said.append(WILL_WAIT)
     return said
+
+
+def made_to_wait(plan: Plan, done: Collection[str]) -> int:
+    """Return how many connections wait for their customers since the changes at the addresses *done*."""
+    made = (each for each in plan.changes if each.address in done)
+    return sum(bool(each.posts or (each.action is Action.ADOPT and waits(each.notice))) for each in made)
+
+
+def links_to_send(number: int, stack: str | None) -> str:
+    """Return the line after an apply: how many customers have to authorise now, and where their links are."""
+    option = f" --stack {stack}" if stack else ""
+    if number == 1:
+        return f"1 new connection waits for its customer; send the link now: `codat-iac links{option}`."
+    return (
+        f"{number:,} new connections wait for their customers; send the links now: `codat-iac links{option}`."
+    )
 
 
 def field_value(text: str | None) -> str:

@@ -115,7 +115,7 @@ def test_a_stack_as_declared_needs_nothing(stack: Stack) -> None:
 
     plan = stack.plan()
 
-    assert plan == Plan(declared=2, recorded=2, calls=plan.calls)
+    assert plan == Plan(declared=2, recorded=2, calls=plan.calls, platforms=plan.platforms)
     assert (plan.calls.reads, plan.calls.writes) == (0, 0)
     assert stack.emulator.requests()["total"] == 1
 
@@ -342,7 +342,10 @@ def test_what_is_adopted_to_be_unlinked_is_no_loss_of_this_run(stack: Stack) -> 
 
     assert (plan.losses, plan.refusal, plan.calls.writes) == (0, None, 0)
     assert plan.notes == (
-        f"acme/a: adopts the connection {adopted} (Linked), no call; the next run unlinks it",
+        (
+            f"acme/a: adopts the connection {adopted} (Linked); nothing changes in Codat, and the next run"
+            " unlinks it"
+        ),
     )
 
 
@@ -1005,3 +1008,32 @@ def _see_what_became(
 def _recorded_twice(world: World) -> bool:
     ids = [prior.id for prior in world.recorded]
     return len(ids) > len(set(ids))
+
+
+def test_a_plan_names_what_its_reads_told(emulator: Emulator) -> None:
+    """Platforms by the connections and the integrations, companies by the tenant's pages: no call more."""
+    ids = [
+        str(emulator.add_company(name)["id"]) for name in ("Acme Ltd", "Beta Ltd", "Gamma Ltd", "Delta Ltd")
+    ]
+    priors = [
+        a_prior(connected(emulator, each), a_desired(f"c{n}/ledger", company_id=each))
+        for n, each in enumerate(ids)
+    ]
+    declared = [prior.desired for prior in priors]
+    emulator.clear_requests()
+
+    plan = a_planner(emulator, priors).plan(
+        [*declared, a_desired("c0/shop", company_id=ids[0], platform_key="fztf")]
+    )
+
+    assert plan.platforms.keys() == {"fztf", "gbol"}
+    assert plan.platforms["gbol"] == "Xero"
+    assert set(plan.companies.items()) <= set(
+        zip(ids, ("Acme Ltd", "Beta Ltd", "Gamma Ltd", "Delta Ltd"), strict=True)
+    )
+    assert plan.companies
+    assert {each["path"] for each in emulator.requests()["requests"]} <= {
+        "/companies",
+        "/integrations",
+        *(f"/companies/{each}/connections" for each in ids),
+    }

@@ -108,7 +108,7 @@ def test_a_plan_is_given_whole(everything: dict[str, Any]) -> None:
     head = {key: value for key, value in everything.items() if not isinstance(value, list)}
 
     assert head == {
-        "formatVersion": 2,
+        "formatVersion": 3,
         "kind": "plan",
         "generatedAt": "2026-11-24T11:05:00Z",
         "summary": head["summary"],
@@ -169,7 +169,7 @@ def test_drift_links_and_problems_are_given_whole_too() -> None:
     problems = json.loads(render.problems([Problem("a.yaml", 2, 3, "bad")], "json", NOW, checked="a"))
 
     assert drift == {
-        "formatVersion": 2,
+        "formatVersion": 3,
         "kind": "drift",
         "generatedAt": "2026-11-24T11:05:00Z",
         "drifted": [
@@ -234,13 +234,13 @@ def test_our_other_reports_are_no_plans() -> None:
 
 def test_a_newer_format_says_so(everything: dict[str, Any]) -> None:
     """It may mean what this version can't do, so it isn't tried."""
-    assert refusal(everything | {"formatVersion": 3, "phases": []}) == (
-        "was written by a newer codat-iac (formatVersion 3, and this one reads 2); upgrade codat-iac, or"
+    assert refusal(everything | {"formatVersion": 4, "phases": []}) == (
+        "was written by a newer codat-iac (formatVersion 4, and this one reads 3); upgrade codat-iac, or"
         " make it again with `codat-iac plan --output json --out FILE`"
     )
 
 
-@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("version", [0, 1, 2])
 def test_a_format_that_is_no_longer_read_says_so(everything: dict[str, Any], version: int) -> None:
     """Such a plan is soon made again; what it doesn't say is not guessed."""
     assert refusal(everything | {"formatVersion": version}) == (
