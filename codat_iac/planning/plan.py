@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from codat_iac.model.comparison import differing_paths
-from codat_iac.model.connection import Address
+from codat_iac.model.connection import Address, LiveConnection
 from codat_iac.model.errors import UnsafePlan
 from codat_iac.model.exit_code import ExitCode
 from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.times import past
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.rule_table import Action
 
@@ -146,11 +148,15 @@ class Drifted:
     platform_key: str
     was: str
     now: str
+    urn: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One connection that waits for its customer, with a fresh link. `url` is a secret."""
+    """One connection that waits for its customer, with a fresh link. `url` is a secret.
+
+    `platform` is the platform's name, or its key if Codat gives no name.
+    """
 
     address: Address
     company: str
@@ -158,6 +164,40 @@ class Link:
     status: str
     since: str
     url: str = field(repr=False)
+    company_id: str = ""
+    connection_id: str = ""
+    platform_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFilter:
+    """Which links are asked for; without arguments, all of them.
+
+    `platforms` are keys. Each of `tags` is a test of a company's tags. `older_than` is how long a connection
+    must have waited.
+    """
+
+    platforms: frozenset[str] = frozenset()
+    tags: tuple[Callable[[Mapping[str, str]], bool], ...] = ()
+    older_than: timedelta | None = None
+
+    def takes(self, live: LiveConnection) -> bool:
+        """Return whether the platform of *live* is asked for."""
+        return not self.platforms or live.platform_key in self.platforms
+
+    def takes_since(self, since: str, now: datetime) -> bool:
+        """Return whether what waits *since* then has waited long enough; not if that is unknown."""
+        if self.older_than is None:
+            return True
+        when = past(since, now)
+        return when is not None and now - when > self.older_than
+
+    def takes_tags(self, tags: Mapping[str, str]) -> bool:
+        """Return whether a company with these *tags* is asked for."""
+        return all(test(tags) for test in self.tags)
+
+
+ALL_LINKS = LinkFilter()
 
 
 def still_holds(saved: Plan, now: Plan) -> None:

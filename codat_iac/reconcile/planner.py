@@ -6,7 +6,7 @@ Nothing here can write, since it has a `Reader`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -28,7 +28,17 @@ from codat_iac.planning.decision import Decision
 from codat_iac.planning.matching import belongs, match, scope
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.notices import Notice
-from codat_iac.planning.plan import Calls, Drifted, Link, Plan, Problem, Unmanaged, Waiting
+from codat_iac.planning.plan import (
+    ALL_LINKS,
+    Calls,
+    Drifted,
+    Link,
+    LinkFilter,
+    Plan,
+    Problem,
+    Unmanaged,
+    Waiting,
+)
 from codat_iac.planning.platforms import platform_problem
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit, unseen_company
@@ -183,36 +193,84 @@ class Planner:
 
     def drift(self) -> tuple[Drifted, ...]:
         """Compare recorded with live, whatever is desired. Raises `Mismatch` if a company can't be seen."""
-        found = []
+        return tuple(each for each in self._compared() if rule_table.is_drift(each.was, each.now))
+
+    def progress(self) -> tuple[Drifted, ...]:
+        """Return what isn't as recorded and is no drift: customers authorised it. Raises as `drift`."""
+        moved = (each for each in self._compared() if each.was != each.now)
+        return tuple(each for each in moved if not rule_table.is_drift(each.was, each.now))
+
+    def in_status(self, statuses: Collection[str]) -> tuple[Drifted, ...]:
+        """Return what is live in one of *statuses* and wasn't asked to be, also if it is recorded so.
+
+        Raises as `drift`.
+        """
+        return tuple(
+            each for prior, each in self._pairs() if each.now in statuses and each.now != prior.desired.status
+        )
+
+    def _compared(self) -> Iterator[Drifted]:
+        return (each for _, each in self._pairs())
+
+    def _pairs(self) -> Iterator[tuple[PriorConnection, Drifted]]:
         for prior, live in self._read():
             now = live.status if live else ABSENT
-            if rule_table.is_drift(prior.status, now):
-                company_id, platform_key = prior.slot
-                drifted = Drifted(prior.address, company_id, prior.id, platform_key, prior.status, now)
-                found.append(drifted)
-        return tuple(found)
+            company_id, platform_key = prior.slot
+            yield (
+                prior,
+                Drifted(prior.address, company_id, prior.id, platform_key, prior.status, now, prior.urn),
+            )
 
-    def links(self) -> tuple[Link, ...]:
-        """Return a fresh link for each recorded connection that waits for its customer now."""
-        waiting = [prior for prior, live in self._read() if _waits(prior, live)]
+    def links(
+        self, chosen: LinkFilter = ALL_LINKS, leave_out: Callable[[str], None] = lambda _: None
+    ) -> tuple[Link, ...]:
+        """Return a fresh link for each recorded connection that waits for its customer now.
+
+        *leave_out* gets the address of each that isn't *chosen* only because nobody knows since when it
+        waits. No link is there twice.
+        """
+        now = datetime.now(UTC)
+        waiting = list(self._chosen(chosen, now, leave_out))
         company_ids = sorted({prior.desired.company_id for prior in waiting})
         with ThreadPoolExecutor(CONCURRENT_READS) as threads:
-            names = dict(zip(company_ids, threads.map(self._company_name, company_ids), strict=True))
+            companies = dict(
+                zip(company_ids, threads.map(self._reader.get_company, company_ids), strict=True)
+            )
+            waiting = [each for each in waiting if chosen.takes_tags(companies[each.desired.company_id].tags)]
             # Last of all, since any read of a connection may replace its link by a new one.
             fresh = list(threads.map(self._fresh, waiting))
-        now = datetime.now(UTC)
-        return tuple(
-            Link(
-                prior.address,
-                names[prior.desired.company_id],
-                live.platform_name or prior.desired.platform_key,
-                live.status,
-                waiting_since(live, now),
-                live.link_url,
-            )
-            for prior, live in zip(waiting, fresh, strict=True)
-            if live and _waits(prior, live)
-        )
+        links: dict[str, Link] = {}
+        for prior, live in zip(waiting, fresh, strict=True):
+            if live and _waits(prior, live):
+                company = companies[prior.desired.company_id]
+                link = Link(
+                    prior.address,
+                    company.name,
+                    live.platform_name or prior.desired.platform_key,
+                    live.status,
+                    waiting_since(live, now),
+                    live.link_url,
+                    company.id,
+                    live.id,
+                    prior.desired.platform_key,
+                )
+                links.setdefault(link.url or link.connection_id, link)
+        return tuple(links.values())
+
+    def _chosen(
+        self, chosen: LinkFilter, now: datetime, leave_out: Callable[[str], None]
+    ) -> Iterator[PriorConnection]:
+        """Yield what waits and is chosen, each connection once; their companies' tags aren't known yet."""
+        seen = set()
+        for prior, live in self._read():
+            if live is None or live.id in seen or not _waits(prior, live) or not chosen.takes(live):
+                continue
+            seen.add(live.id)
+            since = waiting_since(live, now)
+            if chosen.takes_since(since, now):
+                yield prior
+            elif not since:
+                leave_out(prior.address)
 
     def _read(self) -> Iterator[tuple[PriorConnection, LiveConnection | None]]:
         """Yield each recorded connection with the live one, None if it is absent."""
@@ -232,9 +290,6 @@ class Planner:
 
     def _fresh(self, prior: PriorConnection) -> LiveConnection | None:
         return self._snapshot.fresh(prior.desired.company_id, prior.id)
-
-    def _company_name(self, company_id: str) -> str:
-        return self._reader.get_company(company_id).name
 
     # For the process that carries the plan out.
 

@@ -60,9 +60,20 @@ def _chips(plan: Plan) -> list[tuple[str, str, int]]:
     return [*steps, (_LOSSES, "!", losing)] if losing else steps
 
 
-def drift(drifted: Sequence[Drifted], now: datetime) -> str:
-    """Return the drift as a page."""
-    return _page("drift.html", now, drifted=drifted, summary=words.drift_summary(drifted))
+def drift(
+    drifted: Sequence[Drifted],
+    now: datetime,
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
+) -> str:
+    """Return the drift, the progress, and what has a status to be alerted of, as a page."""
+    return _page(
+        "drift.html",
+        now,
+        moved=[*drifted, *progress],
+        failing=failing,
+        summary=words.drift_summary(drifted, progress),
+    )
 
 
 def links(waiting: Sequence[Link], now: datetime) -> str:

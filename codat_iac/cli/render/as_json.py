@@ -99,8 +99,19 @@ def _unmanaged(unmanaged: Unmanaged) -> dict[str, Any]:
     }
 
 
-def drift(drifted: Sequence[Drifted], now: datetime) -> str:
+def drift(
+    drifted: Sequence[Drifted],
+    now: datetime,
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
+) -> str:
     """Return the drift in JSON."""
+    return _report(
+        "drift", now, drifted=_drifted(drifted), progress=_drifted(progress), failing=_drifted(failing)
+    )
+
+
+def _drifted(drifted: Sequence[Drifted]) -> Any:
     rows = [
         {
             "address": each.address,
@@ -112,7 +123,7 @@ def drift(drifted: Sequence[Drifted], now: datetime) -> str:
         }
         for each in drifted
     ]
-    return _report("drift", now, drifted=_without_links(rows))
+    return _without_links(rows)
 
 
 def links(waiting: Sequence[Link], now: datetime) -> str:
@@ -124,6 +135,9 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
             "platform": each.platform,
             "status": each.status,
             "since": each.since,
+            "companyId": each.company_id,
+            "connectionId": each.connection_id,
+            "platformKey": each.platform_key,
         }
         for each in waiting
     ]

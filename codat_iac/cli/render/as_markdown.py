@@ -49,6 +49,9 @@ _NOTES = TableLimit(20, 3_000)
 _ALONE = TableLimit(500, 50_000)
 """The limit of a table that is the whole report."""
 
+_HALF = TableLimit(250, 25_000)
+"""The limit of each of two tables that are the whole report."""
+
 
 def plan(shown: Plan, now: datetime) -> str:
     """Return a plan in Markdown."""
@@ -173,8 +176,22 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield _cut(("Notes",), (_row(_prose(note)) for note in notes), len(notes), _NOTES)
 
 
-def drift(drifted: Sequence[Drifted]) -> str:
-    """Return the drift in Markdown."""
+def drift(
+    drifted: Sequence[Drifted], progress: Sequence[Drifted] = (), failing: Sequence[Drifted] = ()
+) -> str:
+    """Return the drift, the progress, and what has a status to be alerted of, in Markdown."""
+    alert = f"> [!CAUTION]\n> {escaped(words.failing_summary(failing))}" if failing else ""
+    return _joined(
+        "## codat-iac drift",
+        f"**{escaped(words.drift_summary(drifted, progress))}**",
+        alert,
+        _drifted(failing, _HALF) if failing else "",
+        _drifted([*drifted, *progress], _HALF) if drifted or progress else "",
+        _prose(words.ACKNOWLEDGE) if drifted or progress else "",
+    )
+
+
+def _drifted(drifted: Sequence[Drifted], limit: TableLimit) -> str:
     rows = (
         _row(
             f"`{words.drift_sign(each)}`",
@@ -183,8 +200,7 @@ def drift(drifted: Sequence[Drifted]) -> str:
         for each in drifted
     )
     header = ("", "Address", "Platform", "Recorded", "Now", "Connection")
-    table = _cut(header, rows, len(drifted), _ALONE) if drifted else ""
-    return _joined("## codat-iac drift", f"**{escaped(words.drift_summary(drifted))}**", table)
+    return _cut(header, rows, len(drifted), limit)
 
 
 def problems(found: Sequence[errors.Problem], checked: str) -> str:

@@ -180,22 +180,36 @@ def _closing(plan: Plan, terminal: Terminal, paint: Paint) -> str:
     return "\n".join([*lines, paint(layout.hanging("", summary(plan), terminal.width), "bold")])
 
 
-def drift(drifted: Sequence[Drifted], terminal: Terminal) -> str:
-    """Return the drift as text."""
+def drift(
+    drifted: Sequence[Drifted],
+    terminal: Terminal,
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
+) -> str:
+    """Return the drift, the progress, and what has a status to be alerted of, as text."""
     paint = layout.paint(terminal.color)
+    closing = paint(layout.hanging("", words.drift_summary(drifted, progress), terminal.width), "bold")
+    if drifted or progress:
+        closing += "\n" + layout.hanging("", words.ACKNOWLEDGE, terminal.width)
+    blocks = ["\n".join(_drifted([*drifted, *progress], terminal)), closing]
+    if failing:
+        alert = layout.hanging("", words.failing_summary(failing), terminal.width)
+        blocks.append("\n".join([paint(alert, "bold red"), *_drifted(failing, terminal)]))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _drifted(drifted: Sequence[Drifted], terminal: Terminal) -> list[str]:
     rows = [
         (
             words.drift_sign(each),
             fit(each.address),
             fit(each.platform_key),
-            f"{fit(each.was)} -> {fit(each.now)}",
+            words.status_change(each),
             fit(each.connection_id),
         )
         for each in drifted
     ]
-    lines = layout.rows(rows, terminal.width)
-    closing = layout.hanging("", words.drift_summary(drifted), terminal.width)
-    return "\n".join([*lines, *([""] if lines else []), paint(closing, "bold")])
+    return layout.rows(rows, terminal.width)
 
 
 def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:

@@ -16,7 +16,7 @@ from codat_iac.model.text import join_names, safe_text
 from codat_iac.model.times import parse_time, past
 from codat_iac.planning.decision import Cause, Decision, Field
 from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged, Waiting
-from codat_iac.planning.rule_table import Action, waits
+from codat_iac.planning.rule_table import Action, is_drift, waits
 
 SIGNS: Mapping[Action, str] = {
     Action.CREATE: "+",
@@ -30,6 +30,7 @@ SIGNS: Mapping[Action, str] = {
 
 LOSES = "LOSES the customer's authorisation"
 NO_DRIFT = "No drift. What was recorded is what there is."
+ACKNOWLEDGE = "To record this, so that it is no longer shown: `codat-iac drift --acknowledge`."
 NO_LINKS = "No connection waits for its customer."
 KEEP_LINKS = (
     "A link may work only once and expire within a day, some within an hour; whoever has it can authorise, so"
@@ -245,18 +246,43 @@ def count_statuses(items: Iterable[Waiting | Unmanaged]) -> str:
 
 def count_drift(drifted: Iterable[Drifted]) -> str:
     """Return the number of connections for each old and new status, as `count_kinds` does."""
-    return count_kinds(Counter(f"{fit(each.was)} -> {fit(each.now)}" for each in drifted))
+    return count_kinds(Counter(map(status_change, drifted)))
+
+
+def status_change(drifted: Drifted) -> str:
+    """Return how a status changed: `Linked -> Unlinked`; or the status, if it is recorded as it is."""
+    now = fit(drifted.now)
+    return now if drifted.was == drifted.now else f"{fit(drifted.was)} -> {now}"
 
 
 def drift_sign(drifted: Drifted) -> str:
-    """Return the sign of a drift: `-` if the connection is gone, `~` if its status changed."""
-    return "-" if drifted.now == ABSENT else "~"
+    """Return a sign: `-` if the connection is gone, `+` for progress, `~` for another change of status."""
+    if drifted.now == ABSENT:
+        return "-"
+    return "~" if drifted.was == drifted.now or is_drift(drifted.was, drifted.now) else "+"
 
 
-def drift_summary(drifted: Sequence[Drifted]) -> str:
-    """Return the drift in one line."""
-    if not drifted:
-        return NO_DRIFT
+def drift_summary(drifted: Sequence[Drifted], progress: Sequence[Drifted] = ()) -> str:
+    """Return the drift, and the progress since it was recorded, in one line."""
+    if progress:
+        return f"{_drift(drifted) if drifted else 'No drift.'} {progress_summary(progress)}"
+    return _drift(drifted) if drifted else NO_DRIFT
+
+
+def progress_summary(progress: Sequence[Drifted]) -> str:
+    """Return in one line how many customers have authorised since it was recorded."""
+    has = "connection has" if len(progress) == 1 else "connections have"
+    return f"Progress: {len(progress):,} {has} been authorised since: {count_drift(progress)}."
+
+
+def failing_summary(failing: Sequence[Drifted]) -> str:
+    """Return in one line how many connections have a status that `--fail-on` names."""
+    has = "connection has" if len(failing) == 1 else "connections have"
+    named = count_kinds(Counter(each.now for each in failing))
+    return f"Alert: {len(failing):,} {has} a status that --fail-on names: {named}."
+
+
+def _drift(drifted: Sequence[Drifted]) -> str:
     are = "is" if len(drifted) == 1 else "are"
     return f"Drift: {count(len(drifted), 'connection')} {are} not as recorded: {count_drift(drifted)}."
 

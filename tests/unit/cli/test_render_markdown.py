@@ -255,7 +255,8 @@ def test_drift_reads_like_this() -> None:
         "**Drift: 1 connection is not as recorded: 1 Linked -&#62; Deauthorized.**\n\n"
         "|  | Address | Platform | Recorded | Now | Connection |\n"
         "| --- | --- | --- | --- | --- | --- |\n"
-        "| `~` | acme/bank | suuo | Linked | Deauthorized | 00000000-0000-0000-0000-00000000000b |"
+        "| `~` | acme/bank | suuo | Linked | Deauthorized | 00000000-0000-0000-0000-00000000000b |\n\n"
+        "To record this, so that it is no longer shown: <code>codat-iac drift --acknowledge</code>."
     )
 
 

@@ -275,7 +275,8 @@ def test_drift_reads_like_this() -> None:
         "  -  acme/ledger  gbol  Linked -> absent        00000000-0000-0000-0000-00000000000c\n"
         "  ~  beta/shop    fztf  Linked -> Deauthorized  00000000-0000-0000-0000-000000000019\n"
         "\n"
-        "Drift: 3 connections are not as recorded: 2 Linked -> Deauthorized, 1 Linked -> absent."
+        "Drift: 3 connections are not as recorded: 2 Linked -> Deauthorized, 1 Linked -> absent.\n"
+        "To record this, so that it is no longer shown: `codat-iac drift --acknowledge`."
     )
 
 
@@ -342,3 +343,31 @@ def test_a_replacement_of_what_is_gone_says_that_it_will_wait() -> None:
     assert "deleted in Codat; removed from our records; then waits for its customer\n" in rendered
     assert "status: absent -> PendingAuth\n" in rendered
     assert rendered.endswith("1 new connection will wait for its customer.")
+
+
+PROGRESS = (dataclasses.replace(DRIFTED[0], was="PendingAuth", now="Linked"),)
+KNOWN = (dataclasses.replace(DRIFTED[0], was="Deauthorized"),)
+
+
+def test_progress_is_told_as_progress() -> None:
+    """It is no drift, and nothing is hidden."""
+    assert render.drift((), "text", NOW, progress=PROGRESS) == (
+        "  +  acme/bank  suuo  PendingAuth -> Linked  00000000-0000-0000-0000-00000000000b\n\n"
+        "No drift. Progress: 1 connection has been authorised since: 1 PendingAuth -> Linked.\n"
+        "To record this, so that it is no longer shown: `codat-iac drift --acknowledge`."
+    )
+    both = render.drift(DRIFTED, "text", NOW, progress=PROGRESS * 2)
+    assert "Drift: 3 connections are not as recorded" in both
+    assert "Progress: 2 connections have been authorised since: 2 PendingAuth -> Linked." in both
+
+
+@pytest.mark.parametrize("output", ["text", "markdown", "html"])
+def test_what_is_alerted_of_is_named(output: str) -> None:
+    """Also if nothing moved since it was recorded."""
+    rendered = render.drift((), output, NOW, failing=(*KNOWN, DRIFTED[1]))
+
+    assert "Alert: 2 connections have a status that --fail-on names: 1 Deauthorized, 1 absent." in rendered
+    assert "acme/bank" in rendered
+    assert "No drift. What was recorded is what there is." in rendered
+    assert "acknowledge" not in rendered
+    assert "1 connection has a status" in render.drift((), output, NOW, failing=KNOWN)
