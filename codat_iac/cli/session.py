@@ -36,6 +36,7 @@ class Session:
     stack_name: str | None = None
     stateless: bool = False
     max_losses: int | None = None
+    approved_losses: frozenset[str] | None = None
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
 
@@ -53,6 +54,7 @@ class Session:
     def settings(self) -> settings.Settings:
         """The settings: the environment first, then the stack's config."""
         read = settings.read(os.environ, lambda key: self.config.get(f"{settings.NAMESPACE}:{key}"))
+        read = replace(read, approved_losses=self.approved_losses)
         return read if self.max_losses is None else replace(read, max_losses=self.max_losses)
 
     @cached_property

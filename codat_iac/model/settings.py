@@ -52,11 +52,12 @@ _NO = frozenset({"", "0", "false", "no"})
 class Settings:
     """The user's settings.
 
-    `max_losses` is how many authorisations one run may end, None for the default. `accept_missing` means that
-    a company that answers 404 really is gone, and so is everything else that is missing.
-    `requests_per_minute` is the limit for all processes of this machine together; 0, the default on loopback,
-    is no limit. `client_cert` are the paths of a client certificate and of its key, for the enterprise API,
-    and `client_name` is the GUID that goes with them.
+    `max_losses` is how many authorisations one run may end, None for the default. `approved_losses` are the
+    ids of the only connections from which it may take them, None for any; `codat-iac apply` sets it for its
+    run. `accept_missing` means that a company that answers 404 really is gone, and so is everything else that
+    is missing. `requests_per_minute` is the limit for all processes of this machine together; 0, the default
+    on loopback, is no limit. `client_cert` are the paths of a client certificate and of its key, for the
+    enterprise API, and `client_name` is the GUID that goes with them.
     """
 
     api_key: str = field(repr=False)
@@ -66,6 +67,7 @@ class Settings:
     requests_per_minute: int = REQUESTS_PER_MINUTE
     client_cert: tuple[str, str] | None = None
     client_name: str | None = field(default=None, repr=False)
+    approved_losses: frozenset[str] | None = None
 
 
 def read(environment: Mapping[str, str], config: Callable[[str], str | None]) -> Settings:

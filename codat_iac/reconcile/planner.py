@@ -145,6 +145,7 @@ class Planner:
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
         losing = {each.connection_id or "": each.address for each in changes if each.loses}
+        limit = LossLimit(self._settings.max_losses, self._settings.approved_losses)
         quota = self._reader.quota
         now = datetime.now(UTC)
         return Plan(
@@ -160,7 +161,8 @@ class Planner:
             declared=len(declared),
             recorded=len({prior.place for prior in self._recorded if not prior.pending_removal}),
             calls=_calls(changes, quota.remaining, quota.reset),
-            refusal=LossLimit(self._settings.max_losses).refusal(
+            refusal=limit.unapproved(losing)
+            or limit.refusal(
                 losing.values(), len({prior.id for prior in self._recorded}), declares=bool(desired)
             ),
             platforms=self._platform_names(),
@@ -328,6 +330,7 @@ class Planner:
             staying,
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
             declares=self._declares,
+            approved=self._settings.approved_losses,
         )
 
 

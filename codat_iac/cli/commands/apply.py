@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from codat_iac.cli import render
+from codat_iac.cli.approved_losses import parse_approved_losses
 from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
 from codat_iac.cli.output import (
     ask,
@@ -58,6 +59,14 @@ if TYPE_CHECKING:
     help="Let N customers lose their authorisation. The limit is 10 by default, and 30 % of a stack of 10 or"
     " more.",
 )
+@click.option(
+    "--approve-losses",
+    "approvals",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="Let only the connections that FILE names lose their authorisation: ids, one on each line, or a"
+    " saved plan. `codat-iac plan --losses-out FILE` writes it.",
+)
 @output_options("text", "json")
 @DETAILED
 @stack_options
@@ -72,6 +81,7 @@ def apply_command(  # noqa: PLR0913  each is an option
     saved: TextIO | None,
     yes: bool,
     allow_losing: int | None,
+    approvals: TextIO | None,
     detailed_exitcode: bool,
 ) -> int:
     """Show the plan, ask, and carry it out through Pulumi, at exactly the planned resources.
@@ -79,8 +89,9 @@ def apply_command(  # noqa: PLR0913  each is an option
     What isn't done at the end is what the next run does. A saved plan is computed again first, and refused
     where its changes moved; other connections may move, since customers authorise all day.
     """
-    session = Session(cwd, stack, max_losses=allow_losing)
     with errors_as_document(output, out):
+        approved = parse_approved_losses(_read(approvals), approvals.name) if approvals else None
+        session = Session(cwd, stack, max_losses=allow_losing, approved_losses=approved)
         kept = render.parse_plan(_read(saved), saved.name) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)
@@ -89,7 +100,7 @@ def apply_command(  # noqa: PLR0913  each is an option
             plan = _restricted_to(plan, kept)
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None, sys.stderr))
         click.echo(shown, err=True)
-        if plan.refusal:
+        if plan.refusal and approved is None:
             tell(f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it")
         if plan.problems or plan.refusal or not plan.changes:
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
@@ -100,7 +111,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         outcomes = list(applied.outcomes)
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
         while _needs_second_run(applied, plan):
-            session = Session(cwd, stack, max_losses=allow_losing)
+            session = Session(cwd, stack, max_losses=allow_losing, approved_losses=approved)
             planner = session.planner(company, desired)
             plan = _second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
