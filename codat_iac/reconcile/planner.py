@@ -39,7 +39,7 @@ from codat_iac.planning.plan import (
     Unmanaged,
     Waiting,
 )
-from codat_iac.planning.platforms import platform_problem
+from codat_iac.planning.platforms import advice, platform_problem, xero_advice
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit, unseen_company
 from codat_iac.planning.stack_decisions import StackDecisions
@@ -157,7 +157,7 @@ class Planner:
                 for each in sorted(decisions, key=lambda each: each.address)
                 if each.problem
             ),
-            notes=tuple(sorted(_notes(certain))),
+            notes=tuple(sorted([*_notes(certain), *self._advice(declared, changes)])),
             declared=len(declared),
             recorded=len({prior.place for prior in self._recorded if not prior.pending_removal}),
             calls=_calls(changes, quota.remaining, quota.reset),
@@ -168,6 +168,14 @@ class Planner:
             platforms=self._platform_names(),
             companies=self._company_names(),
         )
+
+    def _advice(self, declared: Sequence[DesiredConnection], changes: Sequence[Decision]) -> Iterator[str]:
+        """Yield what Codat advises about the platforms; about Xero only if a connection to it is unlinked."""
+        kinds = {each.address: each.live.source_type for each in self.decided.decisions if each.live}
+        yield from advice(declared, kinds)
+        ending = {each.connection_id for each in changes if each.removal is Action.UNLINK}
+        if said := xero_advice(prior.desired for prior in self._recorded if prior.id in ending):
+            yield said
 
     def _platform_names(self) -> dict[str, str]:
         """Return the names of the platforms by key, from what was read anyway."""

@@ -14,6 +14,7 @@ from codat_iac.cli.output import errors_as_document, terminal_options, write_out
 from codat_iac.cli.session import Session
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.exit_code import ExitCode
+from codat_iac.planning.platforms import advice, xero_advice
 
 
 @click.command("validate")
@@ -28,7 +29,7 @@ def validate_command(
 
     PATH is a YAML or Python file, or a folder of them, or - for YAML on stdin; by default what the project's
     config names, which needs no login. With --online, the API key comes from CODAT_API_KEY, or else from the
-    stack's config.
+    stack's config. A warning tells what Codat advises; it never changes the exit code.
     """
     from codat_iac.desired import Tenant  # noqa: PLC0415  yaml and jsonschema
 
@@ -36,6 +37,7 @@ def validate_command(
     stateless = path is not None and (not online or bool(os.environ.get("CODAT_API_KEY")))
     session = Session(cwd, stack, stateless, offline=not online)
     now = datetime.now(UTC)
+    kinds = {}
     with errors_as_document(output, out):
         try:
             connections = session.desired(path)
@@ -44,6 +46,7 @@ def validate_command(
                 pages = session.reader.company_pages()
                 ids = frozenset(company.id for page in pages for company in page.results)
                 connections = session.desired(path, Tenant(platforms, ids))
+                kinds = {each.address: platforms[each.platform_key].source_type for each in connections}
         except ConfigError as error:
             if not error.problems:
                 raise
@@ -51,5 +54,9 @@ def validate_command(
             return ExitCode.ERROR
     companies = {connection.company_id for connection in connections}
     checked = f"{session.path(path)}: {len(connections)} connections of {len(companies)} companies"
-    write_output(render.problems((), output, now, checked=checked, **terminal_options(output, out)), out)
+    warnings = [each for each in (*advice(connections, kinds), xero_advice(connections)) if each]
+    shown = render.problems(
+        (), output, now, checked=checked, warnings=warnings, **terminal_options(output, out)
+    )
+    write_output(shown, out)
     return ExitCode.IN_SYNC

@@ -135,22 +135,24 @@ def problems(
     now: datetime,
     *,
     checked: str = "",
+    warnings: Sequence[str] = (),
     width: int | None = None,
     color: bool = False,
 ) -> str:
     """Return the problems that a check found, or that there are none.
 
-    *checked* says what was checked, such as `12 connections`; the other arguments are as in `plan`.
+    *checked* says what was checked, such as `12 connections`, and *warnings* are no problems; the other
+    arguments are as in `plan`.
     """
     match _checked("problems", output):
         case Output.JSON:
-            return as_json.problems(found, checked, now)
+            return as_json.problems(found, checked, now, warnings)
         case Output.MARKDOWN:
-            return as_markdown.problems(found, checked)
+            return as_markdown.problems(found, checked, warnings)
         case Output.HTML:
-            return as_html.problems(found, checked, now)
+            return as_html.problems(found, checked, now, warnings)
         case _:
-            return as_text.problems(found, checked, Terminal(width, color))
+            return as_text.problems(found, checked, Terminal(width, color), warnings)
 
 
 def problems_of(error: CodatIacError) -> tuple[errors.Problem, ...]:

@@ -81,9 +81,12 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
     return _page("links.html", now, companies=words.by_company(waiting), number=len(waiting))
 
 
-def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
+def problems(
+    found: Sequence[errors.Problem], checked: str, now: datetime, warnings: Sequence[str] = ()
+) -> str:
     """Return the problems that a check found, as a page."""
-    return _page("problems.html", now, problems=found, summary=words.problems_summary(found, checked))
+    summary_ = words.problems_summary(found, checked)
+    return _page("problems.html", now, problems=found, summary=summary_, warnings=warnings)
 
 
 def _kinds(change: Decision) -> str:

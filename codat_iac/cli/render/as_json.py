@@ -146,13 +146,21 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
     return _report("links", now, links=[{**row, **url} for row, url in both])
 
 
-def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
+def problems(
+    found: Sequence[errors.Problem], checked: str, now: datetime, warnings: Sequence[str] = ()
+) -> str:
     """Return the problems that a check found, in JSON; `line` and `column` are 0 if there is no place."""
     rows = [
         {"path": each.path, "line": each.line, "column": each.column, "message": each.message}
         for each in found
     ]
-    return _report("problems", now, checked=_without_links(checked), problems=_without_links(rows))
+    return _report(
+        "problems",
+        now,
+        checked=_without_links(checked),
+        problems=_without_links(rows),
+        warnings=_without_links(list(warnings)),
+    )
 
 
 def _report(kind: str, now: datetime, **rest: Any) -> str:

@@ -203,11 +203,13 @@ def _drifted(drifted: Sequence[Drifted], limit: TableLimit) -> str:
     return _cut(header, rows, len(drifted), limit)
 
 
-def problems(found: Sequence[errors.Problem], checked: str) -> str:
+def problems(found: Sequence[errors.Problem], checked: str, warnings: Sequence[str] = ()) -> str:
     """Return the problems that a check found, in Markdown."""
     rows = (_row(escaped(words.place(each)), _prose(each.message)) for each in found)
     table = _cut(("Where", "Problem"), rows, len(found), _ALONE) if found else ""
-    return _joined("## codat-iac", f"**{escaped(words.problems_summary(found, checked))}**", table)
+    told = _cut(("Warnings",), (_row(_prose(each)) for each in warnings), len(warnings), _NOTES)
+    summary_ = f"**{escaped(words.problems_summary(found, checked))}**"
+    return _joined("## codat-iac", summary_, table, told if warnings else "")
 
 
 def escaped(text: str, longest: int = _LONGEST) -> str:

@@ -234,7 +234,9 @@ def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
     return "\n".join([paint(head, "bold"), *lines, "", *closing])
 
 
-def problems(found: Sequence[errors.Problem], checked: str, terminal: Terminal) -> str:
+def problems(
+    found: Sequence[errors.Problem], checked: str, terminal: Terminal, warnings: Sequence[str] = ()
+) -> str:
     """Return the problems that a check found, one on each line, as in an error message."""
     paint = layout.paint(terminal.color)
     width = terminal.width
@@ -242,5 +244,6 @@ def problems(found: Sequence[errors.Problem], checked: str, terminal: Terminal) 
         layout.hanging(f"{where}: " if (where := words.place(each)) else "", sentence(each.message), width)
         for each in found
     ]
+    lines += [layout.hanging("warning: ", sentence(each), width) for each in warnings]
     style = "bold red" if found else "bold"
     return "\n".join([*lines, paint(words.problems_summary(found, checked), style)])

@@ -1145,3 +1145,17 @@ def test_no_link_is_there_twice(stack: Stack) -> None:
     links = a_planner(stack.emulator, [*stack.recorded.values(), other]).links()
 
     assert [each.address for each in links] == ["acme/a"]
+
+
+def test_a_plan_tells_what_codat_advises(stack: Stack) -> None:
+    """As notes, which change no exit code; about Xero only when a connection to it is unlinked."""
+    stack.record("acme/a", platform_key="gbol")
+    stack.record("acme/b", platform_key="qhyg")
+    plan = stack.plan()
+
+    assert plan.exit_code == 0
+    assert [note.partition(":")[0] for note in plan.notes] == ["acme/a, acme/b"]
+
+    stack.remove("acme/a")
+    (note,) = stack.plan().notes
+    assert note.startswith("acme/a: it is unlinked on removal, and Xero's certified partners")
