@@ -451,7 +451,7 @@ def test_without_a_state_what_is_there_is_matched(stack: Stack, emulator: Emulat
     stack.declare("acme/ledger", "gbol")
     stack.declare("acme/bank", status=UNLINKED)
     stack.declare("acme/shop", "fztf")
-    stack.declare("acme/books", "qhyg")
+    stack.declare("acme/books", "zsth")
 
     plan = stateless(emulator, *stack.declared(), max_losses=1)
 
