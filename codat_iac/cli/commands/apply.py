@@ -90,9 +90,9 @@ def apply_command(  # noqa: PLR0913  each is an option
     where its changes moved; other connections may move, since customers authorise all day.
     """
     with errors_as_document(output, out):
-        approved = parse_approved_losses(_read(approvals), approvals.name) if approvals else None
+        approved = parse_approved_losses(_read(approvals, _LOSSES), approvals.name) if approvals else None
         session = Session(cwd, stack, max_losses=allow_losing, approved_losses=approved)
-        kept = render.parse_plan(_read(saved), saved.name) if saved else None
+        kept = render.parse_plan(_read(saved, _PLAN), saved.name) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)
         plan = session.plan_with(planner, desired)
@@ -222,15 +222,17 @@ def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bo
     return exit_code(plan.exit_code, detailed=detailed)
 
 
-def _read(file: TextIO) -> str:
+_PLAN = "as a plan; make it with `codat-iac plan --output json --out FILE`"
+_LOSSES = "as a list of losses; make it with `codat-iac plan --losses-out FILE`"
+
+
+def _read(file: TextIO, what: str) -> str:
     from codat_iac.desired.files import LARGEST  # noqa: PLC0415  yaml and jsonschema
 
     try:
         return file.read(LARGEST)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file.name}: can't be read as a plan; make it with `codat-iac plan --output json --out FILE`"
-        ) from error
+        raise ConfigError(f"{file.name}: can't be read {what}") from error
 
 
 def _outcomes(outcomes: Sequence[Outcome], output: str, waiting: int = 0, stack: str | None = None) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -10,11 +13,14 @@ from typing import Any, cast
 import click
 import pytest
 
-from codat_iac.cli.commands import drift
+from codat_iac.cli.commands import apply, drift
 from codat_iac.cli.commands.drift import parse_statuses
 from codat_iac.cli.commands.links import parse_age
 from codat_iac.cli.session import Session
+from codat_iac.model.errors import ConfigError
 from codat_iac.planning.plan import Drifted, LinkFilter
+from codat_iac.planning.rule_table import Action
+from codat_iac.stack.apply import Outcome, Result
 from codat_iac.stack.stack import StackError
 from tests.support.builders import a_desired, a_live, a_prior
 from tests.support.project import recorded_resources
@@ -122,3 +128,28 @@ def test_what_moved_once_more_is_not_called_recorded() -> None:
 
     with pytest.raises(StackError, match=r"^acme/bank moved once more while this was recorded; look at"):
         drift._record(cast("Session", ASession(stack)), [moved(stack)])
+
+
+@pytest.mark.parametrize(
+    ("what", "remedy"), [(apply._PLAN, "plan --output json"), (apply._LOSSES, "plan --losses-out FILE")]
+)
+def test_a_file_that_is_no_text_says_how_to_make_one(what: str, remedy: str) -> None:
+    """Somebody may give a picture."""
+    file = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\xff"), "utf-8")
+    file.buffer.name = "file"
+
+    with pytest.raises(ConfigError, match=re.escape(remedy)):
+        apply._read(file, what)
+
+
+def test_an_apply_says_how_many_links_to_send() -> None:
+    """In text as a sentence, in JSON as a number; and nothing where nobody waits."""
+    outcomes = [Outcome("acme/a", Action.CREATE, Result.DONE)]
+
+    assert apply._outcomes(outcomes, "text", 1, None).splitlines()[-2:] == [
+        "Applied: 1 of 1 change.",
+        "1 new connection waits for its customer; send the link now: `codat-iac links`.",
+    ]
+    assert json.loads(apply._outcomes(outcomes, "json", 1))["linksToSend"] == 1
+    assert apply._outcomes(outcomes, "text").endswith("Applied: 1 of 1 change.")
+    assert apply._done([*outcomes, Outcome("acme/b", Action.CREATE, Result.FAILED)]) == {"acme/a"}
