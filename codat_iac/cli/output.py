@@ -82,4 +82,4 @@ def ask(question: str) -> None:
         click.echo(err=True)  # the cursor is still on the line of the question
         raise
     if not confirmed:
-        raise CodatIacError("nothing is changed, as you answered no")
+        raise CodatIacError("cancelled; nothing is changed")

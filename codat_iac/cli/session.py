@@ -43,6 +43,7 @@ class Session:
     max_losses: int | None = None
     max_creates: int | None = None
     accept_leavers: bool = False
+    approved_losses: frozenset[str] | None = None
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
 
@@ -68,6 +69,7 @@ class Session:
             max_losses=read.max_losses if self.max_losses is None else self.max_losses,
             max_creates=read.max_creates if self.max_creates is None else self.max_creates,
             accept_leavers=read.accept_leavers or self.accept_leavers,
+            approved_losses=self.approved_losses,
         )
 
     @cached_property

@@ -119,7 +119,7 @@ class Way:
 
     def _described(self, error: BaseException, causes: tuple[BaseException, ...]) -> str:
         reason = self._reason(error, causes)
-        lost = "no connection to" if _unsent(causes) else "no whole answer from"
+        lost = "no connection to" if _unsent(causes) else "the answer was cut off or never came from"
         return f"{lost} {self._shown} ({reason}); {self._check}, then try again"
 
     @property

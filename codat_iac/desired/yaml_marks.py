@@ -165,7 +165,7 @@ class _Reader:
             mapping.places[key] = places
             return
         first = mapping.places[key][0][0]
-        text = f"{quoted(key)} stands here twice, first in line {first}; remove or rename one"
+        text = f"{quoted(key)} is defined twice, first in line {first}; remove or rename one"
         self._document.report(text, places[0], trail)
 
     def _key(self, event: Any, trail: Trail) -> str | object | None:

@@ -105,13 +105,14 @@ def parse_shard(text: str) -> Shard | None:
 class Settings:
     """The user's settings.
 
-    `max_losses` is how many authorisations one run may end, None for the default. `accept_missing` means that
-    a company that answers 404 really is gone, and so is everything else that is missing. `max_creates` is how
-    many connections rules may make in one run, None for the default; `accept_leavers` means that who left the
-    tag of a rule is let go. `requests_per_minute` is the limit for all processes of this machine together, or
-    of this shard if there is one; 0, the default on loopback, is no limit. `client_cert` are the paths of a
-    client certificate and of its key, for the enterprise API, and `client_name` is the GUID that goes with
-    them.
+    `max_losses` is how many authorisations one run may end, None for the default. `approved_losses` are the
+    ids of the only connections from which it may take them, None for any; `codat-iac apply` sets it for its
+    run. `accept_missing` means that a company that answers 404 really is gone, and so is everything else that
+    is missing. `max_creates` is how many connections rules may make in one run, None for the default;
+    `accept_leavers` means that who left the tag of a rule is let go. `requests_per_minute` is the limit for
+    all processes of this machine together, or of this shard if there is one; 0, the default on loopback, is
+    no limit. `client_cert` are the paths of a client certificate and of its key, for the enterprise API, and
+    `client_name` is the GUID that goes with them.
     """
 
     api_key: str = field(repr=False)
@@ -123,6 +124,7 @@ class Settings:
     requests_per_minute: int = REQUESTS_PER_MINUTE
     client_cert: tuple[str, str] | None = None
     client_name: str | None = field(default=None, repr=False)
+    approved_losses: frozenset[str] | None = None
     shard: Shard | None = None
     """The stack's share of the companies, None if all are its own. Only a stack's config says it."""
 

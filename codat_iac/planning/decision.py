@@ -35,9 +35,9 @@ _SHOWN = ("companyId", "matchedBy", "onRemoval", "platformKey", "protect", "stat
 class Cause(StrEnum):
     """Who caused the change."""
 
-    YOU = "you changed it"
-    THEY = "they changed it"
-    BOTH = "both changed it"
+    YOU = "you"
+    THEY = "they"
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)

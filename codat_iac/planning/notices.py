@@ -47,9 +47,10 @@ def message(notice: Notice, address: str, live: LiveConnection | None = None) ->
         Notice.UNLINK_REFUSED: f"{shown}, and Codat refused to unlink it; it has no access as it is",
         Notice.GONE: "it is gone from Codat; a new one is made if it is still declared, and its customer must"
         " authorise that",
-        Notice.ADOPTED: f"adopts the connection {live.id if live else ABSENT} ({shown}), no call",
-        Notice.ADOPTED_FIRST: f"adopts the connection {live.id if live else ABSENT} ({shown}), no call; the"
-        " next run unlinks it",
+        Notice.ADOPTED: f"adopts the connection {live.id if live else ABSENT} ({shown}); nothing changes in"
+        " Codat",
+        Notice.ADOPTED_FIRST: f"adopts the connection {live.id if live else ABSENT} ({shown}); nothing"
+        " changes in Codat, and the next run unlinks it",
         Notice.LOSES: "its customer authorised it, and would have to do so again: this run unlinks, deletes"
         " or replaces it",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from codat_iac.model.connection import PriorConnection
@@ -18,9 +18,35 @@ MIN_STACK_SIZE = 10
 
 @dataclass(frozen=True, slots=True)
 class LossLimit:
-    """How many losses one run may cause. `explicit` is the user's limit, None if there is none."""
+    """Which losses one run may cause.
+
+    `explicit` is the user's limit, `approved` are the ids of the connections that the user named as those
+    that may be lost; None if there is none. If both are given, both hold.
+    """
 
     explicit: int | None = None
+    approved: frozenset[str] | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the user set nothing."""
+        return self.explicit is None and self.approved is None
+
+    def unapproved(self, losing: Mapping[str, str]) -> str | None:
+        """Return why a run is refused that loses a connection that isn't approved by name, or None.
+
+        *losing* are addresses by connection id.
+        """
+        if self.approved is None:
+            return None
+        others = [f"{address} ({each})" for each, address in losing.items() if each not in self.approved]
+        if not others:
+            return None
+        count = "an authorisation" if len(others) == 1 else f"{len(others)} authorisations"
+        return (
+            f"would end {count} that nobody approved: {join_names(sorted(others))}; nothing is done. Look at"
+            " the plan again; if you mean it, `codat-iac plan --losses-out FILE` writes what to approve"
+        )
 
     def refusal(
         self, losing: Collection[str], recorded: int, *, declares: bool = True, certainty: str = ""
@@ -34,6 +60,8 @@ class LossLimit:
         count = len(losing)
         if self.explicit is not None:
             refused = count > self.explicit
+        elif self.approved is not None:
+            refused = False  # each of them is named
         elif not declares:
             refused = count > 0
         else:

@@ -53,12 +53,20 @@ class Connection(Resource, module="codat", name="Connection"):
     """The status that Codat reports: `PendingAuth`, `Linked`, `Deauthorized` or `Unlinked`."""
 
     company_id: pulumi.Output[str]
+    """Codat's id of the company."""
+
     platform_key: pulumi.Output[str]
+    """Codat's key of the platform, such as `gbol`."""
+
     connection_id: pulumi.Output[str]
     """Codat's id of the connection, the same as `id`."""
 
     platform_name: pulumi.Output[str]
+    """The platform's name, such as Xero."""
+
     source_type: pulumi.Output[str]
+    """The kind of platform, such as `Accounting`."""
+
     created: pulumi.Output[str]
     """When it was created: in UTC, in Codat's own format."""
 

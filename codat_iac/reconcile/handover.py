@@ -28,13 +28,15 @@ def to_json(
     companies: Mapping[str, Collection[LiveConnection]],
     *,
     declares: bool = True,
+    approved: Collection[str] | None = None,
 ) -> str:
     """Return the content of the file.
 
     *staying* are the ids that stay as they are, by their places. *companies* are the live connections by
     company id, for the companies that change: what is recorded in one of those and isn't live is certainly
     absent. *declares* is whether the desired state declares anything, since the run that acts may only
-    remove.
+    remove. *approved* are the ids of the connections that alone may lose their authorisations, None if the
+    user named none.
     """
     return json.dumps(
         {
@@ -49,6 +51,7 @@ def to_json(
             ],
             "staying": dict(staying),
             "declares": declares,
+            "approved": None if approved is None else sorted(approved),
             "companies": {
                 company_id: [_connection(connection) for connection in connections]
                 for company_id, connections in companies.items()
@@ -71,8 +74,11 @@ def load(path: Path, operations: Operations) -> None:
         }
         staying = dict(known["staying"])
         declares = bool(known["declares"])
+        approved = None if known["approved"] is None else frozenset(known["approved"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{VARIABLE} names no file of `codat-iac apply`; unset it") from error
+    if approved is not None:
+        operations.approve_losses(approved)
     operations.state.record_all(recorded)
     if declares:
         operations.state.declare_elsewhere()

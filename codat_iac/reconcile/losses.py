@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from codat_iac.model.connection import LiveConnection, PriorConnection
 from codat_iac.model.errors import UnsafePlan
@@ -31,17 +32,22 @@ class Losses:
         self._totalled = False
         self._refusal: str | None = None
 
+    def approve(self, ids: Collection[str]) -> None:
+        """Let only the connections with these *ids* be lost."""
+        with self._lock:
+            self._limit = dataclasses.replace(self._limit, approved=frozenset(ids))
+
     def count(self, connection_id: str, address: str) -> None:
         """Count one more loss. Raises `UnsafePlan`, and doesn't count it, if that exceeds the limit."""
         self.require_counted(address)
         with self._lock:
             losing = {**self._losing, connection_id: address}
-            self._check(losing.values(), "at least ")
+            self._check(losing, "at least ")
             self._losing = losing
 
     def require_counted(self, address: str) -> None:
         """Raise `UnsafePlan` if the run's other losses can't be counted and no limit is set for it."""
-        if not self._state.recorded_count and self._limit.explicit is None:
+        if not self._state.recorded_count and self._limit.is_default:
             raise UnsafePlan(
                 f"{address}: nothing was read before this run, so what else it ends can't be counted; run"
                 " again with `--refresh`, or set CODAT_MAX_LOSSES for this run"
@@ -63,7 +69,7 @@ class Losses:
                 with self._lock:
                     losing = {**self._losing, **leaving}
                     try:
-                        self._check(losing.values(), "")
+                        self._check(losing, "")
                         self._losing = losing
                     except UnsafePlan as refusal:
                         self._refusal = str(refusal)
@@ -71,10 +77,10 @@ class Losses:
             if self._refusal:
                 raise UnsafePlan(self._refusal)
 
-    def _check(self, losing: Collection[str], certainty: str) -> None:
+    def _check(self, losing: Mapping[str, str], certainty: str) -> None:
         state = self._state
-        refusal = self._limit.refusal(
-            losing, state.recorded_count, declares=state.declares, certainty=certainty
+        refusal = self._limit.unapproved(losing) or self._limit.refusal(
+            losing.values(), state.recorded_count, declares=state.declares, certainty=certainty
         )
         if refusal:
             raise UnsafePlan(refusal)

@@ -6,7 +6,7 @@ Nothing here can write, since it has a `Reader`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -15,20 +15,32 @@ from codat_iac.model.connection import (
     ABSENT,
     Company,
     DesiredConnection,
+    Integration,
     LiveConnection,
     PriorConnection,
     Status,
 )
 from codat_iac.model.errors import Mismatch, NotFound
 from codat_iac.model.settings import Settings
+from codat_iac.model.text import safe_text
 from codat_iac.model.times import past
 from codat_iac.planning import notices, rule_table, stack_decisions
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.matching import belongs, match, scope
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.notices import Notice
-from codat_iac.planning.plan import Calls, Drifted, Link, Plan, Problem, Unmanaged, Waiting
-from codat_iac.planning.platforms import platform_problem
+from codat_iac.planning.plan import (
+    ALL_LINKS,
+    Calls,
+    Drifted,
+    Link,
+    LinkFilter,
+    Plan,
+    Problem,
+    Unmanaged,
+    Waiting,
+)
+from codat_iac.planning.platforms import advice, platform_problem, xero_advice
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit, unseen_company
 from codat_iac.planning.stack_decisions import Program, StackDecisions
@@ -67,6 +79,7 @@ class Planner:
         self._live_at_plan: Mapping[str, Mapping[str, LiveConnection] | None] = {}
         self.decided = StackDecisions((), Moves())
         self._declares = False
+        self._integrations: Mapping[str, Integration] = {}
 
     def seed(self, companies: Iterable[Company]) -> None:
         """Take *companies*, with all their connections, as what was read of them just now."""
@@ -160,13 +173,12 @@ class Planner:
 
     def _check_platforms(self, decisions: Iterable[Decision]) -> Iterator[Decision]:
         """Refuse to create on a platform that doesn't allow it."""
-        platforms = None
         for each in decisions:
             if each.problem or not each.posts:
                 yield each
                 continue
-            platforms = platforms or {one.key: one for one in self._reader.integrations()}
-            yield dataclasses.replace(each, problem=platform_problem(each.platform_key, platforms))
+            self._integrations = self._integrations or {one.key: one for one in self._reader.integrations()}
+            yield dataclasses.replace(each, problem=platform_problem(each.platform_key, self._integrations))
 
     def _assemble(
         self,
@@ -178,9 +190,10 @@ class Planner:
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
         losing = {each.connection_id or "": each.address for each in changes if each.loses}
+        limit = LossLimit(self._settings.max_losses, self._settings.approved_losses)
         quota = self._reader.quota
         now = datetime.now(UTC)
-        losses = LossLimit(self._settings.max_losses).refusal(
+        losses = limit.unapproved(losing) or limit.refusal(
             losing.values(), len({prior.id for prior in self._recorded}), declares=self._declares
         )
         ruled = effect(self._rules, desired, self._recorded, self.decided.moved, self._settings, chosen)
@@ -193,12 +206,35 @@ class Planner:
                 for each in sorted(decisions, key=lambda each: each.address)
                 if each.problem
             ),
-            notes=tuple(sorted((*_notes(certain), *ruled.notes))),
+            notes=tuple(sorted([*_notes(certain), *self._advice(declared, changes), *ruled.notes])),
             declared=len(declared),
             recorded=len({prior.place for prior in self._recorded if not prior.pending_removal}),
             calls=_calls(changes, quota.remaining, quota.reset),
             refusal="; and ".join(filter(None, (losses, *ruled.refusals))) or None,
+            platforms=self._platform_names(),
+            companies=self._company_names(),
         )
+
+    def _advice(self, declared: Sequence[DesiredConnection], changes: Sequence[Decision]) -> Iterator[str]:
+        """Yield what Codat advises about the platforms; about Xero only if a connection to it is unlinked."""
+        kinds = {each.address: each.live.source_type for each in self.decided.decisions if each.live}
+        yield from advice(declared, kinds)
+        ending = {each.connection_id for each in changes if each.removal is Action.UNLINK}
+        if said := xero_advice(prior.desired for prior in self._recorded if prior.id in ending):
+            yield said
+
+    def _platform_names(self) -> dict[str, str]:
+        """Return the names of the platforms by key, from what was read anyway."""
+        live = [each for company in self._live_at_plan.values() for each in (company or {}).values()]
+        names = {each.platform_key: each.platform_name for each in live if each.platform_key}
+        needed = {each.platform_key for each in self.decided.decisions}
+        names |= {key: each.name for key, each in self._integrations.items() if key in needed}
+        return _said(names)
+
+    def _company_names(self) -> dict[str, str]:
+        """Return the names of the companies by id, from what was read anyway."""
+        known = self._snapshot.company_names
+        return _said({each: known[each] for each in self._live_at_plan if each in known})
 
     def _unmanaged(self, declared: Sequence[DesiredConnection]) -> Iterator[Unmanaged]:
         """Yield the live connections of the declared companies that are neither declared nor recorded."""
@@ -213,36 +249,84 @@ class Planner:
 
     def drift(self) -> tuple[Drifted, ...]:
         """Compare recorded with live, whatever is desired. Raises `Mismatch` if a company can't be seen."""
-        found = []
+        return tuple(each for each in self._compared() if rule_table.is_drift(each.was, each.now))
+
+    def progress(self) -> tuple[Drifted, ...]:
+        """Return what isn't as recorded and is no drift: customers authorised it. Raises as `drift`."""
+        moved = (each for each in self._compared() if each.was != each.now)
+        return tuple(each for each in moved if not rule_table.is_drift(each.was, each.now))
+
+    def in_status(self, statuses: Collection[str]) -> tuple[Drifted, ...]:
+        """Return what is live in one of *statuses* and wasn't asked to be, also if it is recorded so.
+
+        Raises as `drift`.
+        """
+        return tuple(
+            each for prior, each in self._pairs() if each.now in statuses and each.now != prior.desired.status
+        )
+
+    def _compared(self) -> Iterator[Drifted]:
+        return (each for _, each in self._pairs())
+
+    def _pairs(self) -> Iterator[tuple[PriorConnection, Drifted]]:
         for prior, live in self._read():
             now = live.status if live else ABSENT
-            if rule_table.is_drift(prior.status, now):
-                company_id, platform_key = prior.slot
-                drifted = Drifted(prior.address, company_id, prior.id, platform_key, prior.status, now)
-                found.append(drifted)
-        return tuple(found)
+            company_id, platform_key = prior.slot
+            yield (
+                prior,
+                Drifted(prior.address, company_id, prior.id, platform_key, prior.status, now, prior.urn),
+            )
 
-    def links(self) -> tuple[Link, ...]:
-        """Return a fresh link for each recorded connection that waits for its customer now."""
-        waiting = [prior for prior, live in self._read() if _waits(prior, live)]
+    def links(
+        self, chosen: LinkFilter = ALL_LINKS, leave_out: Callable[[str], None] = lambda _: None
+    ) -> tuple[Link, ...]:
+        """Return a fresh link for each recorded connection that waits for its customer now.
+
+        *leave_out* gets the address of each that isn't *chosen* only because nobody knows since when it
+        waits. No link is there twice.
+        """
+        now = datetime.now(UTC)
+        waiting = list(self._chosen(chosen, now, leave_out))
         company_ids = sorted({prior.desired.company_id for prior in waiting})
         with ThreadPoolExecutor(CONCURRENT_READS) as threads:
-            names = dict(zip(company_ids, threads.map(self._company_name, company_ids), strict=True))
+            companies = dict(
+                zip(company_ids, threads.map(self._reader.get_company, company_ids), strict=True)
+            )
+            waiting = [each for each in waiting if chosen.takes_tags(companies[each.desired.company_id].tags)]
             # Last of all, since any read of a connection may replace its link by a new one.
             fresh = list(threads.map(self._fresh, waiting))
-        now = datetime.now(UTC)
-        return tuple(
-            Link(
-                prior.address,
-                names[prior.desired.company_id],
-                live.platform_name or prior.desired.platform_key,
-                live.status,
-                waiting_since(live, now),
-                live.link_url,
-            )
-            for prior, live in zip(waiting, fresh, strict=True)
-            if live and _waits(prior, live)
-        )
+        links: dict[str, Link] = {}
+        for prior, live in zip(waiting, fresh, strict=True):
+            if live and _waits(prior, live):
+                company = companies[prior.desired.company_id]
+                link = Link(
+                    prior.address,
+                    company.name,
+                    live.platform_name or prior.desired.platform_key,
+                    live.status,
+                    waiting_since(live, now),
+                    live.link_url,
+                    company.id,
+                    live.id,
+                    prior.desired.platform_key,
+                )
+                links.setdefault(link.url or link.connection_id, link)
+        return tuple(links.values())
+
+    def _chosen(
+        self, chosen: LinkFilter, now: datetime, leave_out: Callable[[str], None]
+    ) -> Iterator[PriorConnection]:
+        """Yield what waits and is chosen, each connection once; their companies' tags aren't known yet."""
+        seen = set()
+        for prior, live in self._read():
+            if live is None or live.id in seen or not _waits(prior, live) or not chosen.takes(live):
+                continue
+            seen.add(live.id)
+            since = waiting_since(live, now)
+            if chosen.takes_since(since, now):
+                yield prior
+            elif not since:
+                leave_out(prior.address)
 
     def _read(self) -> Iterator[tuple[PriorConnection, LiveConnection | None]]:
         """Yield each recorded connection with the live one, None if it is absent."""
@@ -262,9 +346,6 @@ class Planner:
 
     def _fresh(self, prior: PriorConnection) -> LiveConnection | None:
         return self._snapshot.fresh(prior.desired.company_id, prior.id)
-
-    def _company_name(self, company_id: str) -> str:
-        return self._reader.get_company(company_id).name
 
     # For the process that carries the plan out.
 
@@ -303,7 +384,13 @@ class Planner:
             staying,
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
             declares=self._declares,
+            approved=self._settings.approved_losses,
         )
+
+
+def _said(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names of Codat's, sorted and made safe to show, without the empty ones."""
+    return {key: said for key, name in sorted(names.items()) if (said := safe_text(name))}
 
 
 def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:

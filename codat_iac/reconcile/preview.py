@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 
 from codat_iac.codat.client import Reader
@@ -44,7 +44,11 @@ class Preview:
         self._seeing = threading.Lock()
         self._any_seen = False
         self._first_unseen: str | None = None
-        self._losses = Losses(LossLimit(settings.max_losses), self.state, self.find)
+        self._losses = Losses(LossLimit(settings.max_losses, settings.approved_losses), self.state, self.find)
+
+    def approve_losses(self, ids: Collection[str]) -> None:
+        """Let this process end only the authorisations of the connections with these *ids*."""
+        self._losses.approve(ids)
 
     # Reading.
 

@@ -55,6 +55,8 @@ class Snapshot:
         self._tenant_lock = threading.Lock()
         self._platform_keys_lock = threading.Lock()
         self._companies: dict[str, dict[str, LiveConnection]] = {}
+        self.company_names: dict[str, str] = {}
+        """The names of companies by their ids, as far as they came along with what was read."""
         self._unseen: dict[str, NotFound] = {}
         self._ended: ApiError | None = None
         self._absent: set[tuple[str, str]] = set()
@@ -245,6 +247,7 @@ class Snapshot:
     def _keep_all(self, companies: Iterable[Company]) -> None:
         """Store new companies. Another thread may have read or changed the others meanwhile."""
         for company in companies:
+            self.company_names[company.id] = company.name
             if company.connections is not None and company.id not in self._companies:
                 self._companies.setdefault(company.id, self._indexed(company.connections))
 

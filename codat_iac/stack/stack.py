@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,19 @@ class Stack:
         if record.has_secrets(exported):
             exported = json.loads(self.pulumi("stack", "export", "--show-secrets"))
         return exported
+
+    def refresh(self, urns: Iterable[str]) -> None:
+        """Record what is live at *urns* by `pulumi refresh`, under the stack's lock; Codat isn't changed.
+
+        Nothing is dropped, whatever the environment accepts as missing. Raises as `pulumi`.
+        """
+        self.pulumi(
+            "refresh",
+            "--yes",
+            "--skip-preview",
+            *(f"--target={urn}" for urn in urns),
+            environment={"CODAT_ACCEPT_MISSING": ""},
+        )
 
     def config(self) -> Mapping[str, str]:
         """Return the stack's config over the project's, secrets in plain text, by full key (`codat:desired`).

@@ -803,7 +803,10 @@ def test_what_two_adopt_in_one_run_is_said_of_each_on_its_own(project: Project, 
     diagnostics = outcome.shown.partition("Diagnostics:")[2]
     for address, made in (("acme/a", first), ("acme/b", second)):
         block = diagnostics.partition(f"({address}):")[2].partition("\n\n")[0]
-        assert f"warning: {address}: adopts the connection {made['id']} (PendingAuth), no call" in block
+        assert (
+            f"warning: {address}: adopts the connection {made['id']} (PendingAuth); nothing changes in Codat"
+            in block
+        )
     assert project.recorded() == {"acme/a": first["id"], "acme/b": second["id"]}
 
 

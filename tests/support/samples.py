@@ -154,6 +154,8 @@ EVERYTHING = Plan(
     " customers would have to authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES=3 for"
     " this run",
     stack="dev",
+    platforms={"gbol": "Xero"},
+    companies={COMPANY: "Acme Ltd"},
 )
 
 COVERED = Coverage(
@@ -280,4 +282,6 @@ plans = st.builds(
     stateless=st.booleans(),
     stack=maybe,
     coverage=st.none() | coverages,
+    platforms=st.dictionaries(texts, texts, max_size=2),
+    companies=st.dictionaries(texts, texts, max_size=2),
 )

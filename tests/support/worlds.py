@@ -285,10 +285,17 @@ def a_planner(
     api_key: str = "",
     max_losses: int | None = None,
     accept_missing: bool = False,
+    approved_losses: frozenset[str] | None = None,
 ) -> Planner:
     """Return a planner with a reader of its own, as a new process has it."""
     key = api_key or emulator.api_key
-    settings = Settings(key, emulator.url, max_losses=max_losses, accept_missing=accept_missing)
+    settings = Settings(
+        key,
+        emulator.url,
+        max_losses=max_losses,
+        accept_missing=accept_missing,
+        approved_losses=approved_losses,
+    )
     reader = Reader(key, emulator.url, retries=1, sleep=lambda _: None)
     return Planner(reader, settings, recorded, company)
 

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from codat_iac.cli import render
+from codat_iac.cli.approved_losses import parse_approved_losses
 from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
 from codat_iac.cli.output import (
     ask,
@@ -25,6 +26,7 @@ from codat_iac.cli.output import (
     write_or_tell,
     write_output,
 )
+from codat_iac.cli.render import words
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
@@ -67,6 +69,14 @@ if TYPE_CHECKING:
 @click.option(
     "--accept-leavers", is_flag=True, help="Let go of what rules made for companies that left their tags."
 )
+@click.option(
+    "--approve-losses",
+    "approvals",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="Let only the connections that FILE names lose their authorisation: ids, one on each line, or a"
+    " saved plan. `codat-iac plan --losses-out FILE` writes it.",
+)
 @output_options("text", "json")
 @DETAILED
 @stack_options
@@ -83,6 +93,7 @@ def apply_command(  # noqa: PLR0913  each is an option
     allow_losing: int | None,
     max_creates: int | None,
     accept_leavers: bool,
+    approvals: TextIO | None,
     detailed_exitcode: bool,
 ) -> int:
     """Show the plan, ask, and carry it out through Pulumi, at exactly the planned resources.
@@ -90,11 +101,18 @@ def apply_command(  # noqa: PLR0913  each is an option
     What isn't done at the end is what the next run does. A saved plan is computed again first, and refused
     where its changes moved; other connections may move, since customers authorise all day.
     """
-    session = Session(
-        cwd, stack, max_losses=allow_losing, max_creates=max_creates, accept_leavers=accept_leavers
-    )
     with errors_as_document(output, out):
-        kept = render.parse_plan(_read(saved), saved.name) if saved else None
+        session = Session(
+            cwd,
+            stack,
+            max_losses=allow_losing,
+            max_creates=max_creates,
+            accept_leavers=accept_leavers,
+            approved_losses=parse_approved_losses(_read(approvals, _LOSSES), approvals.name)
+            if approvals
+            else None,
+        )
+        kept = render.parse_plan(_read(saved, _PLAN), saved.name) if saved else None
         desired = session.declared(path)
         planner = session.planner(company, desired)
         plan = session.plan_with(planner, desired)
@@ -113,13 +131,15 @@ def apply_command(  # noqa: PLR0913  each is an option
             ask(f"Apply {_counted(len(plan.changes))}?")
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
+        waiting = words.made_to_wait(plan, _done(applied.outcomes))
         while _needs_second_run(applied, plan):
             session = replace(session)  # reads the stack anew
             planner = session.planner(company, desired)
             plan = _second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
             outcomes += applied.outcomes
-    write_or_tell(_outcomes(outcomes, output), out)
+            waiting += words.made_to_wait(plan, _done(applied.outcomes))
+    write_or_tell(_outcomes(outcomes, output, waiting, stack), out)
     if applied.interrupted:
         raise click.Abort
     if applied.error:
@@ -157,6 +177,10 @@ def _carry_out(
             )
 
     return attempt() if yes else _apply_unlocking(session, attempt)
+
+
+def _done(outcomes: Iterable[Outcome]) -> set[str]:
+    return {outcome.address for outcome in outcomes if outcome.result == "done"}
 
 
 def _needs_second_run(applied: Applied, plan: Plan) -> bool:
@@ -231,23 +255,30 @@ def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bo
     return exit_code(plan.exit_code, detailed=detailed)
 
 
-def _read(file: TextIO) -> str:
+_PLAN = "as a plan; make it with `codat-iac plan --output json --out FILE`"
+_LOSSES = "as a list of losses; make it with `codat-iac plan --losses-out FILE`"
+
+
+def _read(file: TextIO, what: str) -> str:
     from codat_iac.desired.files import LARGEST  # noqa: PLC0415  yaml and jsonschema
 
     try:
         return file.read(LARGEST)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file.name}: can't be read as a plan; make it with `codat-iac plan --output json --out FILE`"
-        ) from error
+        raise ConfigError(f"{file.name}: can't be read {what}") from error
 
 
-def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
+def _outcomes(outcomes: Sequence[Outcome], output: str, waiting: int = 0, stack: str | None = None) -> str:
     rows = [(o.address, str(o.step), str(o.result), o.text) for o in outcomes]
     if output == render.Output.JSON:
         names = ("address", "step", "result", "error")
         return json.dumps(
-            {"formatVersion": 1, "outcomes": [dict(zip(names, row, strict=True)) for row in rows]}, indent=2
+            {
+                "formatVersion": 1,
+                "outcomes": [dict(zip(names, row, strict=True)) for row in rows],
+                "linksToSend": waiting,
+            },
+            indent=2,
         )
     done = sum(result == "done" for _, _, result, _ in rows)
     lines = [
@@ -256,7 +287,8 @@ def _outcomes(outcomes: Sequence[Outcome], output: str) -> str:
         for address, step, result, text in rows
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."
-    return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}"])
+    links = [words.links_to_send(waiting, stack)] if waiting else []
+    return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}", *links])
 
 
 def _counted(changes: int) -> str:

@@ -30,13 +30,13 @@ def install() -> None:
 
 @engine_command.command()
 def path() -> None:
-    r"""Print the path of the `pulumi` that is used.
+    """Print the path of the `pulumi` that is used.
 
     To have it on PATH:
 
     \b
     export PATH="$(dirname "$(codat-iac engine path)"):$PATH"
-    """
+    """  # noqa: D301  click wants this very character
     from codat_iac.stack.engine import find  # noqa: PLC0415
 
     found = find()

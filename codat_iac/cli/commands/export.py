@@ -18,9 +18,7 @@ from codat_iac.stack.importing.discovery import Filters
 @stack_options
 @filter_options
 @OUT
-@click.option(
-    "--overwrite", is_flag=True, help="Replace --out if it exists: nothing that stands in it stays."
-)
+@click.option("--overwrite", is_flag=True, help="Replace --out if it exists: all that it said is gone.")
 @click.option("--stateless", is_flag=True, help="Read no stack: CODAT_API_KEY is all that is needed.")
 def export_command(
     *,

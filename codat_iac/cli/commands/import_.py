@@ -35,7 +35,7 @@ def _match_by(_: click.Context, __: click.Parameter, value: str | None) -> str |
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Add to --out if it exists: all that stands in it stays as it is, and its `defaults:` hold for what"
+    help="Add to --out if it exists: what it says already stays as it is, and its `defaults:` hold for what"
     " is added.",
 )
 @click.option(
@@ -86,7 +86,7 @@ def import_command(
         tell=lambda text: click.echo(text, err=True),
     )
     if draft.arrivals:
-        write_or_tell(f"Imported {len(draft.arrivals)} connections; the plan is empty.")
+        write_or_tell(f"Imported {_counted(draft)}; the plan is empty.")
     return 0
 
 
@@ -97,4 +97,9 @@ def _confirm(draft: Draft, *, new: bool, yes: bool) -> None:
         return
     tell_lines([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
     if not yes:
-        ask(f"Import {len(draft.arrivals)} connections?")
+        ask(f"Import {_counted(draft)}?")
+
+
+def _counted(draft: Draft) -> str:
+    number = len(draft.arrivals)
+    return "1 connection" if number == 1 else f"{number:,} connections"

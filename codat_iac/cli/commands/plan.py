@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from codat_iac.cli import render, tenant_coverage
+from codat_iac.cli import approved_losses, render, tenant_coverage
 from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, exit_code, terminal_options, write_output
 from codat_iac.cli.session import Session
@@ -28,6 +28,13 @@ from codat_iac.model.errors import ConfigError
     help="Show also how much of the whole tenant is managed, as `codat-iac coverage` does.",
 )
 @click.option("--every", is_flag=True, help="In text, name also what is only counted.")
+@click.option(
+    "--losses-out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the ids of the connections that an apply would take the authorisation from, for"
+    " `codat-iac apply --approve-losses FILE`.",
+)
 @output_options(*render.FORMATS["plan"])
 @DETAILED
 @stack_options
@@ -42,6 +49,7 @@ def plan_command(  # noqa: PLR0913  one for each option
     stateless: bool,
     coverage: bool,
     every: bool,
+    losses_out: Path | None,
     detailed_exitcode: bool,
 ) -> int:
     """Show what an apply will do, what waits for a customer, and what nobody here manages.
@@ -63,4 +71,6 @@ def plan_command(  # noqa: PLR0913  one for each option
             plan = tenant_coverage.plan(session, state, company, with_coverage=coverage)
     shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal_options(output, out))
     write_output(shown, out)
+    if losses_out:
+        write_output(approved_losses.written(plan), losses_out)
     return exit_code(plan.exit_code, detailed=detailed_exitcode)

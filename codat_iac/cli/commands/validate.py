@@ -16,6 +16,7 @@ from codat_iac.model.connection import Declaration
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.exit_code import ExitCode
 from codat_iac.model.text import join_names
+from codat_iac.planning.platforms import advice, xero_advice
 from codat_iac.reconcile.companies.finding import find_companies
 
 
@@ -31,7 +32,8 @@ def validate_command(
 
     PATH is a YAML or Python file, or a folder of them, or - for YAML on stdin; by default what the project's
     config names, which needs no login. With --online, companies that are named by `match` are looked up, too;
-    the API key comes from CODAT_API_KEY, or else from the stack's config.
+    the API key comes from CODAT_API_KEY, or else from the stack's config. What Codat advises about platforms is
+    a warning, and no problem.
     """
     from codat_iac.desired import Tenant  # noqa: PLC0415  yaml and jsonschema
 
@@ -39,6 +41,7 @@ def validate_command(
     stateless = path is not None and (not online or bool(os.environ.get("CODAT_API_KEY")))
     session = Session(cwd, stack, stateless, offline=not online)
     now = datetime.now(UTC)
+    kinds = {}
     with errors_as_document(output, out):
         try:
             declared = session.declaration(path)
@@ -51,6 +54,7 @@ def validate_command(
                 connections = find_companies(
                     declared, lambda: session.recorded, lambda: session.reader
                 ).connections
+                kinds = {each.address: platforms[each.platform_key].source_type for each in connections}
         except ConfigError as error:
             if not error.problems:
                 raise
@@ -60,7 +64,11 @@ def validate_command(
     checked = f"{session.path(path)}: {len(connections)} connections of {len(companies)} companies"
     if not online:
         checked += _unchecked(declared)
-    write_output(render.problems((), output, now, checked=checked, **terminal_options(output, out)), out)
+    warnings = [each for each in (*advice(connections, kinds), xero_advice(connections)) if each]
+    shown = render.problems(
+        (), output, now, checked=checked, warnings=warnings, **terminal_options(output, out)
+    )
+    write_output(shown, out)
     return ExitCode.IN_SYNC
 
 

@@ -117,19 +117,25 @@ def drift(
     output: Output | str,
     now: datetime,
     *,
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """Return the drift in the format *output*; the arguments are as in `plan`."""
+    """Return the drift in the format *output*; the other arguments are as in `plan`.
+
+    *progress* is what customers authorised since it was recorded, *failing* what has a status to be
+    alerted of.
+    """
     match _checked("drift", output):
         case Output.JSON:
-            return as_json.drift(drifted, now)
+            return as_json.drift(drifted, now, progress, failing)
         case Output.MARKDOWN:
-            return as_markdown.drift(drifted)
+            return as_markdown.drift(drifted, progress, failing)
         case Output.HTML:
-            return as_html.drift(drifted, now)
+            return as_html.drift(drifted, now, progress, failing)
         case _:
-            return as_text.drift(drifted, Terminal(width, color))
+            return as_text.drift(drifted, Terminal(width, color), progress, failing)
 
 
 def links(
@@ -158,22 +164,24 @@ def problems(
     now: datetime,
     *,
     checked: str = "",
+    warnings: Sequence[str] = (),
     width: int | None = None,
     color: bool = False,
 ) -> str:
     """Return the problems that a check found, or that there are none.
 
-    *checked* says what was checked, such as `12 connections`; the other arguments are as in `plan`.
+    *checked* says what was checked, such as `12 connections`, and *warnings* are no problems; the other
+    arguments are as in `plan`.
     """
     match _checked("problems", output):
         case Output.JSON:
-            return as_json.problems(found, checked, now)
+            return as_json.problems(found, checked, now, warnings)
         case Output.MARKDOWN:
-            return as_markdown.problems(found, checked)
+            return as_markdown.problems(found, checked, warnings)
         case Output.HTML:
-            return as_html.problems(found, checked, now)
+            return as_html.problems(found, checked, now, warnings)
         case _:
-            return as_text.problems(found, checked, Terminal(width, color))
+            return as_text.problems(found, checked, Terminal(width, color), warnings)
 
 
 def problems_of(error: CodatIacError) -> tuple[errors.Problem, ...]:

@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from codat_iac.cli.render import words
 from codat_iac.planning.plan import Link
 
-HEADER = ("address", "company", "platform", "status", "since", "url")
+HEADER = (
+    "address",
+    "company",
+    "platform",
+    "status",
+    "since",
+    "url",
+    "companyId",
+    "connectionId",
+    "platformKey",
+)
+"""The columns, which people's mail merges know: never rename, move or remove one; new ones go to the end."""
 
 _FORMULA = ("=", "+", "-", "@")
 
@@ -25,7 +36,8 @@ def links(waiting: Sequence[Link]) -> str:
     writer.writerow(HEADER)
     for each in waiting:
         texts = (each.address, each.company, each.platform, each.status, each.since)
-        writer.writerow([*map(_cell, texts), _harmless(words.safe_url(each.url))])
+        ids = (each.company_id, each.connection_id, each.platform_key)
+        writer.writerow([*map(_cell, texts), _harmless(words.safe_url(each.url)), *map(_cell, ids)])
     return file.getvalue().rstrip("\n")
 
 

@@ -72,9 +72,20 @@ def coverage(found: Coverage, wrong: Sequence[Problem], now: datetime) -> str:
     )
 
 
-def drift(drifted: Sequence[Drifted], now: datetime) -> str:
-    """Return the drift as a page."""
-    return _page("drift.html", now, drifted=drifted, summary=words.drift_summary(drifted))
+def drift(
+    drifted: Sequence[Drifted],
+    now: datetime,
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
+) -> str:
+    """Return the drift, the progress, and what has a status to be alerted of, as a page."""
+    return _page(
+        "drift.html",
+        now,
+        moved=[*drifted, *progress],
+        failing=failing,
+        summary=words.drift_summary(drifted, progress),
+    )
 
 
 def links(waiting: Sequence[Link], now: datetime) -> str:
@@ -82,9 +93,12 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
     return _page("links.html", now, companies=words.by_company(waiting), number=len(waiting))
 
 
-def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
+def problems(
+    found: Sequence[errors.Problem], checked: str, now: datetime, warnings: Sequence[str] = ()
+) -> str:
     """Return the problems that a check found, as a page."""
-    return _page("problems.html", now, problems=found, summary=words.problems_summary(found, checked))
+    summary_ = words.problems_summary(found, checked)
+    return _page("problems.html", now, problems=found, summary=summary_, warnings=warnings)
 
 
 def _kinds(change: Decision) -> str:

@@ -54,6 +54,8 @@ def document(shown: Plan, generated: str) -> dict[str, Any]:
         "stateless": shown.stateless,
         "stack": shown.stack,
         **({"shard": shown.shard} if shown.shard else {}),
+        "platforms": [{"key": key, "name": name} for key, name in shown.platforms.items()],
+        "companies": [{"id": company_id, "name": name} for company_id, name in shown.companies.items()],
         "calls": {
             "reads": shown.calls.reads,
             "writes": shown.calls.writes,
@@ -155,8 +157,19 @@ def _tally(tally: Tally) -> dict[str, Any]:
     }
 
 
-def drift(drifted: Sequence[Drifted], now: datetime) -> str:
+def drift(
+    drifted: Sequence[Drifted],
+    now: datetime,
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
+) -> str:
     """Return the drift in JSON."""
+    return _report(
+        "drift", now, drifted=_drifted(drifted), progress=_drifted(progress), failing=_drifted(failing)
+    )
+
+
+def _drifted(drifted: Sequence[Drifted]) -> Any:
     rows = [
         {
             "address": each.address,
@@ -168,7 +181,7 @@ def drift(drifted: Sequence[Drifted], now: datetime) -> str:
         }
         for each in drifted
     ]
-    return _report("drift", now, drifted=_without_links(rows))
+    return _without_links(rows)
 
 
 def links(waiting: Sequence[Link], now: datetime) -> str:
@@ -180,6 +193,9 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
             "platform": each.platform,
             "status": each.status,
             "since": each.since,
+            "companyId": each.company_id,
+            "connectionId": each.connection_id,
+            "platformKey": each.platform_key,
         }
         for each in waiting
     ]
@@ -188,13 +204,21 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
     return _report("links", now, links=[{**row, **url} for row, url in both])
 
 
-def problems(found: Sequence[errors.Problem], checked: str, now: datetime) -> str:
+def problems(
+    found: Sequence[errors.Problem], checked: str, now: datetime, warnings: Sequence[str] = ()
+) -> str:
     """Return the problems that a check found, in JSON; `line` and `column` are 0 if there is no place."""
     rows = [
         {"path": each.path, "line": each.line, "column": each.column, "message": each.message}
         for each in found
     ]
-    return _report("problems", now, checked=_without_links(checked), problems=_without_links(rows))
+    return _report(
+        "problems",
+        now,
+        checked=_without_links(checked),
+        problems=_without_links(rows),
+        warnings=_without_links(list(warnings)),
+    )
 
 
 def _report(kind: str, now: datetime, **rest: Any) -> str:

@@ -17,7 +17,7 @@ from codat_iac.cli.render import words
 from codat_iac.cli.render.words import fit, sentence
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.plan import STEPS, Drifted, Plan, Problem, Unmanaged, Waiting, summary
+from codat_iac.planning.plan import STEPS, Drifted, Plan, Problem, summary
 from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.rule_table import Action
 
@@ -52,17 +52,21 @@ _GROUPS = TableLimit(20, 2_000)
 _ALONE = TableLimit(500, 50_000)
 """The limit of a table that is the whole report."""
 
+_HALF = TableLimit(250, 25_000)
+"""The limit of each of two tables that are the whole report."""
+
 
 def plan(shown: Plan, now: datetime) -> str:
     """Return a plan in Markdown."""
     return _joined(
         "## codat-iac plan",
+        escaped(words.stack_summary(shown)),
         f"**{summary(shown)}**",
         _alarm(shown),
         *_problems(shown.problems),
-        *_changes(shown.changes),
-        _waiting(shown.waiting, now),
-        _unmanaged(shown.unmanaged),
+        *_changes(shown),
+        _waiting(shown, now),
+        _unmanaged(shown),
         *([] if shown.coverage is None else _coverage(shown.coverage, _GROUPS)),
         *_notes(shown),
         _cost(shown),
@@ -77,7 +81,7 @@ def _cost(plan: Plan) -> str:
 def _alarm(plan: Plan) -> str:
     if plan.refusal:
         return f"> [!CAUTION]\n> **Unsafe:** {_prose(plan.refusal, 600)}"
-    return "> [!WARNING]\n> An apply throws authorisations away; see below." if plan.losses else ""
+    return "> [!WARNING]\n> An apply ends authorisations of customers; see below." if plan.losses else ""
 
 
 def _problems(problems: Sequence[Problem]) -> Iterator[str]:
@@ -88,11 +92,11 @@ def _problems(problems: Sequence[Problem]) -> Iterator[str]:
         yield _cut(("Address", "Problem"), rows, len(reasons), _PROBLEMS)
 
 
-def _changes(changes: Sequence[Decision]) -> Iterator[str]:
-    if not changes:
+def _changes(plan: Plan) -> Iterator[str]:
+    if not plan.changes:
         return
-    gravest = sorted(changes, key=lambda change: not change.loses)
-    rows = _rows_that_fit(map(_change, gravest), _CHANGES)
+    gravest = sorted(plan.changes, key=lambda change: not change.loses)
+    rows = _rows_that_fit((_change(each, plan) for each in gravest), _CHANGES)
     yield f"### Changes ({len(gravest):,})"
     yield _table(("", "Step", "Address", "Platform", "Status", "Why, and what it leads to"), rows)
     if rest := gravest[len(rows) :]:
@@ -100,14 +104,18 @@ def _changes(changes: Sequence[Decision]) -> Iterator[str]:
         yield _counted(rest)
 
 
-def _change(change: Decision) -> str:
+def _change(change: Decision, plan: Plan) -> str:
     said = [escaped(text) for text in words.consequences(change)]
     if change.loses:
         said.insert(0, f"**{words.LOSES}**")
-    said += [escaped(words.field_change(field, "→")) for field in change.fields]
+    said += [escaped(words.field_change(field)) for field in words.fields(change)]
     if change.connection_id is not None:
         said.append(f"connection {_cell(change.connection_id)}")
-    foreign = map(_cell, (change.address, change.platform_key, change.status))
+    address = "<br>".join(
+        [_cell(change.address), *(escaped(name) for name in [words.company_names([change], plan)] if name)]
+    )
+    platform = escaped(words.platform(change.platform_key, plan))
+    foreign = (address, platform, _cell(change.status))
     return _row(f"`{words.SIGNS[change.action]}`", change.action, *foreign, "<br>".join(said))
 
 
@@ -129,12 +137,15 @@ def _counts(name: str, changes: Sequence[Decision], steps: Sequence[Action], los
     return _row(name, *(f"{number:,}" if number else "" for number in numbers))
 
 
-def _waiting(waiting: Sequence[Waiting], now: datetime) -> str:
+def _waiting(plan: Plan, now: datetime) -> str:
+    waiting = plan.waiting
     if not waiting:
         return ""
     rows = (
         _row(
-            *map(_cell, (each.address, each.platform_key, each.status)),
+            _cell(each.address),
+            escaped(words.platform(each.platform_key, plan)),
+            _cell(each.status),
             words.age(each.since, now),
             _prose(words.statement(each)),
         )
@@ -146,12 +157,15 @@ def _waiting(waiting: Sequence[Waiting], now: datetime) -> str:
     )
 
 
-def _unmanaged(unmanaged: Sequence[Unmanaged]) -> str:
+def _unmanaged(plan: Plan) -> str:
+    unmanaged = plan.unmanaged
     if not unmanaged:
         return ""
     rows = (
         _row(
-            escaped(words.company_of(each)), *map(_cell, (each.platform_key, each.status, each.connection_id))
+            escaped(words.company_of(each)),
+            escaped(words.platform(each.platform_key, plan)),
+            *map(_cell, (each.status, each.connection_id)),
         )
         for each in unmanaged
     )
@@ -198,8 +212,22 @@ def _coverage(found: Coverage, limit: TableLimit) -> Iterator[str]:
         )
 
 
-def drift(drifted: Sequence[Drifted]) -> str:
-    """Return the drift in Markdown."""
+def drift(
+    drifted: Sequence[Drifted], progress: Sequence[Drifted] = (), failing: Sequence[Drifted] = ()
+) -> str:
+    """Return the drift, the progress, and what has a status to be alerted of, in Markdown."""
+    alert = f"> [!CAUTION]\n> {escaped(words.failing_summary(failing))}" if failing else ""
+    return _joined(
+        "## codat-iac drift",
+        f"**{escaped(words.drift_summary(drifted, progress))}**",
+        alert,
+        _drifted(failing, _HALF) if failing else "",
+        _drifted([*drifted, *progress], _HALF) if drifted or progress else "",
+        _prose(words.ACKNOWLEDGE) if drifted or progress else "",
+    )
+
+
+def _drifted(drifted: Sequence[Drifted], limit: TableLimit) -> str:
     rows = (
         _row(
             f"`{words.drift_sign(each)}`",
@@ -208,15 +236,16 @@ def drift(drifted: Sequence[Drifted]) -> str:
         for each in drifted
     )
     header = ("", "Address", "Platform", "Recorded", "Now", "Connection")
-    table = _cut(header, rows, len(drifted), _ALONE) if drifted else ""
-    return _joined("## codat-iac drift", f"**{escaped(words.drift_summary(drifted))}**", table)
+    return _cut(header, rows, len(drifted), limit)
 
 
-def problems(found: Sequence[errors.Problem], checked: str) -> str:
+def problems(found: Sequence[errors.Problem], checked: str, warnings: Sequence[str] = ()) -> str:
     """Return the problems that a check found, in Markdown."""
     rows = (_row(escaped(words.place(each)), _prose(each.message)) for each in found)
     table = _cut(("Where", "Problem"), rows, len(found), _ALONE) if found else ""
-    return _joined("## codat-iac", f"**{escaped(words.problems_summary(found, checked))}**", table)
+    told = _cut(("Warnings",), (_row(_prose(each)) for each in warnings), len(warnings), _NOTES)
+    summary_ = f"**{escaped(words.problems_summary(found, checked))}**"
+    return _joined("## codat-iac", summary_, table, told if warnings else "")
 
 
 def escaped(text: str, longest: int = _LONGEST) -> str:
@@ -224,7 +253,7 @@ def escaped(text: str, longest: int = _LONGEST) -> str:
 
     GitHub's flavour: https://github.github.com/gfm/#entity-and-numeric-character-references.
     """
-    cut = text if len(text) <= longest else f"{text[:longest]}…"
+    cut = text if len(text) <= longest else f"{text[:longest]}..."
     return _MARKUP.sub(_entity, cut)
 
 

@@ -17,7 +17,7 @@ from codat_iac.cli.render.layout import Paint
 from codat_iac.cli.render.words import fit, sentence
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
-from codat_iac.planning.plan import Drifted, Link, Plan, Problem, Waiting, summary
+from codat_iac.planning.plan import Drifted, Link, Plan, Problem, summary
 from codat_iac.planning.plan.coverage import Coverage, Uncovered
 from codat_iac.planning.rule_table import Action
 
@@ -33,6 +33,7 @@ _STYLES = {
 }
 _UNBROKEN_LOSES = words.LOSES.replace(" ", "\xa0")
 _UNSAFE = "Unsafe: "
+_DETAIL = " " * 8
 
 T = TypeVar("T")
 
@@ -52,8 +53,9 @@ def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
     paint = layout.paint(terminal.color)
     groups = words.by_company(shown.changes)
     blocks = [
-        *(_company(name, changes, terminal, paint) for name, changes in groups.items()),
-        _waiting(shown.waiting, now, terminal, paint),
+        paint(layout.hanging("", words.stack_summary(shown), terminal.width), "bold"),
+        *(_company(name, changes, shown, terminal, paint) for name, changes in groups.items()),
+        _waiting(shown, now, terminal, paint),
         _unmanaged(shown, terminal, paint),
         *([] if shown.coverage is None else _coverage(shown.coverage, terminal, paint)),
         _problems(shown.problems, terminal, paint),
@@ -63,23 +65,25 @@ def plan(shown: Plan, now: datetime, terminal: Terminal) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _company(name: str, changes: list[Decision], terminal: Terminal, paint: Paint) -> str:
-    lines = [f"{paint(fit(name), 'bold')} {paint(f'({words.company_ids(changes)})', 'dim')}"]
-    rows = [(_cells(change), _said(change)) for change in changes]
+def _company(name: str, changes: list[Decision], plan: Plan, terminal: Terminal, paint: Paint) -> str:
+    named = ", ".join(each for each in (fit(name), words.company_names(changes, plan)) if each)
+    head = layout.hanging(f"{named} ", f"({words.company_ids(changes)})", terminal.width)
+    lines = [paint(head, "bold")]
+    rows = [(_cells(change, plan), _said(change)) for change in changes]
     for change, line in zip(changes, layout.rows_with_text(rows, terminal.width), strict=True):
         sign = f"  {words.SIGNS[change.action]} "
         whole = line.replace(_UNBROKEN_LOSES, paint(words.LOSES, "bold red"))
         lines.append(paint(sign, _STYLES[change.action]) + whole.removeprefix(sign))
-        lines += [f"        {detail}" for detail in _details(change, paint)]
+        lines += _details(change, terminal, paint)
     return "\n".join(lines)
 
 
-def _cells(change: Decision) -> tuple[str, ...]:
+def _cells(change: Decision, plan: Plan) -> tuple[str, ...]:
     return (
         f"{words.SIGNS[change.action]:3}",
         change.action,
         fit(change.address),
-        fit(change.platform_key),
+        words.platform(change.platform_key, plan),
         fit(change.status),
     )
 
@@ -88,27 +92,34 @@ def _said(change: Decision) -> str:
     return "; ".join([*words.consequences(change), *([_UNBROKEN_LOSES] if change.loses else [])])
 
 
-def _details(change: Decision, paint: Paint) -> Iterator[str]:
-    for field in change.fields:
-        yield words.field_change(field)
+def _details(change: Decision, terminal: Terminal, paint: Paint) -> Iterator[str]:
+    for field in words.fields(change):
+        yield layout.hanging(_DETAIL, words.field_change(field), terminal.width)
     if change.connection_id is not None:
-        yield paint(f"connection {fit(change.connection_id)}", "dim")
+        connection = f"connection {fit(change.connection_id)}"
+        yield paint(layout.hanging(_DETAIL, connection, terminal.width), "dim")
 
 
-def _waiting(waiting: Sequence[Waiting], now: datetime, terminal: Terminal, paint: Paint) -> str:
+def _waiting(plan: Plan, now: datetime, terminal: Terminal, paint: Paint) -> str:
+    waiting = plan.waiting
     if not waiting:
         return ""
     shown = _first(words.newest_breaks_first(waiting, now), terminal)
     rows = [
         (
-            (fit(each.address), fit(each.platform_key), fit(each.status), words.age(each.since, now)),
+            (
+                fit(each.address),
+                words.platform(each.platform_key, plan),
+                fit(each.status),
+                words.age(each.since, now),
+            ),
             words.statement(each),
         )
         for each in shown
     ]
     title = f"Waits for a customer ({len(waiting):,}): {words.count_statuses(waiting)}"
-    rest = _rest(len(waiting) - len(shown))
-    return "\n".join([paint(title, "bold"), *layout.rows_with_text(rows, terminal.width), *rest])
+    rest = _rest(len(waiting) - len(shown), terminal)
+    return "\n".join([_title(title, terminal, paint), *layout.rows_with_text(rows, terminal.width), *rest])
 
 
 def _unmanaged(plan: Plan, terminal: Terminal, paint: Paint) -> str:
@@ -116,20 +127,31 @@ def _unmanaged(plan: Plan, terminal: Terminal, paint: Paint) -> str:
         return ""
     shown = _first(plan.unmanaged, terminal)
     rows = [
-        (words.company_of(each), fit(each.platform_key), fit(each.status), fit(each.connection_id))
+        (
+            words.company_of(each),
+            words.platform(each.platform_key, plan),
+            fit(each.status),
+            fit(each.connection_id),
+        )
         for each in shown
     ]
     title = f"Not managed here ({len(plan.unmanaged):,}): {words.count_statuses(plan.unmanaged)}"
-    named = (f"  {line}" for line in layout.columns(rows))
-    return "\n".join([paint(title, "bold"), *named, *_rest(len(plan.unmanaged) - len(shown))])
+    named = layout.rows(rows, terminal.width)
+    rest = _rest(len(plan.unmanaged) - len(shown), terminal)
+    return "\n".join([_title(title, terminal, paint), *named, *rest])
+
+
+def _title(title: str, terminal: Terminal, paint: Paint) -> str:
+    return paint(layout.hanging("", title, terminal.width), "bold")
 
 
 def _first(items: Sequence[T], terminal: Terminal) -> Sequence[T]:
     return items if terminal.every else items[:MOST]
 
 
-def _rest(number: int, command: str = "plan") -> list[str]:
-    return [f"  and {number:,} more; `codat-iac {command} --every` names all"] if number else []
+def _rest(number: int, terminal: Terminal, command: str = "plan") -> list[str]:
+    said = f"and {number:,} more; `codat-iac {command} --every` names all"
+    return [layout.hanging("  ", said, terminal.width)] if number else []
 
 
 def _problems(problems: Sequence[Problem], terminal: Terminal, paint: Paint) -> str:
@@ -181,7 +203,7 @@ def _coverage(found: Coverage, terminal: Terminal, paint: Paint) -> list[str]:
         header = (title.upper(), *(name.upper() for name in words.COVERAGE_HEADER[1:]))
         cells = [(layout.shortened(name), *words.tallied(tally)) for name, tally in shown]
         head, *lines = layout.columns([header, *cells])
-        rest = _rest(len(rows) - len(shown), "coverage")
+        rest = _rest(len(rows) - len(shown), terminal, "coverage")
         blocks.append("\n".join([paint(f"  {head}", "bold"), *(f"  {line}" for line in lines), *rest]))
     return [*blocks, _uncovered(found.uncovered, terminal, paint)]
 
@@ -202,24 +224,41 @@ def _uncovered(uncovered: Sequence[Uncovered], terminal: Terminal, paint: Paint)
     ]
     title = f"Not covered ({len(uncovered):,}): {words.count_statuses(uncovered)}"
     named = (f"  {line}" for line in layout.columns(rows))
-    return "\n".join([paint(title, "bold"), *named, *_rest(len(uncovered) - len(shown), "coverage")])
+    return "\n".join(
+        [paint(title, "bold"), *named, *_rest(len(uncovered) - len(shown), terminal, "coverage")]
+    )
 
 
-def drift(drifted: Sequence[Drifted], terminal: Terminal) -> str:
-    """Return the drift as text."""
+def drift(
+    drifted: Sequence[Drifted],
+    terminal: Terminal,
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
+) -> str:
+    """Return the drift, the progress, and what has a status to be alerted of, as text."""
     paint = layout.paint(terminal.color)
+    closing = paint(layout.hanging("", words.drift_summary(drifted, progress), terminal.width), "bold")
+    if drifted or progress:
+        closing += "\n" + layout.hanging("", words.ACKNOWLEDGE, terminal.width)
+    blocks = ["\n".join(_drifted([*drifted, *progress], terminal)), closing]
+    if failing:
+        alert = layout.hanging("", words.failing_summary(failing), terminal.width)
+        blocks.append("\n".join([paint(alert, "bold red"), *_drifted(failing, terminal)]))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _drifted(drifted: Sequence[Drifted], terminal: Terminal) -> list[str]:
     rows = [
         (
             words.drift_sign(each),
             fit(each.address),
             fit(each.platform_key),
-            f"{fit(each.was)} -> {fit(each.now)}",
+            words.status_change(each),
             fit(each.connection_id),
         )
         for each in drifted
     ]
-    lines = [f"  {line}" for line in layout.columns(rows)]
-    return "\n".join([*lines, *([""] if lines else []), paint(words.drift_summary(drifted), "bold")])
+    return layout.rows(rows, terminal.width)
 
 
 def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
@@ -238,12 +277,15 @@ def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
         )
         for each in waiting
     ]
-    head, *lines = layout.columns([("ADDRESS", "COMPANY", "PLATFORM", "STATUS", "WAITS", "LINK"), *rows])
+    header = ("ADDRESS", "COMPANY", "PLATFORM", "STATUS", "WAITS", "LINK")
+    head, *lines = layout.rows([header, *rows], terminal.width, indent="")
     closing = [words.links_summary(len(waiting)), layout.hanging("", words.KEEP_LINKS, terminal.width)]
     return "\n".join([paint(head, "bold"), *lines, "", *closing])
 
 
-def problems(found: Sequence[errors.Problem], checked: str, terminal: Terminal) -> str:
+def problems(
+    found: Sequence[errors.Problem], checked: str, terminal: Terminal, warnings: Sequence[str] = ()
+) -> str:
     """Return the problems that a check found, one on each line, as in an error message."""
     paint = layout.paint(terminal.color)
     width = terminal.width
@@ -251,5 +293,6 @@ def problems(found: Sequence[errors.Problem], checked: str, terminal: Terminal) 
         layout.hanging(f"{where}: " if (where := words.place(each)) else "", sentence(each.message), width)
         for each in found
     ]
+    lines += [layout.hanging("warning: ", sentence(each), width) for each in warnings]
     style = "bold red" if found else "bold"
     return "\n".join([*lines, paint(words.problems_summary(found, checked), style)])

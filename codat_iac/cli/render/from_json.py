@@ -138,6 +138,8 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         stack=data["stack"],
         shard=data.get("shard"),
         coverage=None if data["coverage"] is None else _coverage(data["coverage"]),
+        platforms={each["key"]: each["name"] for each in data["platforms"]},
+        companies={each["id"]: each["name"] for each in data["companies"]},
     )
 
 

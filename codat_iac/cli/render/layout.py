@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 WIDEST = 44
 """The widest that a column is padded to, so that one long cell doesn't widen all rows."""
 
-_NARROWEST = 30
-"""With less room than this to the right of the columns, a wrapped text goes below them."""
+_NARROWEST = 34
+"""With less room than this to the right of the columns, a wrapped text goes below them.
+
+That a change loses an authorisation is said without a break, and has just this room."""
 
 _HANGING = 8
 _HARD_SPACE = "\xa0"
@@ -59,6 +61,11 @@ def rows_with_text(
     ]
 
 
+def rows(cells: Sequence[Sequence[str]], width: int | None, indent: str = "  ") -> list[str]:
+    """Return rows of aligned cells; one that doesn't fit into *width* columns goes on below itself."""
+    return [hanging(f"{indent}{line}", "", width) for line in columns(cells)]
+
+
 def _padded(rows: Sequence[Sequence[str]]) -> Iterable[str]:
     aligned = columns(rows)
     widest = max(map(width_of, aligned), default=0)
@@ -68,8 +75,10 @@ def _padded(rows: Sequence[Sequence[str]]) -> Iterable[str]:
 def hanging(head: str, text: str, width: int | None) -> str:
     """Put a text after a head, wrapped with a hanging indent if it doesn't fit into *width* columns."""
     taken = width_of(head)
-    if width is None or not text or taken + width_of(text) <= width:
+    if width is None or width_of((head + text).rstrip()) <= width:
         return (head + text).rstrip()
+    if taken + width_of(text.partition(" ")[0]) > width:  # nothing of the text fits beside the head
+        return _folded(head + text, width)
     indent = taken if width - taken >= _NARROWEST else _HANGING
     lines = textwrap.wrap(
         text,
@@ -81,10 +90,22 @@ def hanging(head: str, text: str, width: int | None) -> str:
     return f"\n{' ' * indent}".join([head + lines[0].lstrip(_HARD_SPACE), *lines[1:]])
 
 
+def _folded(line: str, width: int) -> str:
+    """Break a line between words; what follows is indented."""
+    indent = " " * _HANGING
+    return textwrap.fill(
+        line.rstrip(),
+        max(width, _NARROWEST),
+        subsequent_indent=indent if line.startswith(" ") else "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def shortened(text: str) -> str:
     """Cut a text to the widest column (`WIDEST`), between whole characters."""
     if width_of(text) <= WIDEST:
         return text
     from rich.cells import set_cell_size  # noqa: PLC0415  only a long name needs it
 
-    return set_cell_size(text, WIDEST - 1).rstrip() + "…"
+    return set_cell_size(text, WIDEST - 3).rstrip() + "..."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 from urllib.parse import quote
@@ -13,11 +14,11 @@ from codat_iac.model.connection import ABSENT, Address, Status
 from codat_iac.model.errors import Problem
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.model.times import parse_time, past
-from codat_iac.planning.decision import Decision, Field
+from codat_iac.planning.decision import Cause, Decision, Field
 from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged, Waiting
 from codat_iac.planning.plan import Problem as PlanProblem
 from codat_iac.planning.plan.coverage import Coverage, Kind, Tally, Uncovered
-from codat_iac.planning.rule_table import Action
+from codat_iac.planning.rule_table import Action, is_drift, waits
 
 SIGNS: Mapping[Action, str] = {
     Action.CREATE: "+",
@@ -31,6 +32,7 @@ SIGNS: Mapping[Action, str] = {
 
 LOSES = "LOSES the customer's authorisation"
 NO_DRIFT = "No drift. What was recorded is what there is."
+ACKNOWLEDGE = "To record this, so that it is no longer shown: `codat-iac drift --acknowledge`."
 NO_LINKS = "No connection waits for its customer."
 KEEP_LINKS = (
     "A link may work only once and expire within a day, some within an hour; whoever has it can authorise, so"
@@ -39,10 +41,17 @@ KEEP_LINKS = (
 STATELESS = "No state was read: this matches by company and platform, and removes nothing."
 NO_CALL = "An apply makes no call to Codat."
 
+WILL_WAIT = "then waits for its customer"
+
 _REMOVALS: Mapping[Action, str] = {
     Action.UNLINK: "is unlinked",
     Action.DELETE: "is deleted",
-    Action.FORGET: "is only forgotten",
+    Action.FORGET: "is removed from our records and stays in Codat",
+}
+_YOURS: Mapping[Action, str] = {
+    Action.CREATE: "new in your file",
+    Action.ADOPT: "new in your file",
+    Action.REMOVE: "no longer in your file",
 }
 _MEANINGS: Mapping[str, str] = {
     Status.PENDING_AUTH: "not connected yet",
@@ -131,17 +140,77 @@ def company_of(unmanaged: Unmanaged) -> str:
     return fit(unmanaged.company or unmanaged.company_id)
 
 
+def company_names(changes: Iterable[Decision], plan: Plan) -> str:
+    """Return the names in Codat of the companies of one group of changes, "" if none is known."""
+    ids = dict.fromkeys(change.company_id for change in changes)
+    return ", ".join(fit(plan.companies[company_id]) for company_id in ids if company_id in plan.companies)
+
+
+def platform(key: str, plan: Plan) -> str:
+    """Return a platform's name with its key, `Xero (gbol)`, or only the key if the name isn't known."""
+    name = plan.platforms.get(key)
+    return f"{fit(name)} ({fit(key)})" if name else fit(key)
+
+
+def stack_summary(plan: Plan) -> str:
+    """Return which stack a plan is of and how large that is; "" if it is of none."""
+    if plan.stack is None:
+        return ""
+    sizes = f"{count(plan.declared, 'connection')} declared, {plan.recorded:,} recorded"
+    return f"Stack {fit(plan.stack)}: {sizes}."
+
+
+def cause(change: Decision) -> str:
+    """Return who brought a change about: you, in your file, or somebody in Codat."""
+    yours = _YOURS.get(change.action, "changed in your file")
+    theirs = "deleted in Codat" if change.status == ABSENT else "changed in Codat"
+    match change.cause:
+        case Cause.YOU:
+            return yours
+        case Cause.THEY:
+            return theirs
+        case _:
+            return f"{yours}, and {theirs}"
+
+
+def fields(change: Decision) -> list[Field]:
+    """Return the fields that differ; what is made new is `PendingAuth` until its customer authorises it."""
+    return [
+        replace(each, after=Status.PENDING_AUTH) if change.posts and each.name == "status" else each
+        for each in change.fields
+    ]
+
+
 def consequences(change: Decision) -> list[str]:
     """Return in words the cause of a change, and its consequences apart from the changed fields."""
-    said = [str(change.cause)]
+    said = [cause(change)]
     if change.moved_from is not None:
         said.append(f"was {fit(change.moved_from)}")
     if change.later:
         said.append("comes in a second run, since its name is taken until then")
     if change.removal is not None:
         which = "the connection" if change.action is Action.REMOVE else "the old one"
-        said.append(f"{which} {_REMOVALS[change.removal]}")
+        gone = change.removal is Action.FORGET and change.status == ABSENT
+        said.append("removed from our records" if gone else f"{which} {_REMOVALS[change.removal]}")
+    if change.posts:
+        said.append(WILL_WAIT)
     return said
+
+
+def made_to_wait(plan: Plan, done: Collection[str]) -> int:
+    """Return how many connections wait for their customers since the changes at the addresses *done*."""
+    made = (each for each in plan.changes if each.address in done)
+    return sum(bool(each.posts or (each.action is Action.ADOPT and waits(each.notice))) for each in made)
+
+
+def links_to_send(number: int, stack: str | None) -> str:
+    """Return the line after an apply: how many customers have to authorise now, and where their links are."""
+    option = f" --stack {stack}" if stack else ""
+    if number == 1:
+        return f"1 new connection waits for its customer; send the link now: `codat-iac links{option}`."
+    return (
+        f"{number:,} new connections wait for their customers; send the links now: `codat-iac links{option}`."
+    )
 
 
 def field_value(text: str | None) -> str:
@@ -179,18 +248,43 @@ def count_statuses(items: Iterable[Waiting | Unmanaged | Uncovered]) -> str:
 
 def count_drift(drifted: Iterable[Drifted]) -> str:
     """Return the number of connections for each old and new status, as `count_kinds` does."""
-    return count_kinds(Counter(f"{fit(each.was)} -> {fit(each.now)}" for each in drifted))
+    return count_kinds(Counter(map(status_change, drifted)))
+
+
+def status_change(drifted: Drifted) -> str:
+    """Return how a status changed: `Linked -> Unlinked`; or the status, if it is recorded as it is."""
+    now = fit(drifted.now)
+    return now if drifted.was == drifted.now else f"{fit(drifted.was)} -> {now}"
 
 
 def drift_sign(drifted: Drifted) -> str:
-    """Return the sign of a drift: `-` if the connection is gone, `~` if its status changed."""
-    return "-" if drifted.now == ABSENT else "~"
+    """Return a sign: `-` if the connection is gone, `+` for progress, `~` for another change of status."""
+    if drifted.now == ABSENT:
+        return "-"
+    return "~" if drifted.was == drifted.now or is_drift(drifted.was, drifted.now) else "+"
 
 
-def drift_summary(drifted: Sequence[Drifted]) -> str:
-    """Return the drift in one line."""
-    if not drifted:
-        return NO_DRIFT
+def drift_summary(drifted: Sequence[Drifted], progress: Sequence[Drifted] = ()) -> str:
+    """Return the drift, and the progress since it was recorded, in one line."""
+    if progress:
+        return f"{_drift(drifted) if drifted else 'No drift.'} {progress_summary(progress)}"
+    return _drift(drifted) if drifted else NO_DRIFT
+
+
+def progress_summary(progress: Sequence[Drifted]) -> str:
+    """Return in one line how many customers have authorised since it was recorded."""
+    has = "connection has" if len(progress) == 1 else "connections have"
+    return f"Progress: {len(progress):,} {has} been authorised since: {count_drift(progress)}."
+
+
+def failing_summary(failing: Sequence[Drifted]) -> str:
+    """Return in one line how many connections have a status that `--fail-on` names."""
+    has = "connection has" if len(failing) == 1 else "connections have"
+    named = count_kinds(Counter(each.now for each in failing))
+    return f"Alert: {len(failing):,} {has} a status that --fail-on names: {named}."
+
+
+def _drift(drifted: Sequence[Drifted]) -> str:
     are = "is" if len(drifted) == 1 else "are"
     return f"Drift: {count(len(drifted), 'connection')} {are} not as recorded: {count_drift(drifted)}."
 

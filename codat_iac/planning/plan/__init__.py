@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from codat_iac.model.comparison import differing_paths
-from codat_iac.model.connection import Address
+from codat_iac.model.connection import Address, LiveConnection
 from codat_iac.model.errors import UnsafePlan
 from codat_iac.model.exit_code import ExitCode
 from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.times import past
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.rule_table import Action
@@ -107,12 +109,21 @@ class Plan:
     stack: str | None = None
     shard: str | None = None
     coverage: Coverage | None = None
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    """The names of the platforms by their keys, as far as they were read anyway."""
+    companies: Mapping[str, str] = field(default_factory=dict)
+    """The names of the companies by their ids, as far as they were read anyway."""
 
     @property
     def losses(self) -> int:
         """The number of authorisations that an apply would end; an id may be recorded at two addresses."""
-        losing = {change.connection_id for change in self.changes if change.loses}
-        return len(losing | {change.old_half for change in self.changes if change.old_half})
+        return len(self.losing)
+
+    @property
+    def losing(self) -> Mapping[str, str]:
+        """The connections whose authorisations an apply would end, by id, each with its address."""
+        found = {change.connection_id or "": change.address for change in self.changes if change.loses}
+        return found | {change.old_half: change.address for change in self.changes if change.old_half}
 
     @property
     def counts(self) -> Counter[Action]:
@@ -141,11 +152,15 @@ class Drifted:
     platform_key: str
     was: str
     now: str
+    urn: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One connection that waits for its customer, with a fresh link. `url` is a secret."""
+    """One connection that waits for its customer, with a fresh link. `url` is a secret.
+
+    `platform` is the platform's name, or its key if Codat gives no name.
+    """
 
     address: Address
     company: str
@@ -153,6 +168,40 @@ class Link:
     status: str
     since: str
     url: str = field(repr=False)
+    company_id: str = ""
+    connection_id: str = ""
+    platform_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFilter:
+    """Which links are asked for; without arguments, all of them.
+
+    `platforms` are keys. Each of `tags` is a test of a company's tags. `older_than` is how long a connection
+    must have waited.
+    """
+
+    platforms: frozenset[str] = frozenset()
+    tags: tuple[Callable[[Mapping[str, str]], bool], ...] = ()
+    older_than: timedelta | None = None
+
+    def takes(self, live: LiveConnection) -> bool:
+        """Return whether the platform of *live* is asked for."""
+        return not self.platforms or live.platform_key in self.platforms
+
+    def takes_since(self, since: str, now: datetime) -> bool:
+        """Return whether what waits *since* then has waited long enough; not if that is unknown."""
+        if self.older_than is None:
+            return True
+        when = past(since, now)
+        return when is not None and now - when > self.older_than
+
+    def takes_tags(self, tags: Mapping[str, str]) -> bool:
+        """Return whether a company with these *tags* is asked for."""
+        return all(test(tags) for test in self.tags)
+
+
+ALL_LINKS = LinkFilter()
 
 
 def still_holds(saved: Plan, now: Plan) -> None:
@@ -162,7 +211,7 @@ def still_holds(saved: Plan, now: Plan) -> None:
     """
     if saved.stack != now.stack:
         raise UnsafePlan(
-            f"the saved plan is of {_of_stack(saved)} and not of {_of_stack(now)}; make one of this stack"
+            f"the saved plan is of {_of_stack(saved)} and not of {_of_stack(now)}; make a plan of this stack"
         )
     if saved.shard != now.shard:
         was, is_ = (safe_text(plan.shard or "none") for plan in (saved, now))
@@ -173,7 +222,7 @@ def still_holds(saved: Plan, now: Plan) -> None:
         moved.setdefault(address, set()).update(path[:1])
     if moved:
         said = [_moved(each, names, before.get(each), after.get(each)) for each, names in moved.items()]
-        raise UnsafePlan(f"the saved plan no longer holds: {join_names(said)}; make a new one")
+        raise UnsafePlan(f"the saved plan no longer holds: {join_names(said)}; make another plan")
 
 
 def _of_stack(plan: Plan) -> str:
@@ -207,7 +256,7 @@ def _moved(
     if before is None:
         return f"{address} is new in it"
     if after is None:
-        return f"{address} needs nothing any more"
+        return f"{address} needs no change any more"
     name = next(name for name in _IDENTITY if name in names)
     return f"{address}: {_IDENTITY[name]} was {_shown(before[name])} and is {_shown(after[name])}"
 
@@ -240,6 +289,10 @@ def summary(plan: Plan) -> str:
         said.append(f"{later:,} of them {'comes' if later == 1 else 'come'} in a second run.")
     if plan.losses:
         said.append(f"{_count(plan.losses, 'customer')} would have to authorise again.")
+    coming = sum(change.posts for change in plan.changes)
+    if coming:
+        waits = "will wait for its customer" if coming == 1 else "will wait for their customers"
+        said.append(f"{_count(coming, 'new connection')} {waits}.")
     if plan.problems:
         said.append(f"{_count(len(plan.problems), 'problem')} to solve first.")
     if plan.waiting:

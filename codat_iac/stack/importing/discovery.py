@@ -82,10 +82,7 @@ def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None =
     changing while it is read, and any other `ApiError`.
     """
     for key in filters.platforms:
-        if not PLATFORM_KEY.fullmatch(key):
-            raise ConfigError(
-                f"{safe_text(key)!r} is not a platform key (four lower-case letters, gbol is Xero)"
-            )
+        check_platform_key(key)
     snapshot = Snapshot(client)
     companies = tuple(
         _with_connections(company, snapshot)
@@ -100,6 +97,12 @@ def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None =
         and (not statuses or connection.status.casefold() in statuses)
     )
     return Found(companies, chosen)
+
+
+def check_platform_key(key: str) -> None:
+    """Raise `ConfigError` if *key* can't be a platform key."""
+    if not PLATFORM_KEY.fullmatch(key):
+        raise ConfigError(f"{safe_text(key)!r} is not a platform key (four lower-case letters, gbol is Xero)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,7 +300,8 @@ def test_an_answer_that_does_not_come_whole_is_a_transport_error(
     assert type(error) is TransportError
     assert (error.status, error.doing) == (None, "GET /companies")
     assert str(error) == (
-        f"GET /companies: no whole answer from {server.url} ({words}); check the network and the base URL,"
+        f"GET /companies: the answer was "
+        f"cut off or never came from {server.url} ({words}); check the network and the base URL,"
         " then try again"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def hand_over(tmp_path: Path) -> Callable[..., None]:
         *recorded: PriorConnection,
         staying: dict[str, str] | None = None,
         companies: dict[str, tuple[LiveConnection, ...]] | None = None,
-        **rest: bool,
+        **rest: Any,
     ) -> None:
         file = tmp_path / "handover.json"
         file.write_text(handover.to_json(recorded, staying or {}, companies or {}, **rest))

@@ -131,7 +131,9 @@ def test_what_waits_already_is_adopted(
 
     assert writes(emulator) == []
     assert run.operations.state.holder(there) == ledger.address
-    assert run.said() == [f"acme/ledger: adopts the connection {there} (PendingAuth), no call"]
+    assert run.said() == [
+        f"acme/ledger: adopts the connection {there} (PendingAuth); nothing changes in Codat"
+    ]
 
 
 @pytest.mark.parametrize("status", ["Linked", "Deauthorized", "Unlinked", "Migrating"])
@@ -252,7 +254,10 @@ def test_what_is_adopted_is_unlinked_by_the_next_run(
         (
             Notice.ADOPTED_FIRST,
             "acme/ledger",
-            f"acme/ledger: adopts the connection {there} ({status}), no call; the next run unlinks it",
+            (
+                f"acme/ledger: adopts the connection {there} ({status}); nothing changes in Codat, and the"
+                " next run unlinks it"
+            ),
         )
     ]
 
@@ -295,7 +300,7 @@ def test_an_adopted_one_of_an_unknown_status_is_said(run: Run, emulator: Emulato
     run.operations.create(a_desired(company_id=acme, connection_id=there))
 
     assert run.said() == [
-        f"acme/ledger: adopts the connection {there} (Migrating), no call",
+        f"acme/ledger: adopts the connection {there} (Migrating); nothing changes in Codat",
         "acme/ledger: its status is 'Migrating', which codat-iac doesn't know, so it is left alone",
     ]
 
@@ -309,7 +314,7 @@ def test_an_adopted_one_that_needs_no_unlink_is_simply_adopted(
 
     run.operations.create(a_desired(company_id=acme, connection_id=there, status=Status.UNLINKED))
 
-    said = f"acme/ledger: adopts the connection {there} ({status}), no call"
+    said = f"acme/ledger: adopts the connection {there} ({status}); nothing changes in Codat"
     assert run.said()[0] == said
     assert writes(emulator) == []
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,7 +31,7 @@ from codat_iac.model.errors import CodatBroken, Refused, Unauthorized
 from codat_iac.model.exit_code import ExitCode
 from codat_iac.planning.decision import Cause, Decision
 from codat_iac.planning.moves import Moves
-from codat_iac.planning.plan import Drifted, Plan, Unmanaged, still_holds
+from codat_iac.planning.plan import Drifted, LinkFilter, Plan, Unmanaged, still_holds
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.reconcile.planner import Planner
@@ -118,7 +120,7 @@ def test_a_stack_as_declared_needs_nothing(stack: Stack) -> None:
 
     plan = stack.plan()
 
-    assert plan == Plan(declared=2, recorded=2, calls=plan.calls)
+    assert plan == Plan(declared=2, recorded=2, calls=plan.calls, platforms=plan.platforms)
     assert (plan.calls.reads, plan.calls.writes) == (0, 0)
     assert stack.emulator.requests()["total"] == 1
 
@@ -345,7 +347,10 @@ def test_what_is_adopted_to_be_unlinked_is_no_loss_of_this_run(stack: Stack) -> 
 
     assert (plan.losses, plan.refusal, plan.calls.writes) == (0, None, 0)
     assert plan.notes == (
-        f"acme/a: adopts the connection {adopted} (Linked), no call; the next run unlinks it",
+        (
+            f"acme/a: adopts the connection {adopted} (Linked); nothing changes in Codat, and the next run"
+            " unlinks it"
+        ),
     )
 
 
@@ -465,7 +470,7 @@ def test_without_a_state_what_is_there_is_matched(stack: Stack, emulator: Emulat
     stack.declare("acme/ledger", "gbol")
     stack.declare("acme/bank", status=UNLINKED)
     stack.declare("acme/shop", "fztf")
-    stack.declare("acme/books", "qhyg")
+    stack.declare("acme/books", "zsth")
 
     plan = stateless(emulator, *stack.declared(), max_losses=1)
 
@@ -1024,3 +1029,152 @@ def _see_what_became(
 def _recorded_twice(world: World) -> bool:
     ids = [prior.id for prior in world.recorded]
     return len(ids) > len(set(ids))
+
+
+def test_a_plan_names_what_its_reads_told(emulator: Emulator) -> None:
+    """Platforms by the connections and the integrations, companies by the tenant's pages: no call more."""
+    ids = [
+        str(emulator.add_company(name)["id"]) for name in ("Acme Ltd", "Beta Ltd", "Gamma Ltd", "Delta Ltd")
+    ]
+    priors = [
+        a_prior(connected(emulator, each), a_desired(f"c{n}/ledger", company_id=each))
+        for n, each in enumerate(ids)
+    ]
+    declared = [prior.desired for prior in priors]
+    emulator.clear_requests()
+
+    plan = a_planner(emulator, priors).plan(
+        [*declared, a_desired("c0/shop", company_id=ids[0], platform_key="fztf")]
+    )
+
+    assert plan.platforms.keys() == {"fztf", "gbol"}
+    assert plan.platforms["gbol"] == "Xero"
+    assert set(plan.companies.items()) <= set(
+        zip(ids, ("Acme Ltd", "Beta Ltd", "Gamma Ltd", "Delta Ltd"), strict=True)
+    )
+    assert plan.companies
+    assert {each["path"] for each in emulator.requests()["requests"]} <= {
+        "/companies",
+        "/integrations",
+        *(f"/companies/{each}/connections" for each in ids),
+    }
+
+
+def test_a_first_authorisation_is_progress(stack: Stack) -> None:
+    """And no drift: it is what everybody waited for."""
+    stack.record("acme/a", "Linked", was="PendingAuth")
+    stack.record("acme/b", "Deauthorized", was="Linked")
+    planner = stack.planner()
+
+    assert [(each.address, each.was, each.now) for each in planner.progress()] == [
+        ("acme/a", "PendingAuth", "Linked")
+    ]
+    assert [each.address for each in planner.drift()] == ["acme/b"]
+
+
+def test_a_status_is_alerted_of_however_long_it_is_recorded(stack: Stack) -> None:
+    """What the record knows already, no preview shows; what was asked for is no alert."""
+    stack.record("acme/fresh", "Deauthorized", was="Linked")
+    stack.record("acme/known", "Deauthorized", was="Deauthorized")
+    stack.record("acme/wanted", "Unlinked", status=UNLINKED)
+    stack.record("acme/unwanted", "Unlinked", was="Unlinked")
+    stack.record("acme/fine", "Linked")
+    stack.emulator.delete_connection(stack.record("acme/gone", "Linked", was="absent"))
+    planner = stack.planner()
+
+    def found(*statuses: str) -> list[str]:
+        return [each.address for each in planner.in_status(statuses)]
+
+    assert found("Deauthorized") == ["acme/fresh", "acme/known"]
+    assert found("Unlinked") == ["acme/unwanted"]
+    assert found("absent") == ["acme/gone"]
+    assert found("Linked") == []
+    assert found() == []
+    assert found("Deauthorized", "Unlinked", "absent") == [
+        "acme/fresh",
+        "acme/known",
+        "acme/unwanted",
+        "acme/gone",
+    ]
+
+
+# Which links.
+
+
+def a_tagged_company(emulator: Emulator, name: str, region: str) -> str:
+    """Add a company with a tag, as a user does it."""
+    made = requests.post(
+        f"{emulator.url}/companies",
+        json={"name": name, "tags": {"region": region}},
+        headers={"Authorization": f"Basic {base64.b64encode(emulator.api_key.encode()).decode()}"},
+        timeout=10,
+    )
+    return str(made.json()["id"])
+
+
+def test_links_can_be_chosen_by_platform_and_by_tag(emulator: Emulator) -> None:
+    """Only what is chosen has its link replaced by a new one."""
+    uk, us = (a_tagged_company(emulator, name, region) for name, region in (("Acme", "uk"), ("Beta", "us")))
+    priors = [
+        a_prior(
+            connected(emulator, company, key, "PendingAuth"),
+            a_desired(address, company_id=company, platform_key=key),
+            "PendingAuth",
+        )
+        for address, company, key in (
+            ("acme/a", uk, "gbol"),
+            ("acme/b", uk, "fztf"),
+            ("beta/a", us, "gbol"),
+        )
+    ]
+    planner = a_planner(emulator, priors)
+
+    def found(**chosen: Any) -> list[str]:
+        return [each.address for each in planner.links(LinkFilter(**chosen))]
+
+    assert found() == ["acme/a", "acme/b", "beta/a"]
+    assert found(platforms=frozenset({"gbol"})) == ["acme/a", "beta/a"]
+    assert found(tags=(lambda tags: tags["region"] == "uk",)) == ["acme/a", "acme/b"]
+    assert found(platforms=frozenset({"fztf"}), tags=(lambda tags: tags["region"] == "us",)) == []
+    (link,) = planner.links(LinkFilter(platforms=frozenset({"fztf"})))
+    assert (link.company_id, link.connection_id, link.platform_key) == (uk, priors[1].id, "fztf")
+
+
+def test_links_can_be_chosen_by_age(stack: Stack) -> None:
+    """What nobody knows the age of is left out, and named."""
+    stack.record("acme/new", "PendingAuth")
+    stack.record("acme/undated", "Unlinked", platform_key="hcws")
+    undated: list[str] = []
+
+    def found(age: timedelta) -> list[str]:
+        links = stack.planner().links(LinkFilter(older_than=age), undated.append)
+        return [each.address for each in links]
+
+    assert found(timedelta(days=7)) == []
+    assert undated == ["acme/undated"]
+    assert found(timedelta(seconds=-1)) == ["acme/new"]
+    assert len(stack.planner().links()) == 2
+
+
+def test_no_link_is_there_twice(stack: Stack) -> None:
+    """One id may be recorded at two addresses, and its customer needs one mail."""
+    connection_id = stack.record("acme/a", "PendingAuth")
+    other = a_prior(connection_id, a_desired("acme/b", company_id=stack.company_id), "PendingAuth")
+
+    links = a_planner(stack.emulator, [*stack.recorded.values(), other]).links()
+
+    assert [each.address for each in links] == ["acme/a"]
+
+
+def test_a_plan_tells_what_codat_advises(stack: Stack) -> None:
+    """As notes, which change no exit code; about Xero only when a connection to it is unlinked."""
+    stack.record("acme/a", platform_key="gbol")
+    stack.record("acme/b", platform_key="qhyg")
+    plan = stack.plan()
+
+    assert plan.exit_code == 0
+    assert [note.partition(":")[0] for note in plan.notes] == ["acme/a, acme/b"]
+
+    stack.remove("acme/a")
+    (note,) = stack.plan().notes
+    assert note.startswith("acme/a: it is unlinked on removal, and Xero's certified partners")

@@ -559,8 +559,8 @@ def test_a_person_is_asked_and_says_yes(project: Project, acme: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "code", "text"),
     [
-        pytest.param("n\n", 1, "codat-iac: nothing is changed, as you answered no\n", id="no"),
-        pytest.param("\n", 1, "codat-iac: nothing is changed, as you answered no\n", id="just Enter"),
+        pytest.param("n\n", 1, "codat-iac: cancelled; nothing is changed\n", id="no"),
+        pytest.param("\n", 1, "codat-iac: cancelled; nothing is changed\n", id="just Enter"),
         pytest.param("\x03", 130, "\ncodat-iac: interrupted", id="Ctrl-C"),
         pytest.param("\x04", 130, "\ncodat-iac: interrupted", id="Ctrl-D"),
     ],

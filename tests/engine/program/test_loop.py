@@ -95,7 +95,10 @@ def test_what_is_adopted_is_unlinked_by_the_run_after_it(project: Project, acme:
     adopting = project.up()
 
     assert adopting.code == 0, adopting.shown
-    said = f"acme/ledger: adopts the connection {made['id']} (Linked), no call; the next run unlinks it"
+    said = (
+        f"acme/ledger: adopts the connection {made['id']} (Linked); "
+        f"nothing changes in Codat, and the next run unlinks it"
+    )
     assert f"warning: {said}" in adopting.warnings
     assert project.writes() == []
     assert project.recorded() == {"acme/ledger": made["id"]}

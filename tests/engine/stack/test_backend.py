@@ -97,7 +97,7 @@ def test_the_lock_of_a_dead_run_is_cancelled_when_a_person_says_so(
 @pytest.mark.parametrize(
     ("answer", "code", "text"),
     [
-        pytest.param("n\n", 1, "codat-iac: nothing is changed, as you answered no\n", id="no"),
+        pytest.param("n\n", 1, "codat-iac: cancelled; nothing is changed\n", id="no"),
         pytest.param("\x03", 130, "\ncodat-iac: interrupted", id="Ctrl-C"),
     ],
 )

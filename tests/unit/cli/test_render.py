@@ -207,3 +207,14 @@ def test_the_samples_hold_every_kind_of_change() -> None:
     assert {change.cause for change in EVERY_STEP} == set(Cause)
     assert {change.later for change in EVERY_STEP} == {True, False}
     assert {change.action for change in many().changes} == set(STEPS)
+
+
+@pytest.mark.parametrize("output", render.FORMATS["problems"])
+def test_a_warning_is_shown_and_is_no_problem(output: str) -> None:
+    """In every format, below the problems."""
+    rendered = render.problems([], output, NOW, checked="12 connections", warnings=["acme/x: set it"])
+
+    assert "acme/x: set it" in rendered
+    assert "1 problem" not in rendered
+    if output == "text":
+        assert rendered == "warning: acme/x: set it\n12 connections: nothing is wrong."

@@ -183,6 +183,8 @@ def test_drift_links_and_problems_are_given_whole_too() -> None:
                 "now": "Deauthorized",
             }
         ],
+        "progress": [],
+        "failing": [],
     }
     assert links["kind"] == "links"
     assert links["links"] == [
@@ -192,6 +194,9 @@ def test_drift_links_and_problems_are_given_whole_too() -> None:
             "platform": "Xero",
             "status": "PendingAuth",
             "since": "2026-11-21T11:00:00Z",
+            "companyId": "",
+            "connectionId": "",
+            "platformKey": "",
             "url": URL,
         }
     ]

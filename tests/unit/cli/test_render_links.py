@@ -8,6 +8,7 @@ import io
 import pytest
 
 from codat_iac.cli import render
+from codat_iac.cli.render.as_csv import HEADER
 from tests.support.samples import HOSTILE, NOW, URL, a_link
 
 NAMES = ["Acme Ltd", "", "x" * 200, "Müller 漢字 👍", HOSTILE, 'a "quoted", name', "=1+1"]
@@ -59,26 +60,32 @@ def test_a_row_is_one_line_whatever_the_company_is_called(name: str) -> None:
 
 def test_the_sheet_has_a_header_and_a_row_for_each() -> None:
     """With everything there is; a date stays a date, for sorting."""
-    text = render.links([a_link(), a_link(2, company="", since="")], "csv", NOW)
+    text = render.links(
+        [a_link(company_id="c", connection_id="d", platform_key="gbol"), a_link(2, company="", since="")],
+        "csv",
+        NOW,
+    )
 
     assert rows(text) == [
-        ["address", "company", "platform", "status", "since", "url"],
-        ["acme/c1", "Acme Ltd", "Xero", "PendingAuth", "2026-11-21T11:00:00Z", URL],
-        ["acme/c2", "", "Xero", "PendingAuth", "", URL],
+        list(HEADER),
+        ["acme/c1", "Acme Ltd", "Xero", "PendingAuth", "2026-11-21T11:00:00Z", URL, "c", "d", "gbol"],
+        ["acme/c2", "", "Xero", "PendingAuth", "", URL, "", "", ""],
     ]
 
 
 def test_a_sheet_without_rows_has_its_header() -> None:
     """What reads it needs no exception."""
-    assert render.links([], "csv", NOW) == "address,company,platform,status,since,url"
+    assert render.links([], "csv", NOW) == (
+        "address,company,platform,status,since,url,companyId,connectionId,platformKey"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_row_has_its_six_cells_whatever_the_company_is_called(name: str) -> None:
+def test_every_row_has_all_its_cells_whatever_the_company_is_called(name: str) -> None:
     """Quotes, commas and line breaks included; a long name is whole."""
     cells = rows(render.links([a_link(company=name)], "csv", NOW))[1]
 
-    assert len(cells) == 6
+    assert len(cells) == len(HEADER) == 9
     assert cells[5] == URL
     assert len(cells[1]) >= len(name.replace("\n", "")) - 3
 

@@ -90,7 +90,9 @@ def test_a_plan_reads_like_this() -> None:
     """The gravest first; what waits and what isn't ours is folded."""
     rendered = render.plan(EVERYTHING, "markdown", NOW)
 
-    assert rendered.startswith("## codat-iac plan\n\n**Plan: 1 to create, 1 to adopt, ")
+    assert rendered.startswith(
+        "## codat-iac plan\n\nStack dev: 12 connections declared, 14 recorded.\n\n**Plan: 1 to create, "
+    )
     assert "> [!CAUTION]\n> **Unsafe:** would end 3 authorisations of 14 recorded connections (" in rendered
     assert (
         "| acme/gone | there is nothing to unlink, since it doesn't exist; declare it <code>Linked</code>, or"
@@ -99,17 +101,22 @@ def test_a_plan_reads_like_this() -> None:
         "### Changes (9)\n\n"
         "|  | Step | Address | Platform | Status | Why, and what it leads to |\n"
         "| --- | --- | --- | --- | --- | --- |\n"
-        "| `-/+` | replace | beta/ledger | gbol | Linked | **LOSES the customer's authorisation**<br>both"
-        " changed it<br>the old one is unlinked<br>connectionId: (none) → "
-        "00000000-0000-0000-0000-000000000016<br>platformKey: gbol → fztf<br>"
+        "| `-/+` | replace | beta/ledger<br>Acme Ltd | Xero (gbol) | Linked | **LOSES the customer's"
+        " authorisation**<br>changed in your file, and changed in Codat<br>the old one is unlinked<br>"
+        "then waits for its customer<br>connectionId: (none) -&#62; "
+        "00000000-0000-0000-0000-000000000016<br>platformKey: gbol -&#62; fztf<br>"
         "connection 00000000-0000-0000-0000-000000000015 |\n"
-        "| `-` | remove | beta/old | suuo | Linked | **LOSES the customer's authorisation**<br>you changed it"
-        "<br>the connection is deleted<br>connection 00000000-0000-0000-0000-000000000017 |\n"
+        "| `-` | remove | beta/old<br>Acme Ltd | suuo | Linked | **LOSES the customer's authorisation**<br>"
+        "no longer in your file<br>the connection is deleted<br>"
+        "connection 00000000-0000-0000-0000-000000000017 |\n"
     ) in rendered
-    assert "| `+` | create | acme/shop | fztf | absent | you changed it |\n" in rendered
     assert (
-        "| `~` | move | acme/ledger | gbol | Linked | you changed it<br>was acme/ledger-2<br>comes in a"
-        " second run, since its name is taken until then<br>"
+        "| `+` | create | acme/shop<br>Acme Ltd | fztf | absent | new in your file<br>then waits for its"
+        " customer |\n"
+    ) in rendered
+    assert (
+        "| `~` | move | acme/ledger<br>Acme Ltd | Xero (gbol) | Linked | changed in your file<br>"
+        "was acme/ledger-2<br>comes in a second run, since its name is taken until then<br>"
         "connection 00000000-0000-0000-0000-00000000000e |\n"
     ) in rendered
     assert (
@@ -134,7 +141,7 @@ def test_losses_within_the_limit_are_a_warning() -> None:
     """And over the limit the refusal says it."""
     rendered = render.plan(dataclasses.replace(EVERYTHING, refusal=None), "markdown", NOW)
 
-    assert "> [!WARNING]\n> An apply throws authorisations away; see below." in rendered
+    assert "> [!WARNING]\n> An apply ends authorisations of customers; see below." in rendered
     assert "CAUTION" not in rendered
 
 
@@ -248,7 +255,8 @@ def test_drift_reads_like_this() -> None:
         "**Drift: 1 connection is not as recorded: 1 Linked -&#62; Deauthorized.**\n\n"
         "|  | Address | Platform | Recorded | Now | Connection |\n"
         "| --- | --- | --- | --- | --- | --- |\n"
-        "| `~` | acme/bank | suuo | Linked | Deauthorized | 00000000-0000-0000-0000-00000000000b |"
+        "| `~` | acme/bank | suuo | Linked | Deauthorized | 00000000-0000-0000-0000-00000000000b |\n\n"
+        "To record this, so that it is no longer shown: <code>codat-iac drift --acknowledge</code>."
     )
 
 
@@ -301,7 +309,7 @@ def test_a_plan_of_any_texts_makes_no_elements_but_ours(plan: Plan) -> None:
 
 def test_what_is_shown_of_a_text_is_bounded() -> None:
     """A name of a thousand characters says no more than one of three hundred."""
-    assert escaped("x" * 1000) == "x" * 300 + "…"
+    assert escaped("x" * 1000) == "x" * 300 + "..."
 
 
 def test_a_row_that_does_not_fit_ends_the_table() -> None:

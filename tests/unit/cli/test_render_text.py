@@ -11,6 +11,7 @@ from codat_iac.cli import render
 from codat_iac.cli.render import layout
 from codat_iac.model.errors import Problem
 from codat_iac.planning import plan as plans
+from codat_iac.planning.decision import Cause, Field
 from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
 from tests.support.samples import (
@@ -20,37 +21,41 @@ from tests.support.samples import (
     HOSTILE,
     NOW,
     a_change,
+    a_link,
     a_waiting,
     an_unmanaged,
     many,
 )
 
 WHOLE = """\
-acme (8a210b68-6988-11ed-a1eb-0242ac120002)
-  +    adopt   acme/bank    gbol  PendingAuth  you changed it
+Stack dev: 12 connections declared, 14 recorded.
+
+acme, Acme Ltd (8a210b68-6988-11ed-a1eb-0242ac120002)
+  +    adopt   acme/bank    Xero (gbol)  PendingAuth  new in your file
         connection 00000000-0000-0000-0000-00000000000b
-  ~    move    acme/books   gbol  Linked       you changed it; was acme/ledger
+  ~    move    acme/books   Xero (gbol)  Linked       changed in your file; was acme/ledger
         connection 00000000-0000-0000-0000-00000000000c
-  ~    update  acme/cards   gbol  Linked       you changed it
+  ~    update  acme/cards   Xero (gbol)  Linked       changed in your file
         onRemoval: unlink -> delete
         connection 00000000-0000-0000-0000-00000000000d
-  ~    move    acme/ledger  gbol  Linked       you changed it; was acme/ledger-2; comes in a second run, \
-since its name is taken until then
+  ~    move    acme/ledger  Xero (gbol)  Linked       changed in your file; was acme/ledger-2; comes in \
+a second run, since its name is taken until then
         connection 00000000-0000-0000-0000-00000000000e
-  +    create  acme/shop    fztf  absent       you changed it
+  +    create  acme/shop    fztf         absent       new in your file; then waits for its customer
 
-beta (8a210b68-6988-11ed-a1eb-0242ac120002)
-  -/+  replace  beta/ledger  gbol  Linked    both changed it; the old one is unlinked; LOSES the customer's \
-authorisation
+beta, Acme Ltd (8a210b68-6988-11ed-a1eb-0242ac120002)
+  -/+  replace  beta/ledger  Xero (gbol)  Linked    changed in your file, and changed in Codat; the old \
+one is unlinked; then waits for its customer; LOSES the customer's authorisation
         connectionId: (none) -> 00000000-0000-0000-0000-000000000016
         platformKey: gbol -> fztf
         connection 00000000-0000-0000-0000-000000000015
-  -    remove   beta/old     suuo  Linked    you changed it; the connection is deleted; LOSES the customer's \
-authorisation
+  -    remove   beta/old     suuo         Linked    no longer in your file; the connection is deleted; \
+LOSES the customer's authorisation
         connection 00000000-0000-0000-0000-000000000017
-  -    remove   beta/older   gbol  Unlinked  both changed it; the connection is only forgotten
+  -    remove   beta/older   Xero (gbol)  Unlinked  no longer in your file, and changed in Codat; the \
+connection is removed from our records and stays in Codat
         connection 00000000-0000-0000-0000-000000000018
-  ~    unlink   beta/shop    gbol  Linked    they changed it; LOSES the customer's authorisation
+  ~    unlink   beta/shop    Xero (gbol)  Linked    changed in Codat; LOSES the customer's authorisation
         status: Linked -> Unlinked
         connection 00000000-0000-0000-0000-000000000019
 
@@ -64,19 +69,20 @@ Not managed here (2): 1 Linked, 1 PendingAuth
   00000000-0000-0000-0000-000000000002  fztf  PendingAuth  00000000-0000-0000-0000-000000000020
 
 Problems (1)
-  acme/gone: there is nothing to unlink, since it doesn't exist; declare it `Linked`, or take it out of the \
-file
+  acme/gone: there is nothing to unlink, since it doesn't exist; declare it `Linked`, or take it out of \
+the file
 
 Notes (1)
   acme/odd: its status is 'Migrating', which codat-iac doesn't know, so it is left alone
 
-An apply makes 15 calls (9 reads, 6 writes); 986 are left of today's quota, which resets at 00:00 UTC on 25 \
-November 2026.
+An apply makes 15 calls (9 reads, 6 writes); 986 are left of today's quota, which resets at 00:00 UTC on \
+25 November 2026.
 Unsafe: would end 3 authorisations of 14 recorded connections (beta/ledger, beta/old, beta/shop), whose \
-customers would have to authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES=3 for this run
+customers would have to authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES=3 for \
+this run
 Plan: 1 to create, 1 to adopt, 2 to move, 1 to update, 1 to unlink, 1 to replace, 2 to remove. 1 of them \
-comes in a second run. 3 customers would have to authorise again. 1 problem to solve first. 3 connections \
-wait for their customers."""
+comes in a second run. 3 customers would have to authorise again. 2 new connections will wait for their \
+customers. 1 problem to solve first. 3 connections wait for their customers."""
 
 
 def uncoloured(text: str) -> str:
@@ -201,8 +207,9 @@ def test_a_width_wraps_sentences_below_themselves() -> None:
     assert max(map(len, rendered.splitlines())) <= 100
     assert rendered.split() == WHOLE.split()
     assert (
-        "  -/+  replace  beta/ledger  gbol  Linked    both changed it; the old one is unlinked;\n"
-        "                                             LOSES the customer's authorisation\n"
+        "  -/+  replace  beta/ledger  Xero (gbol)  Linked    changed in your file, and changed in Codat; the"
+        "\n                                                    old one is unlinked; then waits for its\n"
+        "                                                    customer; LOSES the customer's authorisation\n"
     ) in rendered
 
 
@@ -212,8 +219,9 @@ def test_a_narrow_terminal_wraps_at_a_small_indent() -> None:
 
     assert rendered.split() == WHOLE.split()
     assert (
-        "  -/+  replace  beta/ledger  gbol  Linked    both changed\n"
-        "        it; the old one is unlinked;\n"
+        "  -/+  replace  beta/ledger  Xero (gbol)  Linked    changed\n"
+        "        in your file, and changed in Codat; the old one is\n"
+        "        unlinked; then waits for its customer;\n"
         "        LOSES the customer's authorisation\n"
     ) in rendered
 
@@ -267,7 +275,8 @@ def test_drift_reads_like_this() -> None:
         "  -  acme/ledger  gbol  Linked -> absent        00000000-0000-0000-0000-00000000000c\n"
         "  ~  beta/shop    fztf  Linked -> Deauthorized  00000000-0000-0000-0000-000000000019\n"
         "\n"
-        "Drift: 3 connections are not as recorded: 2 Linked -> Deauthorized, 1 Linked -> absent."
+        "Drift: 3 connections are not as recorded: 2 Linked -> Deauthorized, 1 Linked -> absent.\n"
+        "To record this, so that it is no longer shown: `codat-iac drift --acknowledge`."
     )
 
 
@@ -292,10 +301,73 @@ def test_columns_count_what_a_terminal_shows() -> None:
 def test_a_long_name_is_cut_between_characters() -> None:
     """Names have up to 200 characters."""
     assert layout.shortened("short") == "short"
-    assert layout.shortened("a" * 45) == "a" * 43 + "…"
-    assert layout.shortened("漢" * 45) == "漢" * 21 + "…"
+    assert layout.shortened("a" * 45) == "a" * 41 + "..."
+    assert layout.shortened("漢" * 45) == "漢" * 20 + "..."
 
 
-def test_an_overlong_head_without_text_is_left_alone() -> None:
-    """There is nothing to wrap."""
+def test_an_overlong_word_is_left_alone() -> None:
+    """There is no place to break it."""
     assert layout.hanging("a" * 50, "", 20) == "a" * 50
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    """Whatever it says; only a link stays whole, since it is copied."""
+    shown = [
+        render.plan(EVERYTHING, "text", NOW, width=width),
+        render.plan(many(60), "text", NOW, width=width),
+        render.drift(DRIFTED, "text", NOW, width=width),
+        render.links([a_link(url="https://link-api.codat.io/x")], "text", NOW, width=width),
+    ]
+
+    assert max(len(line) for each in shown for line in each.splitlines()) <= width
+
+
+def test_what_we_say_needs_no_unicode() -> None:
+    """A terminal may have none; a name of Codat's is Codat's."""
+    for output in ("text", "markdown", "html"):
+        assert render.plan(EVERYTHING, output, NOW).isascii()
+
+
+def test_a_replacement_of_what_is_gone_says_that_it_will_wait() -> None:
+    """It isn't `Linked` when it is made."""
+    change = a_change(
+        action=Action.REPLACE,
+        cause=Cause.THEY,
+        removal=Action.FORGET,
+        connection_id="x",
+        fields=(Field("status", "absent", "Linked"),),
+    )
+    rendered = render.plan(Plan(changes=(change,)), "text", NOW)
+
+    assert "deleted in Codat; removed from our records; then waits for its customer\n" in rendered
+    assert "status: absent -> PendingAuth\n" in rendered
+    assert rendered.endswith("1 new connection will wait for its customer.")
+
+
+PROGRESS = (dataclasses.replace(DRIFTED[0], was="PendingAuth", now="Linked"),)
+KNOWN = (dataclasses.replace(DRIFTED[0], was="Deauthorized"),)
+
+
+def test_progress_is_told_as_progress() -> None:
+    """It is no drift, and nothing is hidden."""
+    assert render.drift((), "text", NOW, progress=PROGRESS) == (
+        "  +  acme/bank  suuo  PendingAuth -> Linked  00000000-0000-0000-0000-00000000000b\n\n"
+        "No drift. Progress: 1 connection has been authorised since: 1 PendingAuth -> Linked.\n"
+        "To record this, so that it is no longer shown: `codat-iac drift --acknowledge`."
+    )
+    both = render.drift(DRIFTED, "text", NOW, progress=PROGRESS * 2)
+    assert "Drift: 3 connections are not as recorded" in both
+    assert "Progress: 2 connections have been authorised since: 2 PendingAuth -> Linked." in both
+
+
+@pytest.mark.parametrize("output", ["text", "markdown", "html"])
+def test_what_is_alerted_of_is_named(output: str) -> None:
+    """Also if nothing moved since it was recorded."""
+    rendered = render.drift((), output, NOW, failing=(*KNOWN, DRIFTED[1]))
+
+    assert "Alert: 2 connections have a status that --fail-on names: 1 Deauthorized, 1 absent." in rendered
+    assert "acme/bank" in rendered
+    assert "No drift. What was recorded is what there is." in rendered
+    assert "acknowledge" not in rendered
+    assert "1 connection has a status" in render.drift((), output, NOW, failing=KNOWN)

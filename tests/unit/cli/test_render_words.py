@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from codat_iac.cli.render import words
 from codat_iac.model.errors import Problem
+from codat_iac.planning.decision import Cause, Decision
+from codat_iac.planning.notices import Notice
 from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
 from tests.support.samples import DRIFTED, EVERYTHING, NOW, a_change, a_waiting, an_unmanaged
@@ -112,13 +114,15 @@ def test_a_plan_without_changes_forecasts_nothing() -> None:
     [
         (Action.REMOVE, Action.UNLINK, "the connection is unlinked"),
         (Action.REMOVE, Action.DELETE, "the connection is deleted"),
-        (Action.REMOVE, Action.FORGET, "the connection is only forgotten"),
+        (Action.REMOVE, Action.FORGET, "the connection is removed from our records and stays in Codat"),
         (Action.REPLACE, Action.UNLINK, "the old one is unlinked"),
     ],
 )
 def test_what_the_old_one_comes_to_is_said_in_words(action: Action, removal: Action, said: str) -> None:
     """Of a removal it is the connection itself."""
-    assert words.consequences(a_change(action=action, removal=removal)) == ["you changed it", said]
+    change = a_change(action=action, removal=removal, status="Linked", becomes="x")
+
+    assert words.consequences(change)[1:] == [said]
 
 
 def test_what_has_to_wait_says_that_it_comes_in_a_second_run() -> None:
@@ -126,7 +130,7 @@ def test_what_has_to_wait_says_that_it_comes_in_a_second_run() -> None:
     change = a_change(action=Action.MOVE, moved_from="my:Shop$type::acme/books", later=True)
 
     assert words.consequences(change) == [
-        "you changed it",
+        "changed in your file",
         "was my:Shop$type::acme/books",
         "comes in a second run, since its name is taken until then",
     ]
@@ -208,3 +212,57 @@ def test_a_link_is_given_whole_but_for_what_can_do_harm() -> None:
         "https://x/a%20b?otp=A-b_c~d.e&x=[1]#y"
     )
     assert words.safe_url(' https://x/\x1b[1m"<é\u202e ') == ("https://x/%1B[1m%22%3C%C3%A9%E2%80%AE")
+
+
+def test_only_what_was_made_or_taken_over_waiting_gets_a_link() -> None:
+    """What failed isn't there, and what was taken over Linked needs nobody."""
+    plan = Plan(
+        changes=(
+            a_change("acme/made"),
+            a_change("acme/failed"),
+            a_change("acme/adopted", Action.ADOPT, becomes="x", notice=Notice.WAITING),
+            a_change("acme/linked", Action.ADOPT, becomes="y"),
+            a_change("acme/again", Action.REPLACE),
+        )
+    )
+    done = {"acme/made", "acme/adopted", "acme/linked", "acme/again"}
+
+    assert words.made_to_wait(plan, done) == 3
+    assert words.links_to_send(1, None) == (
+        "1 new connection waits for its customer; send the link now: `codat-iac links`."
+    )
+    assert words.links_to_send(1200, "prod") == (
+        "1,200 new connections wait for their customers; send the links now: `codat-iac links --stack prod`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (a_change(action=Action.CREATE), "new in your file"),
+        (a_change(action=Action.ADOPT), "new in your file"),
+        (a_change(action=Action.REMOVE, status="Linked"), "no longer in your file"),
+        (a_change(action=Action.UPDATE, status="Linked"), "changed in your file"),
+        (a_change(action=Action.UNLINK, cause=Cause.THEY, status="Linked"), "changed in Codat"),
+        (a_change(action=Action.REPLACE, cause=Cause.THEY), "deleted in Codat"),
+        (
+            a_change(action=Action.REMOVE, cause=Cause.BOTH),
+            "no longer in your file, and deleted in Codat",
+        ),
+    ],
+)
+def test_who_brought_a_change_about_is_said_in_plain_words(change: Decision, said: str) -> None:
+    """A first create changes nothing that was there."""
+    assert words.cause(change) == said
+
+
+def test_names_are_said_where_they_are_known() -> None:
+    """And keys and ids where they aren't."""
+    plan = Plan(stack="dev", declared=1, platforms={"gbol": "Xero"}, companies={"c": "Acme Ltd"})
+
+    assert words.platform("gbol", plan) == "Xero (gbol)"
+    assert words.platform("fztf", plan) == "fztf"
+    assert words.company_names([a_change(company_id="c"), a_change(company_id="c")], plan) == "Acme Ltd"
+    assert words.company_names([a_change()], plan) == ""
+    assert words.stack_summary(plan) == "Stack dev: 1 connection declared, 0 recorded."
+    assert words.stack_summary(Plan()) == ""

@@ -449,7 +449,7 @@ def test_what_stands_somewhere_else_is_refused(text: str, said: str) -> None:
         pytest.param(
             "version: 1\ncompanies:\n  acme: {id: ACME, connections: {shop: {platformKey: gbol}}}\n",
             SHOP,
-            "company acme: 'shop' stands here twice, first in line 3; remove or rename one",
+            "company acme: 'shop' is defined twice, first in line 3; remove or rename one",
             id="the same name",
         ),
         pytest.param(

@@ -235,7 +235,7 @@ def test_what_is_not_yaml_is_one_problem_with_its_place(text: str | bytes, expec
         ),
         pytest.param(
             ledger("{platformKey: gbol, platformKey: xero}"),
-            "35: acme/ledger: 'platformKey' stands here twice, first in line 6; remove or rename one",
+            "35: acme/ledger: 'platformKey' is defined twice, first in line 6; remove or rename one",
             id="one key twice",
         ),
         pytest.param(

@@ -104,12 +104,13 @@ def test_the_exit_code_is_the_gravest(plan: Plan, code: int) -> None:
         pytest.param(Plan(), "No changes. What you declared is what there is.", id="nothing"),
         pytest.param(
             Plan((a_change("acme/a"), a_change("acme/b"), a_change("acme/c", Action.MOVE))),
-            "Plan: 2 to create, 1 to move.",
+            "Plan: 2 to create, 1 to move. 2 new connections will wait for their customers.",
             id="changes, in the order of the steps",
         ),
         pytest.param(
             Plan(tuple(a_change(f"acme/{step}", step) for step in STEPS)),
-            "Plan: 1 to create, 1 to adopt, 1 to move, 1 to update, 1 to unlink, 1 to replace, 1 to remove.",
+            "Plan: 1 to create, 1 to adopt, 1 to move, 1 to update, 1 to unlink, 1 to replace, 1 to remove."
+            " 2 new connections will wait for their customers.",
             id="one of each",
         ),
         pytest.param(
@@ -130,7 +131,8 @@ def test_the_exit_code_is_the_gravest(plan: Plan, code: int) -> None:
         pytest.param(Plan(problems=(PROBLEM,)), "No changes. 1 problem to solve first.", id="a problem"),
         pytest.param(
             Plan((a_change("acme/a"), a_change("acme/b", Action.MOVE, later=True))),
-            "Plan: 1 to create, 1 to move. 1 of them comes in a second run.",
+            "Plan: 1 to create, 1 to move. 1 of them comes in a second run."
+            " 1 new connection will wait for its customer.",
             id="one in a second run",
         ),
         pytest.param(
@@ -139,7 +141,9 @@ def test_the_exit_code_is_the_gravest(plan: Plan, code: int) -> None:
             id="many in a second run",
         ),
         pytest.param(
-            Plan(tuple(a_change(f"acme/c{n:04}") for n in range(1200))), "Plan: 1,200 to create.", id="many"
+            Plan(tuple(a_change(f"acme/c{n:04}") for n in range(1200))),
+            "Plan: 1,200 to create. 1,200 new connections will wait for their customers.",
+            id="many",
         ),
     ],
 )
@@ -161,7 +165,7 @@ def test_a_link_does_not_show_itself() -> None:
 @pytest.mark.parametrize(("before", "said"), [("prod", "of stack prod"), (None, "of no stack")])
 def test_a_plan_of_another_stack_is_none_of_this_one(before: str | None, said: str) -> None:
     """Two stacks may have the very same changes before them."""
-    with pytest.raises(UnsafePlan, match=f"{said} and not of stack dev; make one"):
+    with pytest.raises(UnsafePlan, match=f"{said} and not of stack dev; make a plan"):
         still_holds(Plan((a_change(),), stack=before), Plan((a_change(),), stack="dev"))
 
 
@@ -251,7 +255,7 @@ def test_a_plan_whose_changes_are_others_is_refused(
     with pytest.raises(UnsafePlan) as caught:
         still_holds(Plan((a_change(**was),)), Plan((a_change(**now),)))
 
-    assert str(caught.value) == f"the saved plan no longer holds: {said}; make a new one"
+    assert str(caught.value) == f"the saved plan no longer holds: {said}; make another plan"
 
 
 def test_what_came_and_went_is_named() -> None:
@@ -263,9 +267,9 @@ def test_what_came_and_went_is_named() -> None:
         still_holds(saved, now)
 
     assert str(caught.value) == (
-        "the saved plan no longer holds: acme/a0 needs nothing any more, acme/a1 needs nothing any more,"
-        " acme/a2 needs nothing any more, acme/b0 is new in it, acme/b1 is new in it and 2 more;"
-        " make a new one"
+        "the saved plan no longer holds: acme/a0 needs no change any more, acme/a1 needs no change any more,"
+        " acme/a2 needs no change any more, acme/b0 is new in it, acme/b1 is new in it and 2 more;"
+        " make another plan"
     )
 
 

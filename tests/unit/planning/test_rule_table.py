@@ -308,14 +308,14 @@ def test_only_what_its_customer_can_bring_about_waits(desired: str, live: str, w
         (
             Notice.ADOPTED,
             "Linked",
-            "adopts the connection 00000000-0000-0000-0000-000000000001 (Linked), no call",
+            "adopts the connection 00000000-0000-0000-0000-000000000001 (Linked); nothing changes in Codat",
         ),
         (
             Notice.ADOPTED_FIRST,
             "Linked",
             (
-                "adopts the connection 00000000-0000-0000-0000-000000000001 (Linked), no call; the next run"
-                " unlinks it"
+                "adopts the connection 00000000-0000-0000-0000-000000000001 (Linked); nothing changes in"
+                " Codat, and the next run unlinks it"
             ),
         ),
         (

@@ -216,3 +216,51 @@ def test_what_belongs_to_another_shard_is_named_and_nothing_is_done() -> None:
 def test_a_company_of_two_is_of_the_second_of_five() -> None:
     """Which the tests above rely on."""
     assert shard_number(OF_SECOND, 5) == 2
+
+
+# Losses that are approved by name.
+
+
+@pytest.mark.parametrize(
+    ("approved", "losing", "refused"),
+    [
+        pytest.param(None, {"a": "acme/a"}, False, id="nobody asked for names"),
+        pytest.param({"a"}, {"a": "acme/a"}, False, id="named"),
+        pytest.param({"a", "b"}, {"a": "acme/a"}, False, id="one less"),
+        pytest.param({"a"}, {"a": "acme/a", "b": "acme/b"}, True, id="one more"),
+        pytest.param({"b"}, {"a": "acme/b"}, True, id="another one at the same address"),
+        pytest.param(set(), {"a": "acme/a"}, True, id="none is named"),
+        pytest.param(set(), {}, False, id="nothing is lost"),
+    ],
+)
+def test_only_what_is_named_may_be_lost(
+    approved: set[str] | None, losing: dict[str, str], refused: bool
+) -> None:
+    """By id: an address may have got another connection since."""
+    limit = LossLimit(approved=None if approved is None else frozenset(approved))
+
+    assert bool(limit.unapproved(losing)) is refused
+
+
+def test_names_take_the_place_of_the_default_limit_and_not_of_an_explicit_one() -> None:
+    """Whoever named forty has counted them; a number that was set besides holds, too."""
+    named = frozenset(map(str, range(40)))
+
+    assert LossLimit(approved=named).refusal(names(40), 40) is None
+    assert LossLimit(approved=named).refusal(names(40), 40, declares=False) is None
+    assert LossLimit(39, named).refusal(names(40), 40) is not None
+    assert not LossLimit(approved=frozenset()).is_default
+    assert LossLimit().is_default
+
+
+def test_what_nobody_approved_is_named() -> None:
+    """With its id, and with what to do."""
+    limit = LossLimit(approved=frozenset())
+
+    assert limit.unapproved({"1": "acme/a"}) == (
+        "would end an authorisation that nobody approved: acme/a (1); nothing is done. Look at the plan"
+        " again; if you mean it, `codat-iac plan --losses-out FILE` writes what to approve"
+    )
+    assert (limit.unapproved({"2": "acme/b", "1": "acme/a"}) or "").startswith(
+        "would end 2 authorisations that nobody approved: acme/a (1), acme/b (2); nothing is done"
+    )
