@@ -118,6 +118,19 @@ def test_a_state_that_cant_be_written_is_said_plainly() -> None:
     )
 
 
+def test_without_checkpoints_nothing_is_done_if_the_state_cant_be_written() -> None:
+    """It is written once, at the end."""
+    _, watcher = heard(done())
+    watcher.forget_done("failed to save snapshot: open /state/dev.json: no space left on device")
+
+    assert watcher.failed == {CHANGE.address}
+    assert "can't write the stack's state (no space left on device)" in watcher.outcomes([CHANGE])[0].text
+
+    _, other = heard(failed("no key"))
+    other.forget_done("failed to save snapshot: no space left on device")
+    assert other.outcomes([CHANGE]) == (an_outcome(Result.FAILED, "no key"),)
+
+
 def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> None:
     """They are told apart, since only one of them may have been done."""
     told, _ = heard(failed("it is not certain whether it was made"))
