@@ -45,8 +45,8 @@ test: engine ## all tests, with coverage
 demo: engine ## the whole loop, step by step, on an emulated Codat
 	$(BIN)/python examples/demo.py
 
-bench: engine ## `preview` and `plan`, `up` and `apply` side by side; N=10000 connections
-	$(BIN)/python benchmarks/doors.py $(N)
+bench: engine ## codat-iac beside its peers; N=10000 ROUNDS=1 BENCH="plan apply" for less or more
+	$(BIN)/python benchmarks/bench.py -n $(or $(N),1000) --rounds $(or $(ROUNDS),5) $(BENCH)
 
 faults: engine ## the campaigns under faults, whole; CAMPAIGN="operations --runs 300" for one
 	$(BIN)/python -m tests.campaign $(CAMPAIGN)
