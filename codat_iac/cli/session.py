@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +17,13 @@ from codat_iac.codat.client import Reader
 from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import settings
 from codat_iac.model.connection import DesiredConnection, PriorConnection, normalised
-from codat_iac.model.errors import ConfigError
+from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.record import dependents, options, recorded
 from codat_iac.model.text import join_names
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.planner import Planner
+from codat_iac.reconcile.snapshot import Snapshot
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
 
@@ -38,6 +41,7 @@ class Session:
     max_losses: int | None = None
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
+    _exporting: Future[dict[str, Any]] | None = None
 
     @cached_property
     def stack(self) -> Stack:
@@ -61,9 +65,21 @@ class Session:
         throttle = shared_throttle(self.settings.requests_per_minute, tell)
         return Reader.configured(self.settings, throttle=throttle)
 
+    def read_ahead(self) -> None:
+        """Begin to export the state, while config, desired state and tenant are read.
+
+        An error is raised by who asks for the state.
+        """
+        if self.stateless:
+            return
+        with suppress(CodatIacError):
+            self._exporting = ThreadPoolExecutor(1).submit(self.stack.export)
+
     @cached_property
     def state(self) -> Mapping[str, Any]:
         """The stack's exported state, empty if stateless."""
+        if self._exporting:
+            return self._exporting.result()
         return {} if self.stateless else self.stack.export()
 
     @cached_property
@@ -101,7 +117,10 @@ class Session:
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
         key = None if company is None else self.company_key(company, desired)
-        return Planner(self.reader, self.settings, self.recorded, key)
+        snapshot = Snapshot(self.reader)
+        if self._exporting and key is None:
+            snapshot.prefetch({each.company_id for each in desired})
+        return Planner(self.reader, self.settings, self.recorded, key, snapshot)
 
     def plan(self, desired: Sequence[DesiredConnection], company: str | None) -> Plan:
         """Return the plan for *company*, or for all companies."""

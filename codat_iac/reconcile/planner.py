@@ -38,7 +38,7 @@ class Planner:
     """Makes plans for one tenant.
 
     *recorded* are all connections of the state, including old halves of replacements. *company*, the first
-    half of addresses, restricts what is looked at.
+    half of addresses, restricts what is looked at. *snapshot* is what was read already.
     """
 
     def __init__(
@@ -47,12 +47,13 @@ class Planner:
         settings: Settings,
         recorded: Sequence[PriorConnection],
         company: str | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self._reader = reader
         self._settings = settings
         self._only_company = company
         self._recorded = tuple(recorded)
-        self._snapshot = Snapshot(reader)
+        self._snapshot = snapshot or Snapshot(reader)
         self._recorded_at: Mapping[str, PriorConnection] = {}
         self._live_at_plan: Mapping[str, Mapping[str, LiveConnection] | None] = {}
         self.decided = StackDecisions((), Moves())

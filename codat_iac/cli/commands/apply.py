@@ -80,6 +80,7 @@ def apply_command(  # noqa: PLR0913  each is an option
     """
     session = Session(cwd, stack, max_losses=allow_losing)
     with errors_as_document(output, out):
+        session.read_ahead()
         kept = render.parse_plan(_read(saved), saved.name) if saved else None
         desired = session.desired(path)
         planner = session.planner(company, desired)

@@ -44,6 +44,7 @@ def plan_command(
     """
     session = Session(cwd, stack, stateless)
     with errors_as_document(output, out):
+        session.read_ahead()
         plan = session.plan(session.desired(path), company)
     shown = render.plan(plan, output, datetime.now(UTC), every=every, **terminal_options(output, out))
     write_output(shown, out)
