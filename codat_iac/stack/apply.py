@@ -217,7 +217,7 @@ class _Applying:
     desired: Sequence[DesiredConnection]
     report: Callable[[Outcome], None]
     statuses: dict[Address, str]
-    changed: set[str] = field(default_factory=set)
+    changed: set[str | None] = field(default_factory=set)
     """The addresses of earlier runs: there the state differs from the planned one."""
 
     def carry_out(
@@ -291,7 +291,7 @@ class _Applying:
                 told = "" if watcher.failed or command.interrupted else reason
                 return Applied(watcher.outcomes(run.changes), told, command.interrupted)
             finally:
-                self.changed |= by_address.keys()
+                self.changed |= {name for each in run.changes for name in (each.address, each.moved_from)}
             return Applied(watcher.outcomes(run.changes), interrupted=command.interrupted)
 
 

@@ -20,13 +20,16 @@ def checkpoints(project: Project) -> int:
     return len([*Path(project.folder, "state/.pulumi/stacks/shop").glob("dev.json.[0-9]*")])
 
 
-def test_many_creates_beside_an_unlink(project: Project, emulator: Emulator) -> None:
-    """Two runs of the engine: the unlink with its checkpoints, then all creates, of which one fails."""
-    unlinked = str(emulator.add_company("Unlinked")["id"])
-    prior = a_prior(connected(emulator, unlinked), a_desired("old/ledger", company_id=unlinked))
-    project.record([prior], besides="what a user exported")
-    yaml = "companies:\n  old:\n    id: " + unlinked
-    yaml += "\n    connections:\n      ledger: {platformKey: gbol, status: Unlinked}\n"
+def test_many_creates_beside_other_changes(project: Project, emulator: Emulator) -> None:
+    """Two runs of the engine: an unlink and a move with checkpoints, then all creates, of which one fails."""
+    old = str(emulator.add_company("Old")["id"])
+    priors = [
+        a_prior(connected(emulator, old, key), a_desired(name, company_id=old, platform_key=key))
+        for name, key in (("old/ledger", "gbol"), ("old/bank", "suuo"))
+    ]
+    project.record(priors, besides="what a user exported")
+    yaml = f"companies:\n  old:\n    id: {old}\n    connections:\n"
+    yaml += "      ledger: {platformKey: gbol, status: Unlinked}\n      bank-moved: {platformKey: suuo}\n"
     for number in range(FEWEST + 2):
         company_id = emulator.add_company(f"Company {number}")["id"]
         yaml += f"  c{number}:\n    id: {company_id}\n    connections:\n      shop: {{platformKey: fztf}}\n"
@@ -41,14 +44,14 @@ def test_many_creates_beside_an_unlink(project: Project, emulator: Emulator) -> 
 
     assert ran.code == 1
     results = [each["result"] for each in ran.json["outcomes"]]
-    assert sorted(results) == ["done"] * (FEWEST + 2) + ["failed"]
+    assert sorted(results) == ["done"] * (FEWEST + 3) + ["failed"]
     assert 1 < checkpoints(project) < 15
-    assert len(project.recorded()) == FEWEST + 2
+    assert len(project.recorded()) == FEWEST + 3
 
     again = project.codat_iac("apply", "--yes", "-o", "json")
     assert [each["result"] for each in again.json["outcomes"]] == ["done"]
     assert project.preview("--expect-no-changes").code == 0
     exported = json.loads(project.pulumi("stack", "output", "--json").shown)
-    assert exported["connections"] == {"PendingAuth": FEWEST + 2, "Unlinked": 1}
+    assert exported["connections"] == {"Linked": 1, "PendingAuth": FEWEST + 2, "Unlinked": 1}
     assert exported["besides"] == "what a user exported"
     assert emulator.counts()["create-connection"] == FEWEST + 3
