@@ -81,6 +81,7 @@ class _Watcher:
 
     changes: Mapping[str, Decision]
     report: Callable[[Outcome], None]
+    checkpoints: bool = True
     became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
     plugin_said: str = ""
@@ -112,12 +113,14 @@ class _Watcher:
             result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
             self._tell(change, result, _unsaved(change.address, text) if _UNSAVED in text else text)
 
-    def forget_done(self, message: str) -> None:
-        """Note that the state, which was to be written at the end, couldn't be."""
-        for address, outcome in self.became.items():
-            if outcome.result is Result.DONE:
-                text = _unsaved(address, message)
-                self.became[address] = Outcome(address, outcome.step, Result.FAILED, text)
+    def ended(self, message: str) -> None:
+        """Note what the engine said as it failed. Without checkpoints, an unwritten state has nothing."""
+        lines = [*self.general, *message.splitlines()]
+        unsaved = next((line for line in lines if _UNSAVED in line), None)
+        if unsaved and not self.checkpoints:
+            for change in self.changes.values():
+                if change.address in self.became and change.address not in self.failed:
+                    self._tell(change, Result.FAILED, _unsaved(change.address, unsaved))
 
     def _tell(self, change: Decision, result: Result, text: str = "") -> None:
         self.became[change.address] = Outcome(change.address, change.action, result, text)
@@ -180,29 +183,38 @@ def apply(
     applying = _Applying(
         stack, state, planner, plan, desired, report, {each.address: planner.status(each) for each in desired}
     )
-    done: dict[str, Outcome] = {}
-    error, interrupted = "", False
     with Pulumi.forwarding_signals(stack, tell) as command:
         outputs = _outputs(stack)
-        for run in runs:
-            try:
-                applied = applying.carry_out(run, command, outputs, max_losses)
-            except StackError as failed:
-                if not done:
-                    raise
-                error = str(failed)
-                break
-            done |= {outcome.address: outcome for outcome in applied.outcomes}
-            error, interrupted = applied.error, applied.interrupted
-            if error or interrupted:
-                break
-    changes = [change for change in plan.changes if not change.later]
-    return Applied(
-        tuple(
-            done.get(each.address, Outcome(each.address, each.action, Result.NOT_TRIED)) for each in changes
+        return in_turn(runs, lambda run: applying.carry_out(run, command, outputs, max_losses), plan.changes)
+
+
+def in_turn(
+    runs: Iterable[EngineRun], carry_out: Callable[[EngineRun], Applied], changes: Iterable[Decision]
+) -> Applied:
+    """Carry out one run after the other, and return the outcomes in the order of *changes*.
+
+    After a run that fails as a whole, or is interrupted, no other is begun. Raises the `StackError` of the
+    first run.
+    """
+    done: dict[str, Outcome] = {}
+    applied = Applied(())
+    for run in runs:
+        try:
+            applied = carry_out(run)
+        except StackError as error:
+            if not done:
+                raise
+            applied = Applied((), str(error))
+        done |= {outcome.address: outcome for outcome in applied.outcomes}
+        if applied.error or applied.interrupted:
+            break
+    return dataclasses.replace(
+        applied,
+        outcomes=tuple(
+            done.get(each.address, Outcome(each.address, each.action, Result.NOT_TRIED))
+            for each in changes
+            if not each.later
         ),
-        error,
-        interrupted,
     )
 
 
@@ -233,8 +245,7 @@ class _Applying:
         stale: list[str] = []
         planned = dataclasses.replace(self.plan, changes=run.changes)
         with _handed_over(self.stack, planner, planned, max_losses) as environment:
-            if not run.checkpoints:
-                environment["PULUMI_SKIP_CHECKPOINTS"] = "true"
+            environment["PULUMI_SKIP_CHECKPOINTS"] = str(not run.checkpoints).lower()
             workspace = Workspace(
                 work_dir=str(self.stack.folder),
                 env_vars=environment,
@@ -253,7 +264,7 @@ class _Applying:
                 for each in run.changes
                 if each.action is Action.REPLACE and each.address in moved.origins
             }
-            watcher = _Watcher(by_urn, self.report)
+            watcher = _Watcher(by_urn, self.report, run.checkpoints)
 
             def program() -> None:
                 now = differences(self.state, self.stack.export())
@@ -285,8 +296,7 @@ class _Applying:
                 reason = _reason(error, watcher)
                 if not watcher.became and not command.interrupted:
                     raise StackError(reason) from error
-                if not run.checkpoints and _UNSAVED in f"{error}{watcher.general}":
-                    watcher.forget_done(reason)
+                watcher.ended(str(error))
                 # If changes failed, they are the reason why the run failed.
                 told = "" if watcher.failed or command.interrupted else reason
                 return Applied(watcher.outcomes(run.changes), told, command.interrupted)
