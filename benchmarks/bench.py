@@ -143,12 +143,11 @@ def import_(choice: Choice) -> Iterator[Result]:
         ours.save()
         step = ours.codat_iac("import", "--all", "--yes", prepare=ours.restore)
         (mine,) = rounds(choice.rounds, step)
-    peer_there = Sample(
-        *(
-            _quadratic((few, more), [getattr(each, name) for each in at], choice.connections)
-            for name in measuring.NAMES
-        )
+    wall, cpu = (
+        _quadratic((few, more), [getattr(each, name) for each in at], choice.connections)
+        for name in ("wall", "cpu")
     )
+    peer_there = Sample(wall, cpu, at[-1].memory)
     measured = " and ".join(
         f"{size:,}: {each.wall:.1f} s" for size, each in zip((few, more), at, strict=True)
     )

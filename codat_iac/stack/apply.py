@@ -184,8 +184,7 @@ def apply(
         stack, state, planner, plan, desired, report, {each.address: planner.status(each) for each in desired}
     )
     with Pulumi.forwarding_signals(stack, tell) as command:
-        outputs = _outputs(stack)
-        return in_turn(runs, lambda run: applying.carry_out(run, command, outputs, max_losses), plan.changes)
+        return in_turn(runs, lambda run: applying.carry_out(run, command, max_losses), plan.changes)
 
 
 def in_turn(
@@ -232,9 +231,7 @@ class _Applying:
     changed: set[str | None] = field(default_factory=set)
     """The addresses of earlier runs: there the state differs from the planned one."""
 
-    def carry_out(
-        self, run: EngineRun, command: Pulumi, outputs: Mapping[str, Any], max_losses: int | None
-    ) -> Applied:
+    def carry_out(self, run: EngineRun, command: Pulumi, max_losses: int | None) -> Applied:
         """Carry out one run and return the outcomes of its changes. Raises as `apply`."""
         planner, moved = self.planner, self.planner.decided.moved
         by_address = {change.address: change for change in run.changes}
@@ -267,8 +264,9 @@ class _Applying:
             watcher = _Watcher(by_urn, self.report, run.checkpoints)
 
             def program() -> None:
-                now = differences(self.state, self.stack.export())
-                stale.extend(address for address in now if address not in self.changed)
+                now = self.stack.export()
+                changed = differences(self.state, now)
+                stale.extend(address for address in changed if address not in self.changed)
                 if stale:
                     raise RunError(_STALE)
                 registrations = []
@@ -277,6 +275,7 @@ class _Applying:
                     place = origin.place if origin else each.place
                     description = planner.decided.descriptions[each.address]
                     registrations.append(Registration(each, description, origin, protect=place in protected))
+                outputs = _outputs(self.stack, now)
                 _export(self.desired, self.statuses, acting, register(registrations), outputs)
 
             try:
@@ -337,11 +336,26 @@ def _handed_over(
         }
 
 
-def _outputs(stack: Stack) -> Mapping[str, Any]:
-    """Return the stack's outputs that aren't the stock program's, as they are in the state."""
-    state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))
-    outputs = next((o.get("outputs") for o in resources(state) if o["type"] == "pulumi:pulumi:Stack"), None)
-    return {name: value for name, value in (outputs or {}).items() if not _is_ours(name, value)}
+def _outputs(stack: Stack, state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the stack's outputs that aren't the stock program's, as they are in its exported *state*.
+
+    If there is a secret among them, the state is exported again, with secrets as text.
+    """
+    outputs = _of_the_stack(state)
+    if _holds_secret(outputs):
+        outputs = _of_the_stack(json.loads(stack.pulumi("stack", "export", "--show-secrets")))
+    return {name: value for name, value in outputs.items() if not _is_ours(name, value)}
+
+
+def _of_the_stack(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = (each.get("outputs") for each in resources(state) if each["type"] == "pulumi:pulumi:Stack")
+    return next(found, None) or {}
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_secret, value))
+    return isinstance(value, dict) and (is_secret(value) or any(map(_holds_secret, value.values())))
 
 
 def _is_ours(name: str, value: Any) -> bool:

@@ -12,6 +12,7 @@ from pulumi.automation.events import DiagnosticEvent, ResOutputsEvent, StepEvent
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import RESOURCE_TYPE
+from codat_iac.model.record import _SECRET
 from codat_iac.model.settings import Settings
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
@@ -21,6 +22,7 @@ from codat_iac.stack.apply import (
     Applied,
     Outcome,
     Result,
+    _holds_secret,
     _is_ours,
     _reason,
     _Watcher,
@@ -317,6 +319,20 @@ def test_what_a_stack_holds_otherwise_is_named(now: dict[str, Any], named: list[
 
 
 # The stack's outputs.
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        ({"a": 1, "b": ["x", {"c": None}]}, False),
+        ({"a": {_SECRET[0]: _SECRET[1], "ciphertext": "v1:x"}}, True),
+        ({"a": [{"b": {_SECRET[0]: _SECRET[1], "ciphertext": "v1:x"}}]}, True),
+        ({}, False),
+    ],
+)
+def test_a_secret_is_found_wherever_it_is(value: object, holds: bool) -> None:
+    """Only then is the state exported once more, with secrets as text."""
+    assert _holds_secret(value) == holds
 
 
 @pytest.mark.parametrize(
