@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: help check lint fmt types unit test demo docs bench faults mutants package engine lock clean
+.PHONY: help check lint fmt types unit test lowest demo docs bench faults mutants package engine lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-check: lint types test ## lint, types and test: what CI does
+check: lint types test lowest ## lint, types and tests: what CI does
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -42,14 +42,22 @@ unit: $(VENV)/installed ## the tests that need no engine and no server: under a 
 test: engine ## all tests, with coverage
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
 
+LOWEST := $(shell sed -n 's/^    "pulumi>=\([0-9.]*\),.*/\1.0/p' pyproject.toml)
+
+build/pulumi-$(LOWEST): | $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $@ pulumi==$(LOWEST)
+
+lowest: build/pulumi-$(LOWEST) ## what is registered, with the lowest SDK that pyproject allows; the lock has the newest
+	PYTHONPATH=$< $(BIN)/pytest -q tests/unit/provider/test_registration.py
+
 demo: engine ## the whole loop, step by step, on an emulated Codat
 	$(BIN)/python examples/demo.py
 
 docs: $(VENV)/installed ## the site, in build/site; any warning is an error
 	$(BIN)/python docs/build.py
 
-bench: engine ## `preview` and `plan`, `up` and `apply` side by side; N=10000 connections
-	$(BIN)/python benchmarks/doors.py $(N)
+bench: engine ## codat-iac beside its peers; N=10000 ROUNDS=1 BENCH="plan apply" for less or more
+	$(BIN)/python benchmarks/bench.py -n $(or $(N),1000) --rounds $(or $(ROUNDS),5) $(BENCH)
 
 faults: engine ## the campaigns under faults, whole; CAMPAIGN="operations --runs 300" for one
 	$(BIN)/python -m tests.campaign $(CAMPAIGN)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from codat_iac.codat.client import Reader
 from codat_iac.codat.rate_limit import shared_throttle
 from codat_iac.model import settings
 from codat_iac.model.connection import Declaration, DesiredConnection, PriorConnection, normalised
-from codat_iac.model.errors import ConfigError
+from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.record import dependents, options, recorded, shard_marker
 from codat_iac.model.settings import Shard
 from codat_iac.model.text import join_names
@@ -26,6 +28,7 @@ from codat_iac.planning.safety_limits import shard_refusal
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.rules import Expansion
 from codat_iac.reconcile.planner import Planner
+from codat_iac.reconcile.snapshot import Snapshot
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
 
@@ -46,6 +49,7 @@ class Session:
     approved_losses: frozenset[str] | None = None
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
+    _exporting: Future[dict[str, Any]] | None = field(default=None, init=False)
 
     rules: tuple[Expansion, ...] = ()
     """What the rules of the desired state expand to, once that was read."""
@@ -78,9 +82,21 @@ class Session:
         throttle = shared_throttle(self.settings.requests_per_minute, tell, shard=self.settings.shard)
         return Reader.configured(self.settings, throttle=throttle)
 
+    def read_ahead(self) -> None:
+        """Begin to export the state, while config, desired state and tenant are read.
+
+        An error is raised by who asks for the state.
+        """
+        if self.stateless:
+            return
+        with suppress(CodatIacError):
+            self._exporting = ThreadPoolExecutor(1).submit(self.stack.export)
+
     @cached_property
     def state(self) -> Mapping[str, Any]:
         """The stack's exported state, empty if stateless."""
+        if self._exporting:
+            return self._exporting.result()
         return {} if self.stateless else self.stack.export()
 
     @cached_property
@@ -118,7 +134,10 @@ class Session:
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
         key = None if company is None else self.company_key(company, desired)
-        return Planner(self.reader, self.settings, self.recorded, key, self.rules)
+        snapshot = Snapshot(self.reader)
+        if self._exporting and key is None:
+            snapshot.prefetch({each.company_id for each in desired})
+        return Planner(self.reader, self.settings, self.recorded, key, self.rules, snapshot)
 
     def plan_by(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
         """Return the plan that *planner* makes, without a state if this is stateless."""

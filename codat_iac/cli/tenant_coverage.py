@@ -29,10 +29,10 @@ def plan(session: Session, state: DesiredState, company: str | None, *, with_cov
     """
     if with_coverage and company is not None:
         raise ConfigError("--coverage is about the whole tenant; leave out --company, or --coverage")
-    planner = session.planner(company, state.connections)
     policy = state.unmanaged
     if company is None and (with_coverage or policy.needs_tenant):
         read = _scan(session)
+        planner = session.planner(None)
         found = _measured(session, state, planner, read)
         planner.seed(read.companies)
         made = obey(
@@ -42,7 +42,7 @@ def plan(session: Session, state: DesiredState, company: str | None, *, with_cov
             found,
         )
         return replace(made, coverage=found if with_coverage else None)
-    made = session.plan_by(planner, state.connections)
+    made = session.plan_by(session.planner(company, state.connections), state.connections)
     asked = {each.company_id for each in made.unmanaged} if policy.by_tag else set()
     return obey(made, policy, {each: session.reader.get_company(each).tags for each in sorted(asked)})
 

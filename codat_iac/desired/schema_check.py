@@ -21,7 +21,7 @@ from codat_iac.desired.document import (
     quoted,
     split,
 )
-from codat_iac.desired.schemas import schema, validator
+from codat_iac.desired.schemas import conforms, schema, validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +49,8 @@ class _Break(NamedTuple):
 def check(document: Document) -> None:
     """Report everything in the document that breaks the contract."""
     data = document.data
+    if conforms(_SCHEMA, data):
+        return
     whole = schema(_SCHEMA)
     if isinstance(data, Mapping) and not (data.incomplete or data.keys() & set(whole["required"])):
         document.report(f"has neither version nor companies; {whole['errorMessage']}", document.start)

@@ -31,7 +31,7 @@ def safe_text(text: str, secrets: Iterable[str] = ()) -> str:
 
 def replace_surrogates(text: str) -> str:
     """Replace half characters, which UTF-8 can't encode."""
-    return _SURROGATE.sub("\ufffd", text)
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def join_names(names: Sequence[str], most: int = 5) -> str:

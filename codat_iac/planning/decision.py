@@ -136,6 +136,10 @@ class SlotView:
     old_half: str | None = None
     old_halves: AbstractSet[str] = frozenset()
 
+    def is_free(self, connection_id: str) -> bool:
+        """Return whether no address has the connection, names it, or got it in this run."""
+        return not any(connection_id in ids for ids in (self.recorded, self.named, self.claimed))
+
 
 def decide_existing(
     prior: PriorConnection, desired: DesiredConnection, live: LiveConnection | None
@@ -300,7 +304,7 @@ def _find_free(
     """
     mine = [c for c in there if c.platform_key == desired.platform_key]
     old_half = next((c for c in mine if c.id == view.old_half), None)
-    if old_half and old_half.id not in {*view.named, *view.claimed}:
+    if old_half and old_half.id not in view.named and old_half.id not in view.claimed:
         return old_half  # the file was changed back after a replacement that was broken off
     free = [c for c in mine if c.id not in view.recorded and c.id not in view.named]
     waiting = [c for c in free if c.status == Status.PENDING_AUTH]
@@ -311,8 +315,7 @@ def _find_free(
     if view.rank < len(waiting) and unclaimed:
         due = waiting[view.rank]
         return due if due in unclaimed else unclaimed[0]
-    taken = {*view.recorded, *view.named, *view.claimed}
-    keyless = [c.id for c in there if c.platform_key is None and c.id not in taken]
+    keyless = [c.id for c in there if c.platform_key is None and view.is_free(c.id)]
     if keyless:
         return (
             f"Codat doesn't say which platform {join_names(keyless)} of this company is, so it may be this"

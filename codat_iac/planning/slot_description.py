@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -155,6 +155,24 @@ def _continues(desired: DesiredConnection, prior: PriorConnection | None, moved:
     return origin is not None or (prior is not None and stays(desired, prior))
 
 
+class Union(AbstractSet[str]):
+    """What is in one of two sets, without a copy: each address of thousands has one."""
+
+    def __init__(self, first: AbstractSet[str], second: AbstractSet[str]) -> None:
+        self._sets = first, second
+
+    def __contains__(self, item: object) -> bool:
+        first, second = self._sets
+        return item in first or item in second
+
+    def __iter__(self) -> Iterator[str]:
+        first, second = self._sets
+        return iter({*first, *second})
+
+    def __len__(self) -> int:
+        return len({*self})
+
+
 def slot_view(
     description: SlotDescription,
     address: str,
@@ -175,9 +193,9 @@ def slot_view(
     names = sorted(absent)
     index = names.index(address) if address in names else 0
     return SlotView(
-        recorded=ids | set(description.ids or ()),
+        recorded=Union(ids, frozenset(description.ids or ())),
         named=frozenset(description.named),
-        claimed=claimed or {},
+        claimed={} if claimed is None else claimed,
         rank=description.comers + index if description.rank is None else description.rank,
         comers=max(description.comers + len(names), 1),
         complete=complete,

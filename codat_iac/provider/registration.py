@@ -133,8 +133,9 @@ def _status(answer: resource_pb2.RegisterResourceResponse) -> str | None:
     if answer.result != resource_pb2.Result.SUCCESS:
         return None
     outputs = answer.object.fields
-    # A preview answers a create with its inputs; only a connection that exists has `created`.
-    if "created" not in outputs and (settings.is_dry_run() or answer.unknown):
+    # A preview answers a create with its inputs; only a connection that exists has `created`. The oldest SDKs
+    # that we allow don't know `unknown`.
+    if "created" not in outputs and (settings.is_dry_run() or getattr(answer, "unknown", False)):
         return None
     status: str = outputs["status"].string_value
     return status

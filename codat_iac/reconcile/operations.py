@@ -78,12 +78,11 @@ class Operations(Preview):
         """Find the connection that an ambiguous POST made: new, not authorised yet, and nobody else's."""
         live = self.snapshot.relist(desired.company_id)
         view = self.state.slot_view(desired)
-        taken = {*known, *view.recorded, *view.claimed}
         return next(
             (
                 c
                 for c in live
-                if c.id not in taken
+                if not (c.id in known or c.id in view.recorded or c.id in view.claimed)
                 and c.platform_key in {desired.platform_key, None}
                 and c.status not in {Status.LINKED, Status.DEAUTHORIZED, Status.UNLINKED}
             ),

@@ -59,6 +59,7 @@ class Planner:
 
     *recorded* are all connections of the state, including old halves of replacements. *company*, the first
     half of addresses, restricts what is looked at. *rules* is what the rules of the desired state expand to.
+    *snapshot* is what was read already.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class Planner:
         recorded: Sequence[PriorConnection],
         company: str | None = None,
         rules: Sequence[Expansion] = (),
+        snapshot: Snapshot | None = None,
     ) -> None:
         self._reader = reader
         self._settings = settings
         self._only_company = company
         self._rules = rules
         self._recorded = tuple(recorded)
-        self._snapshot = Snapshot(reader)
+        self._snapshot = snapshot or Snapshot(reader)
         self._recorded_at: Mapping[str, PriorConnection] = {}
         self._live_at_plan: Mapping[str, Mapping[str, LiveConnection] | None] = {}
         self.decided = StackDecisions((), Moves())

@@ -7,12 +7,31 @@ every method.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection, Slot
 from codat_iac.planning.decision import SlotView
-from codat_iac.planning.slot_description import SlotDescription, slot_view
+from codat_iac.planning.slot_description import SlotDescription, Union, slot_view
+
+
+class _HeldByOthers(Mapping[str, str]):
+    """The connections that addresses other than *address* have, by id, without a copy of all of them."""
+
+    def __init__(self, holders: Mapping[str, set[str]], address: str) -> None:
+        self._holders, self._address = holders, address
+
+    def __getitem__(self, connection_id: str) -> str:
+        others = self._holders.get(connection_id, set()) - {self._address}
+        if not others:
+            raise KeyError(connection_id)
+        return min(others)
+
+    def __iter__(self) -> Iterator[str]:
+        return (connection_id for connection_id in list(self._holders) if connection_id in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class RunState:
@@ -25,6 +44,10 @@ class RunState:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._recorded: dict[tuple[str, str], PriorConnection] = {}
+        self._in_slot: dict[Slot, dict[tuple[str, str], PriorConnection]] = defaultdict(dict)
+        self._ids: Counter[str] = Counter()
+        self._places: Counter[str] = Counter()
+        """How often each id, and each place, is recorded."""
         self._complete = False
         self._declared: dict[str, SlotDescription | None] = {}
         self._declares_elsewhere = False
@@ -43,7 +66,13 @@ class RunState:
     def record(self, prior: PriorConnection) -> None:
         """Note that the state holds *prior*."""
         with self._lock:
-            self._recorded[prior.id, prior.place] = prior
+            key = prior.id, prior.place
+            if key in self._recorded:
+                self._in_slot[self._recorded[key].slot].pop(key)
+            else:
+                self._ids.update([prior.id])
+                self._places.update([prior.place])
+            self._recorded[key] = self._in_slot[prior.slot][key] = prior
             self._statuses[prior.id].add(prior.status)
 
     def record_all(self, priors: Iterable[PriorConnection]) -> None:
@@ -68,7 +97,7 @@ class RunState:
     def recorded_count(self) -> int:
         """The number of recorded connections, as far as they were read or the program told it."""
         with self._lock:
-            return max(len({connection_id for connection_id, _ in self._recorded}), self._counted)
+            return max(len(self._ids), self._counted)
 
     @property
     def missing_count(self) -> int:
@@ -165,7 +194,7 @@ class RunState:
     def slot_view(self, desired: DesiredConnection) -> SlotView:
         """Return the view of its slot that *desired*, an address that gets a connection, has."""
         with self._lock:
-            there = [prior for prior in self._recorded.values() if prior.slot == desired.slot]
+            there = list(self._in_slot.get(desired.slot, {}).values())
             description = self._declared.get(desired.address)
             complete = description is not None and description.is_complete({prior.place for prior in there})
             replaced = self._replaced.get(desired.address)
@@ -173,10 +202,10 @@ class RunState:
             return slot_view(
                 description or SlotDescription(),
                 was,
-                ids={connection_id for connection_id, _ in self._recorded} | self._made,
+                ids=Union(self._ids.keys(), self._made),
                 absent={prior.address for prior in there if prior.id in self._missing},
                 complete=complete or self._complete,
-                claimed={i: address for address, i in self._held.items() if address != desired.address},
+                claimed=_HeldByOthers(self._holders, desired.address),
                 old_half=min((p.id for p in there if self._is_old_half(p, desired)), default=None),
                 old_halves=self._old_halves(there, description),
             )
@@ -192,9 +221,9 @@ class RunState:
 
     def _is_old_half(self, prior: PriorConnection, desired: DesiredConnection) -> bool:
         """Return whether *prior* is what *desired* had before a replacement that was broken off."""
-        if sum(each == prior.id for each, _ in self._recorded) > 1:
+        if self._ids[prior.id] > 1:
             return False  # another address has it too
         if prior.pending_removal:
             return prior.place == desired.place
-        twice = sum(place == prior.place for _, place in self._recorded) > 1
+        twice = self._places[prior.place] > 1
         return twice and prior.address == desired.address and self._replaced.get(prior.address) != prior.id

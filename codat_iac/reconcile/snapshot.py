@@ -122,18 +122,26 @@ class Snapshot:
 
         Raises the first `ApiError` that isn't about one company alone.
         """
+        waiting = iter(sorted(company_ids))
+        taking = threading.Lock()
 
-        def read(company_id: str) -> None:
-            with contextlib.suppress(NotFound):
-                self.company(company_id)
+        def read_some() -> None:
+            nonlocal waiting
+            try:
+                while True:
+                    with taking:
+                        # A scan of the tenant may have read thousands meanwhile.
+                        company_id = next((each for each in waiting if each not in self._companies), None)
+                    if company_id is None:
+                        return
+                    with contextlib.suppress(NotFound):
+                        self.company(company_id)
+            finally:
+                waiting = iter(())  # after an error the others don't go on
 
         with ThreadPoolExecutor(CONCURRENT_READS) as threads:
-            for reading in [threads.submit(read, company_id) for company_id in sorted(company_ids)]:
-                try:
-                    reading.result()
-                except ApiError:
-                    threads.shutdown(cancel_futures=True)
-                    raise
+            for reading in [threads.submit(read_some) for _ in range(CONCURRENT_READS)]:
+                reading.result()
 
     def relist(self, company_id: str) -> tuple[LiveConnection, ...]:
         """List all connections of a company as they are now. Raises as `company`."""

@@ -6,6 +6,7 @@ are the targets. A handover file tells the run's provider what the planning proc
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -31,6 +32,7 @@ from codat_iac.provider.registration import Registration, register
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack import engine
+from codat_iac.stack.engine_runs import EngineRun, engine_runs
 from codat_iac.stack.pulumi_command import Pulumi, Workspace
 from codat_iac.stack.stack import PLUGIN_DIED, Stack, StackError, StackLocked
 
@@ -79,6 +81,7 @@ class _Watcher:
 
     changes: Mapping[str, Decision]
     report: Callable[[Outcome], None]
+    checkpoints: bool = True
     became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
     plugin_said: str = ""
@@ -109,6 +112,15 @@ class _Watcher:
             # A change reported as done may still fail: the engine reports it before it writes the state.
             result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
             self._tell(change, result, _unsaved(change.address, text) if _UNSAVED in text else text)
+
+    def ended(self, message: str) -> None:
+        """Note what the engine said as it failed. Without checkpoints, an unwritten state has nothing."""
+        lines = [*self.general, *message.splitlines()]
+        unsaved = next((line for line in lines if _UNSAVED in line), None)
+        if unsaved and not self.checkpoints:
+            for change in self.changes.values():
+                if change.address in self.became and change.address not in self.failed:
+                    self._tell(change, Result.FAILED, _unsaved(change.address, unsaved))
 
     def _tell(self, change: Decision, result: Result, text: str = "") -> None:
         self.became[change.address] = Outcome(change.address, change.action, result, text)
@@ -159,76 +171,137 @@ def apply(
 
     *state* is the state that the plan was made for, *desired* are all declared connections, and *max_losses*
     overrides the limit in the user's settings. *report* gets each outcome at once, *tell* gets messages for
-    the user. Changes that must wait for a second run are skipped.
+    the user. Changes that must wait for a second run are skipped. Many creates take several runs of the
+    engine; after one that fails as a whole, no other is begun.
 
     Raises `StackError` if Pulumi didn't begin (a wrong passphrase, a broken project; `StackLocked` for a
     lock), or if the state has changed by the time that this run has the lock: then nothing is done.
     """
-    changes = [change for change in plan.changes if not change.later]
-    if not changes:
+    runs = engine_runs(plan.changes)
+    if not runs:
         return Applied(())  # without targets, Pulumi would remove all that isn't declared
-    changing = {change.address for change in changes}
-    moved = planner.decided.moved
-    acting = [each for each in desired if each.address in changing and each.address not in moved.later]
-    before = {each.address: planner.status(each) for each in desired}
-    protected = {prior.place for prior in recorded(state) if prior.protected}
-    stale: list[str] = []
-    with (
-        Pulumi.forwarding_signals(stack, tell) as command,
-        _handed_over(stack, planner, plan, max_losses) as environment,
-    ):
-        outputs = _outputs(stack)
-        workspace = Workspace(
-            work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
-        )
-        prefix = f"urn:pulumi:{stack.short_name}::{workspace.project_settings().name}"
-        by_address = {change.address: change for change in changes}
-        by_urn = {
-            each.urn or f"{prefix}::{RESOURCE_TYPE}::{each.address}": by_address[each.address]
-            for each in planner.decided.decisions
-            if each.address in by_address
-        }
-        # If a replaced connection moved too, the engine deletes the old half only if its URN is a target.
-        by_urn |= {
-            moved.origins[each.address].urn: each
-            for each in changes
-            if each.action is Action.REPLACE and each.address in moved.origins
-        }
-        watcher = _Watcher(by_urn, report)
+    applying = _Applying(
+        stack, state, planner, plan, desired, report, {each.address: planner.status(each) for each in desired}
+    )
+    with Pulumi.forwarding_signals(stack, tell) as command:
+        return in_turn(runs, lambda run: applying.carry_out(run, command, max_losses), plan.changes)
 
-        def program() -> None:
-            stale.extend(differences(state, stack.export()))
-            if stale:
-                raise RunError(_STALE)
-            registrations = []
-            for each in acting:
-                origin = moved.origins.get(each.address)
-                place = origin.place if origin else each.place
-                description = planner.decided.descriptions[each.address]
-                registrations.append(Registration(each, description, origin, protect=place in protected))
-            _export(desired, before, acting, register(registrations), outputs)
 
+def in_turn(
+    runs: Iterable[EngineRun], carry_out: Callable[[EngineRun], Applied], changes: Iterable[Decision]
+) -> Applied:
+    """Carry out one run after the other, and return the outcomes in the order of *changes*.
+
+    After a run that fails as a whole, or is interrupted, no other is begun. Raises the `StackError` of the
+    first run.
+    """
+    done: dict[str, Outcome] = {}
+    applied = Applied(())
+    for run in runs:
         try:
-            automation.Stack.select(stack.name, workspace).up(
-                program=program,
-                target=list(by_urn),
-                continue_on_error=True,
-                parallel=AT_A_TIME,
-                on_event=watcher.hear,
-                suppress_progress=True,
+            applied = carry_out(run)
+        except StackError as error:
+            if not done:
+                raise
+            applied = Applied((), str(error))
+        done |= {outcome.address: outcome for outcome in applied.outcomes}
+        if applied.error or applied.interrupted:
+            break
+    return dataclasses.replace(
+        applied,
+        outcomes=tuple(
+            done.get(each.address, Outcome(each.address, each.action, Result.NOT_TRIED))
+            for each in changes
+            if not each.later
+        ),
+    )
+
+
+@dataclass
+class _Applying:
+    """What all runs of one apply share. `statuses` are those of all declared connections, by address."""
+
+    stack: Stack
+    state: Mapping[str, Any]
+    planner: Planner
+    plan: Plan
+    desired: Sequence[DesiredConnection]
+    report: Callable[[Outcome], None]
+    statuses: dict[Address, str]
+    changed: set[str | None] = field(default_factory=set)
+    """The addresses of earlier runs: there the state differs from the planned one."""
+
+    def carry_out(self, run: EngineRun, command: Pulumi, max_losses: int | None) -> Applied:
+        """Carry out one run and return the outcomes of its changes. Raises as `apply`."""
+        planner, moved = self.planner, self.planner.decided.moved
+        by_address = {change.address: change for change in run.changes}
+        acting = [
+            each for each in self.desired if each.address in by_address and each.address not in moved.later
+        ]
+        protected = {prior.place for prior in recorded(self.state) if prior.protected}
+        stale: list[str] = []
+        planned = dataclasses.replace(self.plan, changes=run.changes)
+        with _handed_over(self.stack, planner, planned, max_losses) as environment:
+            environment["PULUMI_SKIP_CHECKPOINTS"] = str(not run.checkpoints).lower()
+            workspace = Workspace(
+                work_dir=str(self.stack.folder),
+                env_vars=environment,
+                pulumi_command=command,
+                program=lambda: None,
             )
-        except automation.ConcurrentUpdateError as error:
-            raise StackLocked(str(error), stack.name) from error
-        except (automation.CommandError, RunError) as error:
-            if stale:
-                raise StackError(f"{_STALE} ({join_names(stale)})") from error
-            reason = _reason(error, watcher)
-            if not watcher.became and not command.interrupted:
-                raise StackError(reason) from error
-            # If changes failed, they are the reason why the run failed.
-            told = "" if watcher.failed or command.interrupted else reason
-            return Applied(watcher.outcomes(changes), told, command.interrupted)
-        return Applied(watcher.outcomes(changes), interrupted=command.interrupted)
+            prefix = f"urn:pulumi:{self.stack.short_name}::{workspace.project_settings().name}"
+            by_urn = {
+                each.urn or f"{prefix}::{RESOURCE_TYPE}::{each.address}": by_address[each.address]
+                for each in planner.decided.decisions
+                if each.address in by_address
+            }
+            # If a replaced connection moved too, the engine deletes the old half only if its URN is a target.
+            by_urn |= {
+                moved.origins[each.address].urn: each
+                for each in run.changes
+                if each.action is Action.REPLACE and each.address in moved.origins
+            }
+            watcher = _Watcher(by_urn, self.report, run.checkpoints)
+
+            def program() -> None:
+                now = self.stack.export()
+                changed = differences(self.state, now)
+                stale.extend(address for address in changed if address not in self.changed)
+                if stale:
+                    raise RunError(_STALE)
+                registrations = []
+                for each in acting:
+                    origin = moved.origins.get(each.address)
+                    place = origin.place if origin else each.place
+                    description = planner.decided.descriptions[each.address]
+                    registrations.append(Registration(each, description, origin, protect=place in protected))
+                outputs = _outputs(self.stack, now)
+                _export(self.desired, self.statuses, acting, register(registrations), outputs)
+
+            try:
+                automation.Stack.select(self.stack.name, workspace).up(
+                    program=program,
+                    target=list(by_urn),
+                    continue_on_error=True,
+                    parallel=AT_A_TIME,
+                    on_event=watcher.hear,
+                    suppress_progress=True,
+                )
+            except automation.ConcurrentUpdateError as error:
+                raise StackLocked(str(error), self.stack.name) from error
+            except (automation.CommandError, RunError) as error:
+                if stale:
+                    raise StackError(f"{_STALE} ({join_names(stale)})") from error
+                reason = _reason(error, watcher)
+                if not watcher.became and not command.interrupted:
+                    raise StackError(reason) from error
+                watcher.ended(str(error))
+                # If changes failed, they are the reason why the run failed.
+                told = "" if watcher.failed or command.interrupted else reason
+                return Applied(watcher.outcomes(run.changes), told, command.interrupted)
+            finally:
+                self.changed |= {name for each in run.changes for name in (each.address, each.moved_from)}
+            return Applied(watcher.outcomes(run.changes), interrupted=command.interrupted)
 
 
 _STALE = "the stack changed since this plan was made, so nothing is done; run again"
@@ -267,11 +340,26 @@ def _handed_over(
         }
 
 
-def _outputs(stack: Stack) -> Mapping[str, Any]:
-    """Return the stack's outputs that aren't the stock program's, as they are in the state."""
-    state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))
-    outputs = next((o.get("outputs") for o in resources(state) if o["type"] == "pulumi:pulumi:Stack"), None)
-    return {name: value for name, value in (outputs or {}).items() if not _is_ours(name, value)}
+def _outputs(stack: Stack, state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the stack's outputs that aren't the stock program's, as they are in its exported *state*.
+
+    If there is a secret among them, the state is exported again, with secrets as text.
+    """
+    outputs = _of_the_stack(state)
+    if _holds_secret(outputs):
+        outputs = _of_the_stack(json.loads(stack.pulumi("stack", "export", "--show-secrets")))
+    return {name: value for name, value in outputs.items() if not _is_ours(name, value)}
+
+
+def _of_the_stack(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = (each.get("outputs") for each in resources(state) if each["type"] == "pulumi:pulumi:Stack")
+    return next(found, None) or {}
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_secret, value))
+    return isinstance(value, dict) and (is_secret(value) or any(map(_holds_secret, value.values())))
 
 
 def _is_ours(name: str, value: Any) -> bool:
@@ -297,17 +385,21 @@ def kept(value: Any) -> Any:
 
 def _export(
     desired: Sequence[DesiredConnection],
-    before: Mapping[Address, str],
+    now: dict[Address, str],
     acting: Sequence[DesiredConnection],
     statuses: Awaitable[list[str | None]],
     outputs: Mapping[str, Any],
 ) -> None:
-    """Export the stack's outputs again: a program that doesn't export them removes them."""
+    """Export the stack's outputs again: a program that doesn't export them removes them.
+
+    *now* are the statuses of *desired*, which get those of the *acting* ones.
+    """
 
     async def all_statuses() -> list[str]:
         # The status of a failed change is unknown, so the one from before stays.
-        after = dict(zip((each.address for each in acting), await statuses, strict=True))
-        return [after.get(each.address) or before[each.address] for each in desired]
+        after = zip((each.address for each in acting), await statuses, strict=True)
+        now.update((address, status) for address, status in after if status)
+        return [now[each.address] for each in desired]
 
     known: Output[list[str]] = Output.from_input(all_statuses())
     if "connections" not in outputs:

@@ -112,6 +112,7 @@ def apply_command(  # noqa: PLR0913  each is an option
             if approvals
             else None,
         )
+        session.read_ahead()
         kept = render.parse_plan(_read(saved, _PLAN), saved.name) if saved else None
         desired = session.declared(path)
         planner = session.planner(company, desired)

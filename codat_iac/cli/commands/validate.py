@@ -32,8 +32,8 @@ def validate_command(
 
     PATH is a YAML or Python file, or a folder of them, or - for YAML on stdin; by default what the project's
     config names, which needs no login. With --online, companies that are named by `match` are looked up, too;
-    the API key comes from CODAT_API_KEY, or else from the stack's config. What Codat advises about platforms is
-    a warning, and no problem.
+    the API key comes from CODAT_API_KEY, or else from the stack's config. What Codat advises about platforms
+    is a warning, and no problem.
     """
     from codat_iac.desired import Tenant  # noqa: PLC0415  yaml and jsonschema
 

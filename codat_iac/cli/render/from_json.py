@@ -86,8 +86,10 @@ def _wrong_format(data: Any) -> str:
 
 def _against_schema(data: Any) -> str:
     """Return the first violation of the schema in words, or an empty text."""
-    from codat_iac.desired.schemas import validator  # noqa: PLC0415  slow to import, and no plan needs it
+    from codat_iac.desired.schemas import conforms, validator  # noqa: PLC0415  a plain plan needs neither
 
+    if conforms("plan.schema.json", data):
+        return ""
     error = next(validator("plan.schema.json").iter_errors(data), None)
     return f"{_broken(error)}; {_AGAIN}" if error else ""
 

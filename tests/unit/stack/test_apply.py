@@ -12,6 +12,7 @@ from pulumi.automation.events import DiagnosticEvent, ResOutputsEvent, StepEvent
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import RESOURCE_TYPE
+from codat_iac.model.record import _SECRET
 from codat_iac.model.settings import Settings
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
@@ -21,13 +22,16 @@ from codat_iac.stack.apply import (
     Applied,
     Outcome,
     Result,
+    _holds_secret,
     _is_ours,
     _reason,
     _Watcher,
     apply,
     differences,
+    in_turn,
 )
-from codat_iac.stack.stack import Stack
+from codat_iac.stack.engine_runs import EngineRun
+from codat_iac.stack.stack import Stack, StackError
 from tests.support.builders import an_id
 from tests.support.samples import a_change
 
@@ -118,6 +122,27 @@ def test_a_state_that_cant_be_written_is_said_plainly() -> None:
     )
 
 
+def test_without_checkpoints_nothing_is_done_if_the_state_cant_be_written() -> None:
+    """It is written once, at the end."""
+    unsaved = "failed to save snapshot: open /state/dev.json: no space left on device"
+    told, watcher = heard(done())
+    watcher.ended(unsaved)
+    assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)  # the checkpoint has it
+
+    watcher.checkpoints = False
+    watcher.ended("interrupted")
+    assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)
+
+    watcher.ended(unsaved)
+    assert watcher.failed == {CHANGE.address}
+    assert "can't write the stack's state (no space left on device)" in told[-1].text
+
+    _, other = heard(failed("no key"))
+    other.checkpoints = False
+    other.ended(unsaved)
+    assert other.outcomes([CHANGE]) == (an_outcome(Result.FAILED, "no key"),)
+
+
 def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> None:
     """They are told apart, since only one of them may have been done."""
     told, _ = heard(failed("it is not certain whether it was made"))
@@ -166,6 +191,64 @@ def test_a_change_is_done_when_its_last_step_is(
         watcher.hear(EngineEvent(1, 1, res_outputs_event=ResOutputsEvent(step)))
 
     assert [outcome.result for outcome in told] == ([Result.DONE] if done else [])
+
+
+FIRST, SECOND = a_change("acme/a"), a_change("acme/b")
+RUNS = (EngineRun((SECOND,)), EngineRun((FIRST,), checkpoints=False))
+
+
+def in_two(first: Applied | StackError, second: Applied | StackError) -> Applied:
+    """What becomes of two changes, one in each run."""
+    ends = iter((first, second))
+
+    def carry_out(_: EngineRun) -> Applied:
+        end = next(ends)
+        if isinstance(end, StackError):
+            raise end
+        return end
+
+    return in_turn(RUNS, carry_out, [FIRST, SECOND, a_change("acme/c", later=True)])
+
+
+def applied(change: Decision, error: str = "", *, interrupted: bool = False) -> Applied:
+    """A run that did its one change."""
+    return Applied((Outcome(change.address, change.action, Result.DONE),), error, interrupted)
+
+
+def test_runs_are_done_in_turn_and_told_in_the_order_of_the_plan() -> None:
+    """Whatever their own order."""
+    assert in_two(applied(SECOND), applied(FIRST)) == Applied(
+        (
+            Outcome("acme/a", Action.CREATE, Result.DONE),
+            Outcome("acme/b", Action.CREATE, Result.DONE),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "error", "interrupted"),
+    [
+        pytest.param(applied(SECOND, "full disk"), applied(FIRST), "full disk", False, id="the first failed"),
+        pytest.param(
+            applied(SECOND, interrupted=True), applied(FIRST), "", True, id="the first was interrupted"
+        ),
+        pytest.param(applied(SECOND), StackError("locked"), "locked", False, id="the second didn't begin"),
+    ],
+)
+def test_after_a_run_that_failed_the_rest_is_not_tried(
+    first: Applied, second: Applied | StackError, error: str, interrupted: bool
+) -> None:
+    """What is done stays told."""
+    whole = in_two(first, second)
+
+    assert [outcome.result for outcome in whole.outcomes] == [Result.NOT_TRIED, Result.DONE]
+    assert (whole.error, whole.interrupted) == (error, interrupted)
+
+
+def test_a_first_run_that_doesnt_begin_is_an_error() -> None:
+    """Nothing is done then."""
+    with pytest.raises(StackError, match="locked"):
+        in_two(StackError("locked"), applied(FIRST))
 
 
 def test_where_everything_waits_nothing_is_run() -> None:
@@ -236,6 +319,20 @@ def test_what_a_stack_holds_otherwise_is_named(now: dict[str, Any], named: list[
 
 
 # The stack's outputs.
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        ({"a": 1, "b": ["x", {"c": None}]}, False),
+        ({"a": {_SECRET[0]: _SECRET[1], "ciphertext": "v1:x"}}, True),
+        ({"a": [{"b": {_SECRET[0]: _SECRET[1], "ciphertext": "v1:x"}}]}, True),
+        ({}, False),
+    ],
+)
+def test_a_secret_is_found_wherever_it_is(value: object, holds: bool) -> None:
+    """Only then is the state exported once more, with secrets as text."""
+    assert _holds_secret(value) == holds
 
 
 @pytest.mark.parametrize(
