@@ -23,7 +23,7 @@ from typing import Any
 
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.connection import OnRemoval, PriorConnection, Slot
-from codat_iac.stack.engine_runs import FEWEST as FEWEST_APART
+from codat_iac.stack.apply.engine_runs import FEWEST as FEWEST_APART
 from tests.campaign.tables import table
 from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import Outcome, Project, Ran

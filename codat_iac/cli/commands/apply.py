@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from codat_iac.cli import render
-from codat_iac.cli.approved_losses import parse_approved_losses
 from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
 from codat_iac.cli.output import (
     ask,
@@ -27,6 +26,7 @@ from codat_iac.cli.output import (
     write_output,
 )
 from codat_iac.cli.render import words
+from codat_iac.cli.render.approved_losses import parse_approved_losses
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection

@@ -17,7 +17,7 @@ from codat_iac.model.errors import ConfigError
 from codat_iac.stack.stack import Stack
 
 if TYPE_CHECKING:
-    from codat_iac.stack.shard_states import Arrival
+    from codat_iac.stack.sharding.shard_states import Arrival
 
 
 @click.command("reshard")
@@ -31,7 +31,7 @@ def reshard_command(stacks: Sequence[str], cwd: Path, stack: str | None, *, yes:
     all that it has. Codat isn't called. Until the end no other run of these stacks is allowed; if this one
     is interrupted, run it again. New stacks need it once, too.
     """
-    from codat_iac.stack.reshard import reshard  # noqa: PLC0415  pulumi is slow to import
+    from codat_iac.stack.sharding.reshard import reshard  # noqa: PLC0415  pulumi is slow to import
 
     if stack:
         raise ConfigError("reshard takes its stacks as arguments; leave out --stack")

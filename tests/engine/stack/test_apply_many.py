@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codat_iac.emulator import Emulator
-from codat_iac.stack.engine_runs import FEWEST
+from codat_iac.stack.apply.engine_runs import FEWEST
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project
 

@@ -14,8 +14,8 @@ from codat_iac.cli import run
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.record import SHARD, connections
 from codat_iac.model.settings import shard_number
-from codat_iac.stack.reshard import _set_marker
-from codat_iac.stack.shard_states import Member
+from codat_iac.stack.sharding.reshard import _set_marker
+from codat_iac.stack.sharding.shard_states import Member
 from codat_iac.stack.stack import Stack, StackError, StackLocked
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project, recorded_resources

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from codat_iac.cli import render
-from codat_iac.cli.approved_losses import parse_approved_losses, written
+from codat_iac.cli.render.approved_losses import parse_approved_losses, written
 from codat_iac.model.errors import ConfigError
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action

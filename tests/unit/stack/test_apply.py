@@ -30,7 +30,7 @@ from codat_iac.stack.apply import (
     differences,
     in_turn,
 )
-from codat_iac.stack.engine_runs import EngineRun
+from codat_iac.stack.apply.engine_runs import EngineRun
 from codat_iac.stack.stack import Stack, StackError
 from tests.support.builders import an_id
 from tests.support.samples import a_change

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
-from codat_iac.stack.engine_runs import FEWEST, LARGEST, EngineRun, engine_runs
+from codat_iac.stack.apply.engine_runs import FEWEST, LARGEST, EngineRun, engine_runs
 from tests.support.builders import an_id
 from tests.support.samples import CALM, a_change
 

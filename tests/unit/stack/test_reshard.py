@@ -18,8 +18,8 @@ from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD, recorded, resources, shard_marker
 from codat_iac.model.settings import parse_shard, shard_number
 from codat_iac.planning.safety_limits import shard_refusal
-from codat_iac.stack.reshard import reshard
-from codat_iac.stack.shard_states import Arrival, Member
+from codat_iac.stack.sharding.reshard import reshard
+from codat_iac.stack.sharding.shard_states import Arrival, Member
 from codat_iac.stack.stack import Stack, StackError
 from tests.support.builders import a_desired, a_prior, an_id
 from tests.support.project import recorded_resources

@@ -16,7 +16,7 @@ from codat_iac.model.connection import PriorConnection
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import connections, recorded, shard_marker
 from codat_iac.model.settings import Shard, shard_number
-from codat_iac.stack.shard_states import (
+from codat_iac.stack.sharding.shard_states import (
     MOVING_TYPE,
     Arrival,
     Member,

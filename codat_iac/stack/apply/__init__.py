@@ -32,7 +32,7 @@ from codat_iac.provider.registration import Registration, register
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack import engine
-from codat_iac.stack.engine_runs import EngineRun, engine_runs
+from codat_iac.stack.apply.engine_runs import EngineRun, engine_runs
 from codat_iac.stack.pulumi_command import Pulumi, Workspace
 from codat_iac.stack.stack import PLUGIN_DIED, Stack, StackError, StackLocked
 

@@ -1,0 +1,1 @@
+"""Move connections between the stacks that share a desired state."""
