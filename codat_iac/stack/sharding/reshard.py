@@ -21,11 +21,11 @@ from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD, STACK, recorded, resources, shard_marker
 from codat_iac.planning.safety_limits import MOVING, shard_refusal
-from codat_iac.stack import engine, 
-from codat_iac.stack.sharding import shard_states
+from codat_iac.stack import engine
 from codat_iac.stack.apply import kept
 from codat_iac.stack.project import project_name
 from codat_iac.stack.pulumi_command import Pulumi, Workspace
+from codat_iac.stack.sharding import shard_states
 from codat_iac.stack.sharding.shard_states import MOVING_TYPE, Arrival, Member, State
 from codat_iac.stack.stack import Stack, StackError, StackLocked
 
