@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -86,13 +86,32 @@ def _check(schema: Mapping[str, Any], definitions: Mapping[str, Check]) -> Check
         for keyword, wanted in schema.items()
         if keyword not in _SILENT | _OF_OBJECTS
     ]
+    if "if" in schema:
+        checks.append(_either(schema, definitions))
     if not _OF_OBJECTS.isdisjoint(schema):
         checks.append(_object(schema, definitions))
+    return _all(checks)
+
+
+def _all(checks: Sequence[Check]) -> Check:
     return checks[0] if len(checks) == 1 else lambda value: all(check(value) for check in checks)
 
 
-_SILENT = frozenset(("$defs", "$schema", "default", "description", "errorMessage", "examples", "title"))
-"""The keywords that demand nothing."""
+_SILENT = frozenset(
+    (
+        "$defs",
+        "$schema",
+        "default",
+        "description",
+        "else",
+        "errorMessage",
+        "examples",
+        "if",
+        "then",
+        "title",
+    )
+)
+"""The keywords that demand nothing, or nothing by themselves."""
 
 _OF_OBJECTS = frozenset(
     (
@@ -118,7 +137,9 @@ def _object(schema: Mapping[str, Any], definitions: Mapping[str, Check]) -> Chec
     name = _check(schema["propertyNames"], definitions) if "propertyNames" in schema else None
 
     def check(value: Any) -> bool:
-        if not isinstance(value, dict) or any(key not in value for key in required):
+        if not isinstance(value, dict):
+            return True  # `type` says what it has to be
+        if any(key not in value for key in required):
             return False
         for key, item in value.items():
             found = known.get(key)
@@ -131,6 +152,12 @@ def _object(schema: Mapping[str, Any], definitions: Mapping[str, Check]) -> Chec
     return check
 
 
+def _either(schema: Mapping[str, Any], definitions: Mapping[str, Check]) -> Check:
+    """Compile `if`, `then` and `else`. The condition must be one that `_check` answers exactly."""
+    condition, then, otherwise = (_check(schema.get(key, {}), definitions) for key in ("if", "then", "else"))
+    return lambda value: then(value) if condition(value) else otherwise(value)
+
+
 def _definition(wanted: str, definitions: Mapping[str, Check]) -> Check:
     name = wanted.rpartition("/")[2]
 
@@ -141,13 +168,21 @@ def _definition(wanted: str, definitions: Mapping[str, Check]) -> Check:
 
 
 def _type(wanted: str | list[str], _: object) -> Check:
-    kinds = tuple(_TYPES[kind] for kind in ([wanted] if isinstance(wanted, str) else wanted))
+    kinds = tuple(each for kind in ([wanted] if isinstance(wanted, str) else wanted) for each in _TYPES[kind])
     if kinds == (dict,):
         return lambda value: isinstance(value, dict)
     return lambda value: type(value) in kinds
 
 
-_TYPES = {"array": list, "boolean": bool, "integer": int, "null": type(None), "object": dict, "string": str}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "array": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "null": (type(None),),
+    "number": (int, float),
+    "object": (dict,),
+    "string": (str,),
+}
 
 
 def _one_of(values: Collection[Any], _: object) -> Check:
@@ -166,12 +201,16 @@ def _items(wanted: Mapping[str, Any], definitions: Mapping[str, Check]) -> Check
 
 _KEYWORDS: Mapping[str, Callable[[Any, Mapping[str, Check]], Check]] = {
     "$ref": _definition,
+    "allOf": lambda wanted, definitions: _all([_check(each, definitions) for each in wanted]),
     "const": lambda wanted, definitions: _one_of([wanted], definitions),
     "enum": _one_of,
     "items": _items,
     "maxLength": lambda wanted, _: lambda value: isinstance(value, str) and len(value) <= wanted,
+    "maxProperties": lambda wanted, _: lambda value: isinstance(value, dict) and len(value) <= wanted,
+    "maximum": lambda wanted, _: lambda value: value is None or value <= wanted,
+    "minProperties": lambda wanted, _: lambda value: isinstance(value, dict) and len(value) >= wanted,
     "minimum": lambda wanted, _: lambda value: value is None or value >= wanted,
-    "not": lambda wanted, _: lambda value: value != wanted["const"],
+    "not": lambda wanted, _: lambda value: bool(wanted) and value != wanted["const"],
     "pattern": _matching,
     "type": _type,
 }

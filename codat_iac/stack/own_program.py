@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from codat_iac.desired.files import write_file
 from codat_iac.model import properties
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection, PriorConnection
 from codat_iac.planning import slot_description
@@ -31,7 +32,7 @@ def declared(stack: Stack, recorded: Sequence[PriorConnection]) -> Program:
     """
     with TemporaryDirectory(prefix="codat-iac-") as folder:  # for its owner's eyes alone
         events, told = Path(folder, "events.json"), Path(folder, "declared.json")
-        told.touch()
+        write_file(told, "", private=True)
         stack.pulumi(
             "preview",
             environment={

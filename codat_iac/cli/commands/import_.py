@@ -52,6 +52,12 @@ def _match_by(_: click.Context, __: click.Parameter, value: str | None) -> str |
     help="Name new companies by this tag of theirs, such as tag:customerId, or by their name in Codat: with"
     " `match:` in place of `id:`.",
 )
+@click.option(
+    "--files-only",
+    is_flag=True,
+    help="Leave the stack as it is: write the files, each connection with its `connectionId`, by which an"
+    " apply takes it up. For a pull request.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def import_command(
     *,
@@ -62,6 +68,7 @@ def import_command(
     overwrite: bool,
     new: bool,
     match_by: str | None,
+    files_only: bool,
     yes: bool,
 ) -> int:
     """Bring connections that exist into the stack, and write their desired state.
@@ -82,10 +89,16 @@ def import_command(
         overwrite=overwrite,
         new=new,
         match_by=match_by,
+        files_only=files_only,
         confirm=lambda drafted: _confirm(drafted, new=new, yes=yes),
         tell=lambda text: click.echo(text, err=True),
     )
-    if draft.arrivals:
+    if files_only:
+        number = len(draft.undeclared)
+        write_or_tell(
+            f"Written: {number:,}; an apply takes up what is written." if number else "Nothing is new."
+        )
+    elif draft.arrivals:
         write_or_tell(f"Imported {_counted(draft)}; the plan is empty.")
     return 0
 

@@ -89,6 +89,7 @@ def import_into(  # noqa: PLR0913  what the command is told
     overwrite: bool = False,
     new: bool = False,
     match_by: str | None = None,
+    files_only: bool = False,
     confirm: Callable[[Draft], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
@@ -98,7 +99,8 @@ def import_into(  # noqa: PLR0913  what the command is told
     that folder. An existing file is only written with *overwrite*; all that stands in it stays. With *new*,
     existing files may be written, what the policy ignores is left alone, and unless *out* is given the
     connections of a company go to the file that declares it. *match_by*, a tag such as `tag:customerId` or
-    `name`, names new companies by that in place of their ids, where it can.
+    `name`, names new companies by that in place of their ids, where it can. With *files_only* the stack stays
+    as it is, and each new connection keeps its `connectionId`, by which an apply takes it up.
     *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
@@ -119,7 +121,8 @@ def import_into(  # noqa: PLR0913  what the command is told
     if drafted.arrivals:
         pages = {Page(path): connections for path, connections in added.items()}
         declared = of_shard(said.connections, settings.shard)
-        _Import(stack, client, settings, desired_path, pages, drafted, before, declared).run(tell)
+        attempt = _Import(stack, client, settings, desired_path, pages, drafted, before, declared)
+        attempt.run(tell, files_only=files_only)
     return drafted
 
 
@@ -155,13 +158,15 @@ class _Import:
     before: Mapping[str, Any]
     declared: Sequence[DesiredConnection]
 
-    def run(self, tell: Callable[[str], None]) -> None:
-        """Do the whole import, or undo it and raise."""
+    def run(self, tell: Callable[[str], None], *, files_only: bool) -> None:
+        """Do the whole import, or what concerns the files, or undo it and raise."""
         try:
             for page, added in self.pages.items():
                 tell(f"writing {page.path}")
                 page.write(added, self.draft.names)
             program = self._program()
+            if files_only:
+                return
             tell(f"importing {len(self.draft.arrivals)} connections")
             self._import(program)
             self._protect(program)

@@ -21,6 +21,7 @@ from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import recorded
 from codat_iac.model.settings import Settings
 from codat_iac.planning.plan.unmanaged import OnUnmanaged, UnmanagedPolicy
+from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing import discovery
 from codat_iac.stack.importing.discovery import Filters
@@ -407,3 +408,37 @@ def test_a_tenant_that_never_rests_is_brought_in_once(growing: Growing) -> None:
         a: there[i] for a, i in growing.ids.items()
     }
     assert growing.changes == []
+
+
+def test_for_a_pull_request_only_the_files_are_written(growing: Growing) -> None:
+    """The stack stays as it is: on the branch that is applied, nothing of it is declared yet."""
+    new = growing.emulator.connect(growing.acme, "gbol", "Linked")
+    before = growing.stack.export()
+
+    drafted = growing.run(files_only=True)
+
+    assert [each.address for each in drafted.undeclared] == ["acme/xero"]
+    assert growing.stack.export() == before
+    assert growing.stack.calls == []
+    assert f"connectionId: {new['id']}".encode() in growing.files["a.yaml"]
+    plan = Planner(growing.reader, growing.settings, []).plan(load(growing.folder))
+    assert [(each.address, each.action) for each in plan.changes] == [("acme/xero", Action.ADOPT)]
+    written = growing.files
+    assert growing.run(files_only=True).undeclared == ()
+    assert growing.files == written
+
+
+def test_files_that_cannot_be_written_are_left_as_they_were(growing: Growing) -> None:
+    """All of them, if one can't be."""
+    for company in (growing.acme, growing.bolt):
+        growing.emulator.connect(company, "gbol", "Linked")
+    before = growing.files
+
+    def meddle(told: str) -> None:
+        if told.endswith("b.yaml"):
+            growing.write("b.yaml", f"{HEAD}  bee: {{id: {growing.bolt}, connections: {{}}}}\n# theirs\n")
+
+    with pytest.raises(ImportFailed, match=r"b\.yaml was changed meanwhile"):
+        growing.run(files_only=True, tell=meddle)
+    assert growing.files["a.yaml"] == before["a.yaml"]
+    assert growing.files["b.yaml"].endswith(b"# theirs\n")

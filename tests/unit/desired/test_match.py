@@ -74,7 +74,9 @@ def test_who_reads_no_tenant_refuses_it() -> None:
     """Nothing is taken for what is no longer declared."""
     loaded(acme())
 
-    with pytest.raises(ConfigError, match="names companies by `match`, and this reads no tenant"):
+    with pytest.raises(
+        ConfigError, match="names companies by `match`, or has `rules`, and this reads no tenant"
+    ):
         load("c.yaml")
 
 

@@ -97,7 +97,7 @@ def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every schema in the schema that says what a value must be."""
     yield schema
     for keyword in ("propertyNames", "additionalProperties"):
-        if isinstance(child := schema.get(keyword), dict) and "$ref" not in child:
+        if isinstance(child := schema.get(keyword), dict) and not {"$ref", "allOf"} & child.keys():
             yield from subschemas(child)
     for keyword in ("properties", "patternProperties", "$defs"):
         for child in schema.get(keyword, {}).values():

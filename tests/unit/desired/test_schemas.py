@@ -75,7 +75,16 @@ GOOD: dict[str, Any] = {
         "version": 1,
         "x-note": [1],
         "defaults": {"onRemoval": "retain", "protect": False},
+        "unmanaged": "error",
+        "unmanagedByTag": {"segment=demo": "ignore"},
+        "rules": {
+            "lending": {
+                "forEach": {"tag": "segment=lending", "key": {"tag": "customerId"}},
+                "connections": {"ledger": {"platformKey": "gbol"}},
+            }
+        },
         "companies": {
+            "bolt": {"match": {"tag": "customerId=42"}, "connections": {"bank": {"platformKey": "suuo"}}},
             "acme": {
                 "id": "8a210b68-6988-11ed-a1eb-0242ac120002",
                 "connections": {
@@ -86,7 +95,7 @@ GOOD: dict[str, Any] = {
                         "onExisting": "adopt",
                     },
                 },
-            }
+            },
         },
     },
     "plan.schema.json": json.loads(render.plan(EVERYTHING, "json", NOW)),
