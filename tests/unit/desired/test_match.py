@@ -74,7 +74,7 @@ def test_who_reads_no_tenant_refuses_it() -> None:
     """Nothing is taken for what is no longer declared."""
     loaded(acme())
 
-    with pytest.raises(
+    with pytest.raises(ConfigError, match="by `match`, or has `rules`, and this reads no tenant"):
         ConfigError, match="names companies by `match`, or has `rules`, and this reads no tenant"
     ):
         load("c.yaml")
