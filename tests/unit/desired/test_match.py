@@ -75,8 +75,6 @@ def test_who_reads_no_tenant_refuses_it() -> None:
     loaded(acme())
 
     with pytest.raises(ConfigError, match="by `match`, or has `rules`, and this reads no tenant"):
-        ConfigError, match="names companies by `match`, or has `rules`, and this reads no tenant"
-    ):
         load("c.yaml")
 
 
