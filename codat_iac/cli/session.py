@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,7 @@ class Session:
     max_losses: int | None = None
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
-    _exporting: Future[dict[str, Any]] | None = None
+    _exporting: Future[dict[str, Any]] | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def stack(self) -> Stack:
