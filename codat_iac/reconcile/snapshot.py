@@ -1,9 +1,9 @@
 """The live state, read once for each process and shared by all its hooks.
 
 Companies are read one by one until that has cost as many calls as reading the whole tenant would; then the
-tenant is read. So it never costs more than twice the cheaper way. Whoever asks for many companies together gets
-the cheaper way at once. A connection that a listing lacks is looked
-up by its id before it counts as absent, since rows move between pages (offset paging without a cursor,
+tenant is read. So it never costs more than twice the cheaper way. Whoever asks for many companies together
+gets the cheaper way at once. A connection that a listing lacks is looked up by its id before it counts as
+absent, since rows move between pages (offset paging without a cursor,
 https://docs.codat.io/using-the-api/paging).
 """
 
