@@ -49,7 +49,7 @@ class Session:
     approved_losses: frozenset[str] | None = None
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
-    _exporting: Future[dict[str, Any]] | None = field(default=None, init=False)
+    _exporting: Future[dict[str, Any]] | None = field(default=None, init=False, repr=False)
 
     rules: tuple[Expansion, ...] = ()
     """What the rules of the desired state expand to, once that was read."""

@@ -1,8 +1,9 @@
 """The live state, read once for each process and shared by all its hooks.
 
 Companies are read one by one until that has cost as many calls as reading the whole tenant would; then the
-tenant is read. So it never costs more than twice the cheaper way. A connection that a listing lacks is looked
-up by its id before it counts as absent, since rows move between pages (offset paging without a cursor,
+tenant is read. So it never costs more than twice the cheaper way. Whoever asks for many companies together
+gets the cheaper way at once. A connection that a listing lacks is looked up by its id before it counts as
+absent, since rows move between pages (offset paging without a cursor,
 https://docs.codat.io/using-the-api/paging).
 """
 
@@ -31,6 +32,9 @@ from codat_iac.model.errors import (
 
 READS_BEFORE_PROBE = 2
 """How many companies are read before one page of the tenant, which tells the cost of all pages."""
+
+MANY = 50
+"""More companies than this are worth a page of the tenant before the first of them is read."""
 
 CONCURRENT_READS = 8
 """Companies that are read at once; Codat allows ten concurrent requests for each of them."""
@@ -122,7 +126,11 @@ class Snapshot:
 
         Raises the first `ApiError` that isn't about one company alone.
         """
-        waiting = iter(sorted(company_ids))
+        unknown = sorted(each for each in company_ids if each not in self._companies)
+        if len(unknown) > MANY:
+            with self._tenant_lock:
+                self._consider_tenant(None, len(unknown))
+        waiting = iter(unknown)
         taking = threading.Lock()
 
         def read_some() -> None:
@@ -220,22 +228,24 @@ class Snapshot:
     def _read_more(self, company_id: str) -> None:
         """Go from single companies to the whole tenant as soon as that is cheaper."""
         with self._tenant_lock:
-            if (
-                self._spent >= READS_BEFORE_PROBE
-                and not self._exhausted
-                and company_id not in self._companies
-            ):
-                try:
-                    self._read_tenant(company_id)
-                except (CodatBroken, TransportError):
-                    # Codat is slow at long pages; reading single companies may work, or show what is wrong.
-                    self._exhausted = True
+            if self._spent >= READS_BEFORE_PROBE:
+                self._consider_tenant(company_id, self._spent)
             if company_id not in self._companies:
                 self._spent += 1
 
-    def _read_tenant(self, company_id: str) -> None:
+    def _consider_tenant(self, company_id: str | None, reads: int) -> None:
+        """Read the tenant, for *company_id* or for many, if that takes no more calls than *reads*."""
+        if self._exhausted or company_id in self._companies:
+            return
+        try:
+            self._read_tenant(company_id, reads)
+        except (CodatBroken, TransportError):
+            # Codat is slow at long pages; reading single companies may work, or show what is wrong.
+            self._exhausted = True
+
+    def _read_tenant(self, company_id: str | None, reads: int) -> None:
         probe = self._probe_tenant()
-        cheaper = self._spent * probe.page_size >= probe.total_results
+        cheaper = reads * probe.page_size >= probe.total_results
         if cheaper and not self._exhausted and company_id not in self._companies:
             with self._asking():
                 for page in self._client.company_pages(probe):

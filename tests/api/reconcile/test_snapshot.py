@@ -747,3 +747,15 @@ def test_a_company_is_held_by_one_thread_at_a_time(emulator: Emulator, snapshot:
 
     assert len(snapshot.company(acme)) == 1
     assert emulator.counts()["create-connection"] == 1
+
+
+def test_who_reads_thousands_reads_the_tenant_at_once() -> None:
+    """Its pages are fewer than the companies, and no company is read by itself before."""
+    with serving(companies=120, linked=True) as emulator:
+        reader = Reader(emulator.api_key, emulator.url)
+        ids = [company.id for page in reader.company_pages() for company in page.results]
+        emulator.clear_requests()
+
+        Snapshot(reader).prefetch(ids)
+
+        assert emulator.counts() == {"list-companies": 2}
