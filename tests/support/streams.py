@@ -51,6 +51,7 @@ WITHOUT_ENGINE = (
     ("plan", "--stateless", "connections.yaml", "-o", "json"),
     ("coverage", "--stateless", "connections.yaml", "-o", "json"),
     ("export", "--stateless", "--all"),
+    ("show", "plan.json", "-o", "json"),
 )
 """Commands that only read, and need no engine."""
 
@@ -69,6 +70,7 @@ AT_WORK = (
     ("apply", "--yes"),
     ("import", "--all", "--yes"),
     ("reshard", "dev", "--yes"),
+    ("ci", "comment", "plan.json"),
     ("engine", "install"),
     ("emulator",),
 )

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from codat_iac.cli import COMMANDS
+from codat_iac.cli import COMMANDS, render
 from codat_iac.emulator import Emulator, serving
+from codat_iac.planning.plan import Plan
 from tests.support.project import connections
+from tests.support.samples import NOW
 from tests.support.streams import (
     AT_WORK,
     HOSTILE,
@@ -45,8 +47,9 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     folder = tmp_path_factory.mktemp("tenant")
     with serving() as emulator:
         company_id = str(emulator.add_company("Acme")["id"])
-        text = "version: 1\n" + connections(company_id, "ledger: {platformKey: gbol}")
+        text = "version: 1\n" + connections(company_id, "shop: {platformKey: fztf}")
         (folder / "connections.yaml").write_text(text)
+        (folder / "plan.json").write_text(render.plan(Plan(), "json", NOW))
         yield Tenant(emulator, folder, text.encode())
 
 
