@@ -1,4 +1,5 @@
-# `make` checks everything, as CI does; `make help` lists the rest. Only Python 3.11 needs to be installed.
+# `make` checks everything, as CI does; `make help` lists the rest. Only Python 3.11 needs to be installed; the tests
+# also take Chromium, PostgreSQL and Go.
 
 PYTHON ?= python3
 VENV := .venv

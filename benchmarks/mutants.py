@@ -160,12 +160,17 @@ def function_mutants(workers: int) -> Iterator[Mutant]:
             mangled = name.rpartition(".")[2].rpartition("__mutmut_")[0]
             diff = get_diff_for_mutant(name, path=module).splitlines()
             yield Mutant(
-                Path(module).stem,
+                idea(Path(module)),
                 mangled.removeprefix("x_").removeprefix("xǁ").replace("ǁ", "."),
                 tuple(line[1:].strip() for line in diff if line.startswith("-") and line[:3] != "---"),
                 tuple(line[1:].strip() for line in diff if line.startswith("+") and line[:3] != "+++"),
                 status_by_exit_code[code] in {"killed", "timeout"},
             )
+
+
+def idea(module: Path) -> str:
+    """Return what a module is called: a package's first module is called as the package."""
+    return module.parent.name if module.stem == "__init__" else module.stem
 
 
 def module_level_mutants(workers: int) -> Iterator[Mutant]:
@@ -186,10 +191,10 @@ def module_level_mutants(workers: int) -> Iterator[Mutant]:
         for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
             compiled.unlink()  # Python would use it for the next mutant too, if size and second are the same
         file.write_text(mutated)
-        killed = not run_tests(folder, file.stem, limit)
+        killed = not run_tests(folder, idea(file), limit)
         file.write_text(source)
         folders.put(folder)
-        mutant = Mutant(file.stem, OUTSIDE, *_difference(source, mutated), killed)
+        mutant = Mutant(idea(file), OUTSIDE, *_difference(source, mutated), killed)
         print("." if killed else f"\n{mutant.text}\n", end="", flush=True)
         return mutant
 

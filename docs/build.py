@@ -47,7 +47,10 @@ def commands() -> str:
 
 
 def _help(name: str, command: click.Command, parent: click.Context | None, level: int) -> Iterator[str]:
-    context = click.Context(command, parent=parent, info_name=name.rsplit(maxsplit=1)[-1], terminal_width=80)
+    shown = name.rsplit(maxsplit=1)[-1]
+    context = click.Context(
+        command, parent=parent, info_name=shown, terminal_width=80, **command.context_settings
+    )
     if level > 1:
         yield f"{'#' * level} {name}"
     yield f"```text\n{command.get_help(context)}\n```"
@@ -62,11 +65,21 @@ def _help(name: str, command: click.Command, parent: click.Context | None, level
 def schema() -> str:
     """Return a page with each member of a desired-state file."""
     read = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    parts = ["# The desired state", read["description"], "## The file", *_members(read)]
+    parts = ["# The desired state", read["description"], "## The file", *_members(read), *_inner(read)]
     for name, each in read["$defs"].items():
         if "properties" in each:
             parts += [f"## {each.get('title', name)}", each.get("description", ""), *_members(each)]
+            parts += _inner(each)
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _inner(read: dict[str, Any]) -> Iterator[str]:
+    """Yield the members of each member that is a mapping itself."""
+    for name, member in read["properties"].items():
+        if "properties" in member:
+            yield f"### `{name}`"
+            yield from _members(member)
+            yield from _inner(member)
 
 
 def _members(read: dict[str, Any]) -> Iterator[str]:

@@ -35,7 +35,8 @@ class _OutFile(click.Path):
 
 
 PATH = click.argument("path", required=False, type=click.Path())
-OUT = click.option("--out", type=_OutFile(), help="Write the result to this file; - is stdout.")
+OUT_FILE = _OutFile()
+OUT = click.option("--out", type=OUT_FILE, help="Write the result to this file; - is stdout.")
 COMPANY = click.option(
     "--company",
     metavar="COMPANY",

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     "--plan",
     "saved",
     type=click.File(encoding="utf-8"),
+    metavar="FILE",
     help="Apply this plan, - is stdin; refuse where its changes no longer hold.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
@@ -97,6 +98,9 @@ def apply_command(  # noqa: PLR0913  each is an option
     detailed_exitcode: bool,
 ) -> int:
     """Show the plan, ask, and carry it out through Pulumi, at exactly the planned resources.
+
+    PATH is a YAML or Python file, or a folder of them; by default what the stack's config names. For a
+    program of your own there is `pulumi up`.
 
     What isn't done at the end is what the next run does. A saved plan is computed again first, and refused
     where its changes moved; other connections may move, since customers authorise all day.

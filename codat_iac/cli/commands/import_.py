@@ -74,7 +74,8 @@ def import_command(
     """Bring connections that exist into the stack, and write their desired state.
 
     Nothing is changed in Codat. What the state holds already is left alone. At the end the plan has to be
-    empty, or else all is undone. The filters narrow each other down; each may be given more than once.
+    empty, or else all is undone; with --files-only the plan takes up what is written. The filters narrow each
+    other down; each may be given more than once.
     """
     from codat_iac.stack.importing.importer import import_into  # noqa: PLC0415  pulumi is slow to import
 
@@ -90,7 +91,7 @@ def import_command(
         new=new,
         match_by=match_by,
         files_only=files_only,
-        confirm=lambda drafted: _confirm(drafted, new=new, yes=yes),
+        confirm=lambda drafted: _confirm(drafted, new=new, yes=yes, verb="Write" if files_only else "Import"),
         tell=lambda text: click.echo(text, err=True),
     )
     if files_only:
@@ -103,14 +104,14 @@ def import_command(
     return 0
 
 
-def _confirm(draft: Draft, *, new: bool, yes: bool) -> None:
+def _confirm(draft: Draft, *, new: bool, yes: bool, verb: str) -> None:
     tell_skipped([each for each in draft.skipped if not (new and each.held)])
     if not draft.arrivals:
         click.echo("Nothing to import.", err=True)
         return
     tell_lines([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
     if not yes:
-        ask(f"Import {_counted(draft)}?")
+        ask(f"{verb} {_counted(draft)}?")
 
 
 def _counted(draft: Draft) -> str:

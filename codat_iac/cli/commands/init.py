@@ -15,7 +15,9 @@ from codat_iac.model.errors import EngineError
 
 @click.command("init")
 @click.option("--name", metavar="NAME", help="The project's name; by default that of the folder.")
-@click.option("-s", "--stack", metavar="NAME", help="The stack to make, or to use; by default dev.")
+@click.option(
+    "-s", "--stack", metavar="NAME", help="The stack to make, or to use; by default the selected one, or dev."
+)
 @click.option(
     "--base-url", metavar="URL", help="Another Codat, such as the emulator; by default CODAT_BASE_URL."
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from codat_iac.cli import render, tenant_coverage
-from codat_iac.cli.options import COMPANY, DETAILED, PATH, output_options, stack_options
+from codat_iac.cli.options import COMPANY, DETAILED, OUT_FILE, PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, exit_code, terminal_options, write_output
 from codat_iac.cli.render import approved_losses
 from codat_iac.cli.session import Session
@@ -31,7 +31,7 @@ from codat_iac.model.errors import ConfigError
 @click.option("--every", is_flag=True, help="In text, name also what is only counted.")
 @click.option(
     "--losses-out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUT_FILE,
     metavar="FILE",
     help="Write the ids of the connections that an apply would take the authorisation from, for"
     " `codat-iac apply --approve-losses FILE`.",

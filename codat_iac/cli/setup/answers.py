@@ -16,7 +16,7 @@ from codat_iac.cli.session import Session
 from codat_iac.cli.setup.overview import overview
 from codat_iac.cli.setup.questions import Questions
 from codat_iac.model import settings
-from codat_iac.model.errors import ConfigError
+from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.importing.discovery import Filters, Found, find
 from codat_iac.stack.new_project.existing import Existing
@@ -105,7 +105,7 @@ class Interview:
             _ = self.tenant
         name = self._name()
         backend = self._backend()
-        stack = self.flags.stack or self.questions.text("The stack's name", STACK)
+        stack = self.flags.stack or self.questions.text("The stack's name", self._selected())
         self._take_passphrase(stack)
         self.questions.require()
         key_in_config, forge = self._key_in_config(stack), self._forge()
@@ -131,6 +131,13 @@ class Interview:
         click.echo(f"{session.settings.base_url} takes the API key. The tenant has:", err=True)
         click.echo(overview(found.companies, tuple(found), names), err=True)
         return found
+
+    def _selected(self) -> str:
+        """Return the stack that is selected in a project that exists, or else our own default."""
+        try:
+            return Stack.open(self.existing.folder).short_name if self.existing.is_project else STACK
+        except CodatIacError:
+            return STACK
 
     def _base_url(self) -> str:
         """Set the base URL for this process, and return it if Pulumi.yaml is to say it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codat_iac.desired import load
+from codat_iac.desired import load_declaration
 from codat_iac.model.errors import ConfigError, Problem
 from codat_iac.model.version import __version__
 from codat_iac.stack.new_project.files import (
@@ -139,7 +139,7 @@ class Existing:
 
     def _check_desired(self, stack: str) -> None:
         path = self.folder / self.desired(stack)
-        load(path, required=path.is_file())
+        load_declaration(path, required=path.is_file())
 
     def _problem(self, name: str, message: str) -> Problem:
         return Problem(os.path.relpath(self.folder / name), 0, 0, message)
