@@ -24,7 +24,7 @@ from codat_iac.model.text import join_names
 from codat_iac.planning.matching import of_shard
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
-from codat_iac.planning.safety_limits import shard_refusal
+from codat_iac.planning.safety_limits import refuse_foreign, shard_refusal
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.rules import Expansion
 from codat_iac.reconcile.planner import Planner
@@ -224,6 +224,7 @@ class Session:
         """Return the desired state, with the connections of this stack's shard alone."""
         state = self.desired_state(given)
         self.check_shard()
+        refuse_foreign(self.shard, state.connections, self.recorded)
         return replace(state, declaration=Declaration(of_shard(state.connections, self.shard)))
 
     def desired(self, given: str | None, *, required: bool = True) -> tuple[DesiredConnection, ...]:
@@ -236,9 +237,9 @@ class Session:
     def desired_state(self, given: str | None, *, required: bool = True) -> DesiredState:
         """Return the whole desired state, with its companies looked up. Raises what `desired` does."""
         state = self._loaded(given, required=required)
-        found = find_companies(state.declaration, lambda: self.recorded, lambda: self.reader)
+        found = find_companies(state.declaration, lambda: self.recorded, lambda: self.reader, self.shard)
         self.rules = found.rules
-        return state.resolved(found.connections)
+        return state.resolved(found.connections, found.company_ids)
 
     def declaration(self, given: str | None, tenant: Tenant | None = None) -> Declaration:
         """Load the desired state, checked against *tenant* too. Raises `ConfigError` with every problem."""

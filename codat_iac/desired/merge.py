@@ -22,7 +22,7 @@ from codat_iac.model.connection import (
 from codat_iac.planning.plan.unmanaged import OnUnmanaged, UnmanagedPolicy, folded_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from codat_iac.desired.document import Document, Place, Trail
 
@@ -59,9 +59,8 @@ class DesiredState:
         """The keys of the companies by their ids."""
         return {company.id: company.key for company in self.companies if company.id}
 
-    def resolved(self, connections: tuple[DesiredConnection, ...]) -> DesiredState:
-        """Return the same with all companies found: *connections* have their ids."""
-        ids = {each.address.company: each.company_id for each in connections}
+    def resolved(self, connections: tuple[DesiredConnection, ...], ids: Mapping[str, str]) -> DesiredState:
+        """Return the same with all companies found: *connections* have their ids, which are *ids* by key."""
         companies = tuple(replace(each, id=each.id or ids.get(each.key, "")) for each in self.companies)
         return replace(self, declaration=Declaration(connections), companies=companies)
 

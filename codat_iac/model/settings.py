@@ -128,6 +128,11 @@ class Settings:
     shard: Shard | None = None
     """The stack's share of the companies, None if all are its own. Only a stack's config says it."""
 
+    @property
+    def shards(self) -> int:
+        """The number of stacks that share the desired state."""
+        return self.shard.count if self.shard else 1
+
 
 def read(environment: Mapping[str, str], config: Callable[[str], str | None]) -> Settings:
     """Read the settings. *config* looks up a key of the stack's config, such as `apiKey`.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from codat_iac.model.connection import PriorConnection
+from codat_iac.model.connection import DesiredConnection, PriorConnection
+from codat_iac.model.errors import ConfigError
 from codat_iac.model.settings import Shard
 from codat_iac.model.text import join_names, safe_text
 
@@ -21,11 +22,13 @@ class LossLimit:
     """Which losses one run may cause.
 
     `explicit` is the user's limit, `approved` are the ids of the connections that the user named as those
-    that may be lost; None if there is none. If both are given, both hold.
+    that may be lost; None if there is none. If both are given, both hold. The default is divided among
+    `shards`, which are stacks that share a desired state: one mistake in it meets all of them.
     """
 
     explicit: int | None = None
     approved: frozenset[str] | None = None
+    shards: int = 1
 
     @property
     def is_default(self) -> bool:
@@ -65,7 +68,9 @@ class LossLimit:
         elif not declares:
             refused = count > 0
         else:
-            refused = count > MAX_LOSSES or (recorded >= MIN_STACK_SIZE and count > MAX_SHARE * recorded)
+            refused = count > max(1, MAX_LOSSES // self.shards) or (
+                recorded >= MIN_STACK_SIZE and count > MAX_SHARE * recorded
+            )
         if not refused:
             return None
         question = "" if declares else "nothing is declared: is it the right file, and the right stack? It "
@@ -195,3 +200,23 @@ def shard_refusal(shard: Shard | None, marker: str, recorded: Iterable[PriorConn
             f" nothing is done; run {_RESHARD} with all stacks that have a shard, which moves them"
         )
     return None
+
+
+def refuse_foreign(
+    shard: Shard | None, desired: Iterable[DesiredConnection], recorded: Iterable[PriorConnection]
+) -> None:
+    """Raise `ConfigError` if a recorded address got a company of another shard. *desired* is all of the file.
+
+    To this stack it looks as if the connection were taken out, and nothing orders what two stacks do: a
+    mistyped id would end an authorisation.
+    """
+    foreign = [each for each in desired if shard and not shard.owns(each.company_id)]
+    elsewhere = {each.address: each.company_id for each in foreign}
+    moved = {each.address for each in recorded if each.address in elsewhere and not each.pending_removal}
+    if moved:
+        raise ConfigError(
+            f"{join_names(sorted(moved))}: the desired state gives it another company than is recorded"
+            f" ({elsewhere[min(moved)]} for {min(moved)}), which is of another shard; nothing is done. If the"
+            " id is right, take it out of the desired state for one run of all stacks, and declare it with"
+            " that id in the next"
+        )

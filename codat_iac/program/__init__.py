@@ -24,7 +24,7 @@ from codat_iac.model.settings import Shard
 from codat_iac.planning import rule_table
 from codat_iac.planning.matching import of_shard
 from codat_iac.planning.moves import Moves, in_this_run, moves
-from codat_iac.planning.safety_limits import LossLimit, shard_refusal
+from codat_iac.planning.safety_limits import LossLimit, refuse_foreign, shard_refusal
 from codat_iac.planning.slot_description import describe, with_totals
 from codat_iac.provider.own_program import claim_for_stock_program
 from codat_iac.provider.registration import Registration, known, register
@@ -59,7 +59,8 @@ def main() -> None:
         declaration = desired.load_declaration(path)
         recorded, marker = own_record_and_marker()
         shard = own_shard(recorded, marker)
-        found = find_companies(declaration, lambda: recorded, lambda: tenant_reader()[1])
+        found = find_companies(declaration, lambda: recorded, lambda: tenant_reader()[1], shard)
+        refuse_foreign(shard, found.connections, recorded)
         declared = of_shard(found.connections, shard)
         moved = moves(declared, recorded)
         refuse_unclear_moves(moved)
@@ -138,7 +139,7 @@ def warn_of_losses(
         return
     chosen, reader = tenant_reader()
     losing = expected_losses(declared, recorded, asked, reader, chosen)
-    limit = LossLimit(chosen.max_losses)
+    limit = LossLimit(chosen.max_losses, shards=chosen.shards)
     refusal = limit.refusal([each.address for each in losing], len(recorded), declares=bool(declared))
     if refusal:
         raise UnsafePlan(f"{path} on stack {pulumi.get_stack()}: {refusal}")

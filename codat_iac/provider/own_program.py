@@ -24,7 +24,7 @@ from codat_iac.planning import slot_description
 from codat_iac.planning.moves import grouped
 from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.provider import declared_file
-from codat_iac.provider.running_program import own_record, tenant_reader, warn_of_each_loss
+from codat_iac.provider.running_program import own_record_and_marker, tenant_reader, warn_of_each_loss
 from codat_iac.reconcile.losses_ahead import expected_losses
 
 
@@ -53,11 +53,22 @@ class Placement(NamedTuple):
     aliases: list[str]
 
 
+def refuse_shard(marker: str) -> None:
+    """Raise `pulumi.RunError` if the state was set up as a shard: only the stock program knows the others."""
+    if marker:
+        raise pulumi.RunError(
+            "this stack's state was set up as a shard of a desired state, which is for the stock program"
+            " (`codat_iac.program.main`); use another stack"
+        )
+
+
 class Declared:
     """The connections that a user's own program has declared so far, and those recorded in its stack."""
 
     def __init__(self) -> None:
-        record = self._record = own_record()
+        record, marker = own_record_and_marker()
+        refuse_shard(marker)
+        self._record = record
         self._warned = not record
         self._by_address = grouped(record, lambda prior: prior.address)
         self._by_former_address = grouped(record, lambda prior: prior.desired.address)

@@ -31,19 +31,14 @@ _READ = "pulumi:pulumi:readStackResourceOutputs"
 _READABLE = (RESOURCE_TYPE, record.STACK)
 
 
-def own_record() -> tuple[PriorConnection, ...]:
-    """Return the connections that this program's stack has recorded, sorted by URN.
+def own_record_and_marker() -> tuple[tuple[PriorConnection, ...], str]:
+    """Return the connections that this program's stack has recorded, sorted by URN, and its shard's marker.
 
     This is the state that the previous run left, without a refresh of the present command. Under Pulumi's
-    test mocks it is empty.
+    test mocks both are empty.
 
     Raises `pulumi.RunError` if it can't be read, since a new connection couldn't be told from a renamed one.
     """
-    return own_record_and_marker()[0]
-
-
-def own_record_and_marker() -> tuple[tuple[PriorConnection, ...], str]:
-    """Return the same, and what the state says of the stack's shard."""
     outputs = _read_outputs(runtime.get_monitor())
     priors = sorted(record.from_outputs(outputs), key=lambda prior: prior.urn)
     return tuple(priors), record.marker_from_outputs(outputs)

@@ -192,7 +192,7 @@ class Planner:
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
         losing = {each.connection_id or "": each.address for each in changes if each.loses}
-        limit = LossLimit(self._settings.max_losses, self._settings.approved_losses)
+        limit = LossLimit(self._settings.max_losses, self._settings.approved_losses, self._settings.shards)
         quota = self._reader.quota
         now = datetime.now(UTC)
         losses = limit.unapproved(losing) or limit.refusal(

@@ -44,7 +44,9 @@ class Preview:
         self._seeing = threading.Lock()
         self._any_seen = False
         self._first_unseen: str | None = None
-        self._losses = Losses(LossLimit(settings.max_losses, settings.approved_losses), self.state, self.find)
+        self._losses = Losses(
+            LossLimit(settings.max_losses, settings.approved_losses, settings.shards), self.state, self.find
+        )
 
     def approve_losses(self, ids: Collection[str]) -> None:
         """Let this process end only the authorisations of the connections with these *ids*."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 
-from codat_iac.cli import COMMANDS
+from codat_iac.cli import COMMANDS, command
 from codat_iac.model.connection import OnRemoval, Status
 from tests.support import ROOT
 
@@ -95,3 +97,34 @@ def test_what_leads_out_of_the_site_is_text(tmp_path: Path) -> None:
     )
     assert "CONTRIBUTING.md)" not in pages["architecture.md"]
     assert "](../identity.md)" in pages["how-to/when-it-refuses.md"]
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """Each command of ours in the blocks of the docs, with the page's name."""
+    pages = [*PAGES, ROOT / "README.md", ROOT / "examples/github-actions/README.md"]
+    return [
+        (page.name, line.strip().removeprefix("$ "))
+        for page in pages
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith("$ codat-iac ")
+    ]
+
+
+@pytest.mark.parametrize(("page", "line"), command_lines())
+def test_each_command_in_a_block_can_be_typed(page: str, line: str) -> None:
+    """Its options exist, and take what they are given."""
+    words = shlex.split(line, comments=True)[1:]
+    words = words[: words.index("&")] if "&" in words else words
+    current: click.Command = command
+    context = click.Context(current, info_name="codat-iac")
+    while isinstance(current, click.Group):
+        found = current.get_command(context, words[0])
+        assert found is not None, page
+        context, current, words = click.Context(found, parent=context), found, words[1:]
+    asked, rest, _ = current.make_parser(context).parse_args(list(words))
+
+    assert rest == [], page
+    for parameter in current.params:
+        if isinstance(parameter, click.Option) and isinstance(parameter.type, click.Choice):
+            value = asked.get(parameter.name or "")
+            assert value is None or parameter.multiple or value in parameter.type.choices, page

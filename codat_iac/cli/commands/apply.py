@@ -139,6 +139,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
         while _needs_second_run(applied, plan):
             session = replace(session)  # reads the stack anew
+            session.check_shard()
             planner = session.planner(company, desired)
             plan = _second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
@@ -201,7 +202,11 @@ def _second_run(now: Plan, before: Plan) -> Plan:
     """
     waited = {change.address: change for change in before.changes if change.later}
     changes = tuple(change for change in now.changes if change.address in waited)
-    unseen = [c.address for c in changes if c.loses and not waited[c.address].loses]
+    unseen = [
+        c.address
+        for c in changes
+        if c.action is not waited[c.address].action or (c.loses and not waited[c.address].loses)
+    ]
     if now.problems:
         raise UnsafePlan(f"the first run is done, and the second can't be: {now.problems[0].text}")
     if unseen or now.refusal or all(change.later for change in changes):

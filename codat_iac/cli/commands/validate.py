@@ -52,7 +52,7 @@ def validate_command(
                 ids = frozenset(company.id for page in pages for company in page.results)
                 declared = session.declaration(path, Tenant(platforms, ids))
                 connections = find_companies(
-                    declared, lambda: session.recorded, lambda: session.reader
+                    declared, lambda: session.recorded, lambda: session.reader, session.shard
                 ).connections
                 kinds = {each.address: platforms[each.platform_key].source_type for each in connections}
         except ConfigError as error:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codat_iac.model.connection import (
     Company,
@@ -36,6 +36,8 @@ class Bound:
 
     connections: tuple[DesiredConnection, ...] = ()
     problems: tuple[Problem, ...] = ()
+    company_ids: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the companies that were found, by their keys."""
 
 
 def bind(
@@ -48,7 +50,7 @@ def bind(
     holders = {each.company_id: each.address.company for each in declared.connections}
     connections = list(declared.connections)
     known = recorded_companies(recorded)
-    problems = []
+    problems, ids = [], {}
     for block in sorted(declared.matched, key=lambda each: (each.key, each.place)):
         found = _company_of(block, companies, known)
         if isinstance(found, str):
@@ -56,8 +58,9 @@ def bind(
         elif holders.setdefault(found.id, block.key) != block.key:
             problems.append(_problem(block, _held(found, holders[found.id])))
         else:
+            ids[block.key] = found.id
             connections += [dataclasses.replace(each, company_id=found.id) for each in block.connections]
-    return Bound(tuple(sorted(connections, key=lambda each: each.address)), tuple(problems))
+    return Bound(tuple(sorted(connections, key=lambda each: each.address)), tuple(problems), ids)
 
 
 def _company_of(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import Company, Declaration, DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError, Problem
+from codat_iac.model.settings import Shard
 from codat_iac.reconcile.companies.binding import bind
 from codat_iac.reconcile.companies.rules import Expansion, expand
 from codat_iac.reconcile.companies.tenant_scan import decided
@@ -20,18 +21,26 @@ class Found:
     connections: tuple[DesiredConnection, ...]
     rules: tuple[Expansion, ...] = ()
     problems: tuple[Problem, ...] = ()
+    company_ids: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the companies that were found by a match, by their keys."""
 
 
 def find_companies(
-    declared: Declaration, recorded: Callable[[], Sequence[PriorConnection]], reader: Callable[[], Reader]
+    declared: Declaration,
+    recorded: Callable[[], Sequence[PriorConnection]],
+    reader: Callable[[], Reader],
+    shard: Shard | None = None,
 ) -> Found:
     """Find the companies of what is *declared*.
 
     *recorded* is all that the stack has recorded; it and *reader* are called only if something is to be
-    looked up. Raises `ConfigError` with all that is unclear, and `ApiError` if the tenant can't be read.
+    looked up. A *shard* doesn't know what the others have recorded, and so not whom a key meant before: it
+    is refused. Raises `ConfigError` with all that is unclear, and `ApiError` if the tenant can't be read.
     """
     if not declared.is_open:
         return Found(declared.connections)
+    if shard and shard.count > 1:
+        raise ConfigError([*_unknown_to_shards(declared)])
     known = recorded()
     found = decided(reader(), lambda companies: find(declared, companies, known))
     if found.problems:
@@ -50,4 +59,13 @@ def find(
         tuple(sorted((*bound.connections, *made), key=lambda each: each.address)),
         rules,
         (*bound.problems, *(problem for rule in rules for problem in rule.problems)),
+        bound.company_ids,
     )
+
+
+def _unknown_to_shards(declared: Declaration) -> Iterator[Problem]:
+    said = "isn't for stacks with a codat:shard, which don't know whom it meant in another stack; give `id:`"
+    for block in declared.matched:
+        yield Problem(*block.place, f"company {block.key}: `match` {said}")
+    for rule in declared.rules:
+        yield Problem(*rule.place, f"rule {rule.name}: it {said}")

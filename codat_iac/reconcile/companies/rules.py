@@ -8,6 +8,7 @@ somebody took out of the file, but what happened in Codat.
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from codat_iac.model.errors import Problem
 from codat_iac.model.settings import Settings
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.moves import Moves, grouped
+from codat_iac.planning.rule_table import replacing_inputs
 from codat_iac.planning.safety_limits import CreateLimit, leavers_refusal
 from codat_iac.reconcile.companies.binding import described, recorded_companies
 
@@ -166,26 +168,27 @@ def leavers(
     recorded: Sequence[PriorConnection],
     moved: Moves,
 ) -> tuple[PriorConnection, ...]:
-    """Return what would be removed since its company left the tags of all rules."""
+    """Return what would be removed since its company left the tag of the rule that made it."""
     if not expansions:
         return ()
     at = {prior.place: prior for prior in recorded}
-    inside = frozenset().union(*(each.companies for each in expansions))
-    marks = {Rule.mark(each.name) for each in expansions}
+    inside = {Rule.mark(each.name): each.companies for each in expansions}
+    renamed: dict[str, set[str]] = defaultdict(set)
     kept = {prior.place for prior in (*moved.staying, *moved.surplus)}
     for each in declared:
         prior = moved.origins.get(each.address) or at.get(each.place)
         if prior:
             kept.add(prior.place)
             if Rule.made(each):  # a rule that was renamed goes on under its new name
-                marks.add(prior.desired.matched_by)
+                renamed[prior.desired.matched_by] |= inside[each.matched_by]
+    known = {**renamed, **inside}
     return tuple(
         prior
         for prior in recorded
         if Rule.made(prior.desired)
-        and prior.desired.matched_by in marks
+        and prior.desired.matched_by in known
         and prior.place not in kept
-        and prior.desired.company_id not in inside
+        and prior.desired.company_id not in known[prior.desired.matched_by]
         and not prior.pending_removal
     )
 
@@ -193,12 +196,14 @@ def leavers(
 def newcomers(
     declared: Iterable[DesiredConnection], recorded: Iterable[PriorConnection], moved: Moves
 ) -> tuple[DesiredConnection, ...]:
-    """Return the connections of rules that nothing recorded goes on as: they are to be made."""
-    there = {prior.place for prior in recorded if not prior.pending_removal}
-    old = {*moved.origins, *moved.later}
-    return tuple(
-        each for each in declared if Rule.made(each) and each.place not in there and each.address not in old
-    )
+    """Return the connections of rules that are to be made: anew, or in place of another one."""
+    there = {prior.place: prior for prior in recorded if not prior.pending_removal}
+
+    def goes_on(each: DesiredConnection) -> bool:
+        prior = moved.origins.get(each.address) or moved.later.get(each.address) or there.get(each.place)
+        return bool(prior and not replacing_inputs(prior, each))
+
+    return tuple(each for each in declared if Rule.made(each) and not goes_on(each))
 
 
 def in_words(

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 from pathlib import Path
 
-from codat_iac.desired import load
+from codat_iac.desired import load_declaration
 from codat_iac.desired.additions import add
 from codat_iac.desired.files import is_python, write_file
 from codat_iac.stack.importing.discovery import Found
@@ -22,7 +22,10 @@ def tidy_up(path: Path, before: bytes, found: Found, recorded: Collection[str]) 
     if not path.is_file() or is_python(str(path)) or path.read_bytes() == before:
         return False
     raw = path.read_bytes()
-    declared = load(path)
+    said = load_declaration(path)
+    if said.is_open:
+        return False  # no import writes that
+    declared = said.connections
     names = {company.id: company.name for company in found.companies}
     ids = {each.connection_id for each in declared}
     if None in ids or add(str(path), before, declared, names) != raw:

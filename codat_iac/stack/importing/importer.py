@@ -37,7 +37,7 @@ from codat_iac.model.connection import (
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.record import connections as ours
 from codat_iac.model.record import recorded, resources
-from codat_iac.model.settings import Settings
+from codat_iac.model.settings import Settings, Shard
 from codat_iac.model.text import join_names
 from codat_iac.planning import rule_table
 from codat_iac.planning.matching import of_shard
@@ -107,7 +107,7 @@ def import_into(  # noqa: PLR0913  what the command is told
     """
     before = stack.export()
     prior = recorded(before)
-    said = _found(desired.load_state(desired_path, required=False), prior, client)
+    said = _found(desired.load_state(desired_path, required=False), prior, client, settings.shard)
     found = found.of_shard(settings.shard)
     ignored = ignored_companies(found, said.unmanaged) if new else ()
     drafted = draft(found, said.connections, prior, said.company_keys, ignored)
@@ -127,10 +127,14 @@ def import_into(  # noqa: PLR0913  what the command is told
 
 
 def _found(
-    state: desired.DesiredState, recorded: Sequence[PriorConnection], client: Reader
+    state: desired.DesiredState,
+    recorded: Sequence[PriorConnection],
+    client: Reader,
+    shard: Shard | None,
 ) -> desired.DesiredState:
     """Look up the companies that *state* names by their own keys."""
-    return state.resolved(find_companies(state.declaration, lambda: recorded, lambda: client).connections)
+    found = find_companies(state.declaration, lambda: recorded, lambda: client, shard)
+    return state.resolved(found.connections, found.company_ids)
 
 
 def _named_by(match_by: str, drafted: Draft, client: Reader, tell: Callable[[str], None]) -> Draft:
@@ -195,8 +199,9 @@ class _Import:
 
     def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
-        said = _found(desired.load_state(self.desired_path), recorded(self.before), self.client)
-        program = {each.address: each for each in of_shard(said.connections, self.settings.shard)}
+        shard = self.settings.shard
+        said = _found(desired.load_state(self.desired_path), recorded(self.before), self.client, shard)
+        program = {each.address: each for each in of_shard(said.connections, shard)}
         new = [each.address for each in self.draft.undeclared]
         return program | {address: _without_id(program[address]) for address in new}
 

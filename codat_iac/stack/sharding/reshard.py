@@ -79,6 +79,11 @@ class _Work:
         for key in (f"{settings.NAMESPACE}:{name}" for name in _SAME):
             if len({config.get(key) for config in configs.values()}) > 1:
                 raise ConfigError(f"the stacks differ in {key}; shards have one desired state of one tenant")
+        if not next(iter(configs.values())).get(f"{settings.NAMESPACE}:desired"):
+            raise ConfigError(
+                "the stacks have no codat:desired: a program of your own declares what is in each, and"
+                " `pulumi state move` moves its resources"
+            )
         project = project_name(next(iter(self.stacks.values())).folder)
         self.states: dict[str, State] = {name: stack.export() for name, stack in self.stacks.items()}
         self.members = {

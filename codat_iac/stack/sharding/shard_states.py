@@ -102,8 +102,9 @@ def check_members(members: Sequence[Member]) -> int:
         raise ConfigError(f"{said}; set it in each with `pulumi config set codat:shard K/N`")
     (count,) = counts
     _raise_missing(count, {shard.number for shard in shards})
-    # If one is done already, an earlier run has seen all of them.
-    if not any(each.shard and each.marker == each.final for each in members):
+    # If one is done already and another is not, an earlier run has seen all of them, and was interrupted.
+    done = any(each.shard and each.marker == each.final for each in members)
+    if not (done and any(MOVING in each.marker for each in members)):
         before: dict[int, set[int]] = {}
         for each in members:
             number, _, of = each.was.partition("/")

@@ -17,8 +17,10 @@ from codat_iac.model.connection import (
     DesiredConnection,
     MatchedCompany,
     PriorConnection,
+    Rule,
 )
 from codat_iac.model.errors import ConfigError, TransportError
+from codat_iac.model.settings import Shard
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.companies import tenant_scan
 from codat_iac.reconcile.companies.finding import find_companies
@@ -163,3 +165,20 @@ def test_the_way_out_of_a_company_that_is_gone_works(
     assert refused.problems
     assert [(each.action, each.removal) for each in accepted.changes] == [(Action.REMOVE, Action.FORGET)]
     assert [(each.action, each.loses) for each in by_id.changes] == [(Action.REPLACE, False)]
+
+
+def test_a_shard_does_not_look_for_whom_another_stack_may_have(emulator: Emulator) -> None:
+    """Where a key's company was recorded in another stack, it would be a stranger's here."""
+    tagged(emulator, "Acme Ltd", customerId="42")
+    reader = Reader(emulator.api_key, emulator.url)
+    rule = Rule("lending", "segment=lending", None, (), ("c.yaml", 9, 3))
+    declared = dataclasses.replace(a_declaration(), rules=(rule,))
+
+    with pytest.raises(ConfigError) as refused:
+        find_companies(declared, lambda: (), lambda: reader, Shard(2, 5))
+    assert [each.line for each in refused.value.problems] == [3, 9]
+    assert all("isn't for stacks with a codat:shard" in each.message for each in refused.value.problems)
+    assert scans(emulator) == 0
+    assert find_companies(a_declaration(), lambda: (), lambda: reader, Shard(1, 1)).company_ids.keys() == {
+        "acme"
+    }

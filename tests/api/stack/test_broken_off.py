@@ -66,3 +66,12 @@ def test_what_is_no_file_of_an_import_is_left_alone(tmp_path: Path, found: Found
 
     for name in (".", "c.py", "gone.yaml"):
         assert not tidy_up(tmp_path / name, BEFORE, found, ())
+
+
+def test_a_file_that_names_companies_otherwise_is_no_imports(left: Path, found: Found) -> None:
+    """A person wrote it, and it stays as it is."""
+    theirs = left.read_text() + "  bolt: { match: { name: Bolt }, connections: {} }\n"
+    left.write_text(theirs)
+
+    assert not tidy_up(left, BEFORE, found, ())
+    assert left.read_text() == theirs

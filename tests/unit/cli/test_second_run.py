@@ -57,6 +57,7 @@ def test_a_second_run_does_what_had_to_wait_and_nothing_else() -> None:
         pytest.param(Plan((WAITS,)), id="it still has to wait"),
         pytest.param(Plan((replace(NOW, loses=True),)), id="it loses an authorisation now"),
         pytest.param(Plan((NOW,), refusal="too much"), id="over a limit"),
+        pytest.param(Plan((replace(NOW, action=Action.ADOPT),)), id="something else would be done"),
     ],
 )
 def test_a_second_run_that_is_not_what_was_shown_is_refused(now: Plan) -> None:

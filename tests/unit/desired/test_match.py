@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_iac.desired import load, load_declaration
+from codat_iac.desired import load, load_declaration, load_state
 from codat_iac.desired.additions import add
 from codat_iac.desired.yaml_writer import dump
 from codat_iac.model.connection import Address, CompanyMatch, Declaration, DesiredConnection, MatchedCompany
@@ -171,3 +171,14 @@ def test_an_import_writes_what_names_a_company() -> None:
         "  acme: # Acme\n    match: { tag: customerId=42 }\n    connections:\n"
         "      ledger: { platformKey: gbol }\n"
     )
+
+
+def test_a_company_that_was_found_has_its_key_also_without_connections() -> None:
+    """What appears in it by itself comes under that key."""
+    Path("c.yaml").write_text(f"version: 1\ncompanies:\n  acme: {{match: {TAG}, connections: {{}}}}\n")
+    state = load_state("c.yaml")
+
+    with pytest.raises(ValueError, match="still to be found"):
+        _ = state.connections
+    assert state.company_keys == {}
+    assert state.resolved((), {"acme": COMPANY}).company_keys == {COMPANY: "acme"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from codat_iac.model.errors import ConfigError
 from codat_iac.model.settings import Shard, shard_number
 from codat_iac.model.text import join_names
 from codat_iac.planning.safety_limits import (
@@ -12,6 +15,7 @@ from codat_iac.planning.safety_limits import (
     MIN_STACK_SIZE,
     LossLimit,
     missing_refusal,
+    refuse_foreign,
     shard_refusal,
     unseen_company,
 )
@@ -264,3 +268,28 @@ def test_what_nobody_approved_is_named() -> None:
     assert (limit.unapproved({"2": "acme/b", "1": "acme/a"}) or "").startswith(
         "would end 2 authorisations that nobody approved: acme/a (1), acme/b (2); nothing is done"
     )
+
+
+def test_a_company_of_another_shard_takes_nothing_from_this_one() -> None:
+    """To this stack it would look like a removal; a mistyped id must not end an authorisation."""
+    shard = Shard(1, 5)
+    mine = next(an_id(number) for number in range(1, 99) if shard_number(an_id(number), 5) == 1)
+    prior = a_prior(desired=a_desired("acme/ledger", company_id=mine))
+    moved = a_desired("acme/ledger", company_id=OF_SECOND)
+
+    with pytest.raises(ConfigError, match="acme/ledger: the desired state gives it another") as refused:
+        refuse_foreign(shard, [moved], [prior])
+    assert OF_SECOND in str(refused.value)
+    # The way out: taken out for one run, it is an ordinary removal, with its losses shown.
+    refuse_foreign(shard, [], [prior])
+    refuse_foreign(shard, [prior.desired], [prior])
+    refuse_foreign(shard, [moved], [replace(prior, pending_removal=True)])
+    refuse_foreign(None, [moved], [prior])
+
+
+def test_shards_divide_the_default_limit() -> None:
+    """One mistake in the desired state meets all of them; what a user set holds in each."""
+    assert LossLimit(shards=5).refusal(names(2), 9) is None
+    assert LossLimit(shards=5).refusal(names(3), 9) is not None
+    assert LossLimit(shards=100).refusal(names(1), 9) is None
+    assert LossLimit(3, shards=5).refusal(names(3), 9) is None

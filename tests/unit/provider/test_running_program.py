@@ -6,6 +6,11 @@ import ast
 import subprocess
 import sys
 
+import pulumi
+import pytest
+
+from codat_iac.provider.own_program import refuse_shard
+
 PROGRAM = """
 import grpc, pulumi
 from google.protobuf import json_format, struct_pb2
@@ -68,3 +73,10 @@ def test_what_cant_be_read_is_one_line_and_what_can_is_what_is_ours() -> None:
             },
         }
     }
+
+
+def test_a_program_of_ones_own_has_no_shards() -> None:
+    """It would see a part of the whole, and take it for all."""
+    refuse_shard("")
+    with pytest.raises(pulumi.RunError, match="was set up as a shard of a desired state"):
+        refuse_shard("2/5 moving")

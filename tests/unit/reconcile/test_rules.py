@@ -205,6 +205,24 @@ def test_who_leaves_a_rule_that_is_renamed_has_left_all_the_same() -> None:
     assert look(companies, [a_rule("renamed")], *priors) == (["2/ledger"], [])
 
 
+def test_who_left_one_of_two_rules_has_left_that_one() -> None:
+    """The other rule's tag says nothing about what this rule made."""
+    companies = tenant(
+        dataclasses.replace(a_company(A, customerId="1"), tags={"customerId": "1", "tier": "vip"})
+    )
+    vip = dataclasses.replace(a_rule("vip", shop="fztf"), tag="tier=vip")
+    priors = recorded(made("1/ledger", A), made("1/shop", A, "vip", platform_key="fztf"))
+
+    assert look(companies, [a_rule(), vip], *priors) == (["1/ledger"], [])
+
+
+def test_a_connection_that_is_replaced_is_asked_for_anew() -> None:
+    """Its customer must authorise it again, as a new one."""
+    companies = tenant(a_company(A, customerId="1"))
+
+    assert look(companies, [a_rule(ledger="qhyg")], *recorded(made("1/ledger", A))) == ([], ["1/ledger"])
+
+
 def test_who_is_written_out_instead_has_not_left() -> None:
     """It stays declared; what somebody wrote out is not new by a rule either."""
     mine = (a_desired("acme/ledger", company_id=A), a_desired("bolt/ledger", company_id=B))

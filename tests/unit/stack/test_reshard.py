@@ -24,6 +24,8 @@ from codat_iac.stack.stack import Stack, StackError
 from tests.support.builders import a_desired, a_prior, an_id
 from tests.support.project import recorded_resources
 
+IN_ONE_FILE = {"desired": "connections.yaml"}
+
 COMPANIES = [an_id(number * 31) for number in range(1, 21)]
 
 
@@ -87,7 +89,7 @@ def recording(
     text = json.dumps({"version": 3, "deployment": {"resources": recorded_resources(priors, {SHARD: was})}})
     text = text.replace("urn:pulumi:dev:", f"urn:pulumi:{name}:").replace("-dev", f"-{name}")
     state = json.loads(text) if was or priors else {"version": 3, "deployment": {}}
-    configured = {f"codat:{key}": value for key, value in {"shard": shard, **config}.items()}
+    configured = {f"codat:{key}": value for key, value in {**IN_ONE_FILE, "shard": shard, **config}.items()}
     return MemoryStack(folder, name, Path("pulumi"), configured, state)
 
 
@@ -169,7 +171,8 @@ def test_five_become_one_and_back(folder: Path) -> None:
     assert list(map(ready, stacks)) == [True, False, False, False, False]
     assert reshard(stacks, never, set_marker=mark) is None
     again = [
-        dataclasses.replace(each, configured={"codat:shard": f"{n}/5"}) for n, each in enumerate(stacks, 1)
+        dataclasses.replace(each, configured={**each.configured, "codat:shard": f"{n}/5"})
+        for n, each in enumerate(stacks, 1)
     ]
     reshard(again, lambda _: None, set_marker=mark)
     assert where(again) == belonging(5)
@@ -277,3 +280,10 @@ def test_the_stacks_are_arguments(capfd: pytest.CaptureFixture[str]) -> None:
     """All of them: one alone would mean nothing."""
     assert run(["reshard", "s1", "s2", "--stack", "s3"]) == 1
     assert "reshard takes its stacks as arguments; leave out --stack" in capfd.readouterr().err
+
+
+def test_stacks_of_a_program_of_ones_own_are_no_shards(folder: Path) -> None:
+    """It says itself what is in each."""
+    stacks = [a_stack(folder, f"s{number}", shard=f"{number}/2", desired="") for number in (1, 2)]
+    with pytest.raises(ConfigError, match="no codat:desired: a program of your own declares"):
+        reshard(stacks, lambda _: None, set_marker=mark)

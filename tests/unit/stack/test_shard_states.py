@@ -106,6 +106,7 @@ def test_stacks_that_have_each_shard_once_fit_together(members: Sequence[Member]
         pytest.param(
             [a_member(1, 1, "1/3"), a_member(2, None, "2/3 moving")], "is or was shard 3/3", id="forgotten"
         ),
+        pytest.param([a_member(1, 2, "1/2"), a_member(2, 2)], "is or was shard 2/2", id="one made anew"),
     ],
 )
 def test_stacks_that_do_not_are_refused(members: Sequence[Member], said: str) -> None:
