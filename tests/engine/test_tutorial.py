@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -64,6 +65,7 @@ def test_the_tutorial_can_be_typed_as_it_stands(tmp_path: Path) -> None:
         **{name: value for name, value in os.environ.items() if not name.startswith(("CODAT_", "PULUMI_"))},
         "PATH": f"{found.parent}:{os.environ['PATH']}",
         "PIP_FIND_LINKS": str(wheels),
+        "PIP_IGNORE_INSTALLED": "1",
         "PIP_NO_DEPS": "1",
         "PIP_NO_INDEX": "1",
     }
@@ -80,7 +82,8 @@ def test_the_tutorial_can_be_typed_as_it_stands(tmp_path: Path) -> None:
         try:
             reader.wait(PATIENCE)
         finally:
-            os.killpg(reader.pid, signal.SIGKILL)  # the emulator, which it left in the background
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(reader.pid, signal.SIGKILL)  # the emulator, which it left in the background
         assert reader.stdout is not None
         shown = reader.stdout.read()
 

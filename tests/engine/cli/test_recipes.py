@@ -52,6 +52,13 @@ class Runner:
         assert self.environment["CODAT_API_KEY"] not in self.shown
         return done.returncode
 
+    def run(self, workflow: str, job: str, *, fails: str = "") -> None:
+        """Run the *workflow* of GitHub Actions, or the *job* of GitLab CI."""
+        if "GITHUB_ACTIONS" in self.environment:
+            self.workflow(workflow, fails=fails)
+        else:
+            self.job(job, fails=bool(fails))
+
     def workflow(self, name: str, *, fails: str = "") -> None:
         """Run a workflow of GitHub Actions; the step *fails* fails, and those after it that run always do."""
         read = yaml.safe_load((GITHUB / f"workflows/{name}.yml").read_text())
@@ -121,14 +128,7 @@ def test_a_pull_request_is_planned_reviewed_and_applied(
     runner: Runner, emulator: Emulator, acme: str
 ) -> None:
     """Then there is drift, which an issue tells; and what was reviewed isn't applied where reality moved."""
-    project, fake = runner.project, runner.fake
-    github = "GITHUB_ACTIONS" in runner.environment
-
-    def run(workflow: str, job: str, *, fails: str = "") -> None:
-        if github:
-            runner.workflow(workflow, fails=fails)
-        else:
-            runner.job(job, fails=bool(fails))
+    project, fake, run = runner.project, runner.fake, runner.run
 
     def reviewed() -> None:
         fake.review((project.folder / "plan.json").read_bytes(), created=str(len(fake.artifacts)))
@@ -154,9 +154,9 @@ def test_a_pull_request_is_planned_reviewed_and_applied(
     assert [each["state"][:4] for each in fake.issues] == ["open"]
     run("codat-plan", "plan")
     reviewed()
-    project.declare(connections(acme, "ledger: {platformKey: gbol}", "shop: {platformKey: fztf}"))
+    project.declare(connections(acme, "ledger: {platformKey: qhyg}", "shop: {platformKey: fztf}"))
     run("codat-apply", "apply", fails="Apply it")
-    assert "acme/shop" in runner.shown
+    assert "acme/ledger" in runner.shown
     assert project.writes() == ["POST 200"]
 
     run("codat-plan", "plan")
@@ -166,3 +166,25 @@ def test_a_pull_request_is_planned_reviewed_and_applied(
     assert project.writes() == ["POST 200"] * 3
     assert [each["state"] for each in fake.issues] == ["closed"]
     assert len(fake.comments) == 1
+
+
+@pytest.mark.parametrize("runner", ["github", "gitlab"], indirect=True)
+def test_what_appeared_is_proposed_once(runner: Runner, emulator: Emulator, acme: str) -> None:
+    """As files alone: until they are merged and applied, nothing else knows of it."""
+    project, fake = runner.project, runner.fake
+    project.declare(f"companies:\n  acme: {{id: {acme}, connections: {{}}}} # ours\n")
+    in_git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*in_git, *words], cwd=project.folder, check=True)
+    fake.files = {"connections.yaml": ""}
+    appeared = emulator.connect(acme, "suuo", "Linked")
+    for _ in range(2):
+        runner.run("codat-newcomers", "newcomers")
+    ((branch, proposed),) = fake.branches.items()
+    assert branch == "codat/newcomers"
+    assert appeared["id"] in proposed["connections.yaml"]
+    assert list(proposed) == ["connections.yaml"]
+    assert len(fake.pulls) == 1
+    assert "# ours" in proposed["connections.yaml"]
+    assert project.recorded() == {}
+    assert project.writes() == []
