@@ -552,6 +552,7 @@ def test_a_person_is_asked_and_says_yes(project: Project, acme: str) -> None:
     assert "Applying" in terminal.shown
     assert terminal.shown.endswith(
         "done      create  acme/ledger\ndone      create  acme/shop\nApplied: 2 of 2 changes.\n"
+        "2 new connections wait for their customers; send the links now: `codat-iac links`.\n"
     )
     assert set(project.recorded()) == {"acme/ledger", "acme/shop"}
 

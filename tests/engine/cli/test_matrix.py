@@ -127,7 +127,7 @@ def parsed(output: str, text: str) -> Any:
         assert text.rstrip().endswith("</html>")
     if output == "csv":
         header, *rows = csv.reader(io.StringIO(text))
-        assert header == ["address", "company", "platform", "status", "since", "url"]
+        assert header[:6] == ["address", "company", "platform", "status", "since", "url"]
         assert all(len(row) == len(header) for row in rows)
         return rows
     return None
@@ -240,9 +240,13 @@ def test_apply_with_changes(tmp_path: Path, emulator: Emulator, output: str) -> 
         assert ran.json == {
             "formatVersion": 1,
             "outcomes": [{"address": "acme/shop", "step": "create", "result": "done", "error": ""}],
+            "linksToSend": 1,
         }
     else:
-        assert ran.out == "done      create  acme/shop\nApplied: 1 of 1 change.\n"
+        assert ran.out == (
+            "done      create  acme/shop\nApplied: 1 of 1 change.\n"
+            "1 new connection waits for its customer; send the link now: `codat-iac links`.\n"
+        )
 
 
 @pytest.mark.parametrize("output", FORMATS["apply"])
