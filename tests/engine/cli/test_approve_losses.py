@@ -8,7 +8,7 @@ from codat_iac.emulator import Emulator
 from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import Project, connections
 
-pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
+pytestmark = pytest.mark.engine
 
 
 def test_only_what_was_reviewed_is_lost(project: Project, acme: str, emulator: Emulator) -> None:
