@@ -153,6 +153,13 @@ def test_what_is_new_comes_in_once(project: Project, acme: str) -> None:
     assert {file: file.read_bytes() for file in files} == written
     assert project.codat_iac("coverage", "--fail-under", "100").code == 0
     assert project.codat_iac("plan", "--detailed-exitcode").code == 3
+    recorded = project.recorded()
+    appeared = emulator.connect(acme, "fztf", "Linked")
+    alone = ("import", "--new", "--files-only", "--yes")
+    assert project.codat_iac(*alone).out == "Written: 1; an apply takes up what is written.\n"
+    assert f"connectionId: {appeared['id']}" in (folder / "mine.yaml").read_text()
+    assert project.codat_iac(*alone).out == "Nothing is new.\n"
+    assert project.recorded() == recorded
     assert project.writes() == []
 
 

@@ -170,6 +170,10 @@ def test_what_cant_be_planned_is_said(tried: Tried, emulator: Emulator) -> None:
         "acme/safe: it is protected, so Pulumi neither removes nor replaces it"
     )
 
+    coverage = project.codat_iac("plan", "--coverage")
+    assert (coverage.code, coverage.out) == (1, "")
+    assert "--coverage compares with a desired state, which this stack has none of" in coverage.err
+
     tried.declare("1 / 0\n")
     broken = project.codat_iac("plan")
     assert (broken.code, broken.out, broken.err.count("\n")) == (1, "", 1)

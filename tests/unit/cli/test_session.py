@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from codat_iac.cli.session import Session
 from codat_iac.model.errors import ConfigError
+from codat_iac.model.settings import Settings, Shard
 from codat_iac.stack.stack import StackError
 
 PATIENCE = 30.0
@@ -93,3 +95,17 @@ def test_no_project_is_no_error_yet(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"no Pulumi\.yaml"):
         _ = command.state
+
+
+def test_a_stack_that_is_not_ready_as_its_shard_is_refused() -> None:
+    """Before anything of it is planned."""
+    made = Session(Path())
+    ready: dict[str, Any] = {"stack": SimpleNamespace(short_name="dev"), "state": {"deployment": {}}}
+    made.__dict__.update(ready, settings=Settings("key"))
+    made.check_shard()
+
+    made.__dict__["settings"] = Settings("key", shard=Shard(2, 5))
+    with pytest.raises(
+        ConfigError, match="^stack dev: its config says shard 2/5, and its state wasn't set up"
+    ):
+        made.check_shard()

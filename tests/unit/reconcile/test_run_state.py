@@ -12,7 +12,7 @@ from codat_iac.model.connection import RESOURCE_TYPE, DesiredConnection, PriorCo
 from codat_iac.planning.decision import SlotView
 from codat_iac.planning.moves import moves
 from codat_iac.planning.slot_description import SlotDescription, describe, digest
-from codat_iac.reconcile.run_state import RunState
+from codat_iac.reconcile.run_state import RunState, _HeldByOthers
 from tests.support.builders import COMPANY, a_desired, a_prior, an_id, siblings
 
 LEDGER = "acme/ledger"
@@ -478,3 +478,12 @@ def test_threads_lose_nothing(state: RunState) -> None:
         thread.join()
 
     assert (state.recorded_count, state.missing_count, len(state.leaving())) == (400, 400, 0)
+
+
+def test_what_others_hold_is_a_mapping() -> None:
+    """Without what the address itself holds; of several holders the first by name is meant."""
+    held = _HeldByOthers({"1": {"acme/b", "acme/a"}, "2": {"acme/c"}, "3": set()}, "acme/c")
+
+    assert dict(held) == {"1": "acme/a"}
+    assert len(held) == 1
+    assert "2" not in held
