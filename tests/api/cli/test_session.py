@@ -10,15 +10,21 @@ from typing import Any
 
 import pytest
 
+from codat_iac.cli.connection_filters import find_connections
 from codat_iac.cli.session import Session
+from codat_iac.codat.client import Reader
 from codat_iac.emulator import Emulator
 from codat_iac.model import properties
 from codat_iac.model.connection import RESOURCE_TYPE, Address
 from codat_iac.model.errors import ConfigError
+from codat_iac.model.record import SHARD
+from codat_iac.model.settings import Settings, Shard, shard_number
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.slot_description import INPUT, SlotDescription
+from codat_iac.stack.importing.discovery import Filters
 from codat_iac.stack.stack import Stack
 from tests.support.builders import a_desired
+from tests.support.project import recorded_resources
 from tests.support.worlds import a_urn
 
 
@@ -105,3 +111,21 @@ def test_whose_program_it_is(session: Session) -> None:
     assert not Session(session.cwd, stateless=True).is_own_program(None)
     session.__dict__["config"] = {"codat:desired": "connections.yaml"}
     assert not session.is_own_program(None)
+
+
+def test_an_import_of_a_shard_finds_what_is_its_own(
+    emulator: Emulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The other companies are counted."""
+    ids = [str(emulator.add_company(f"Company {number}")["id"]) for number in range(6)]
+    shard = Shard(shard_number(ids[0], 50), 50)
+    chosen = Settings(emulator.api_key, emulator.url, shard=shard)
+    made = Session(Path(), stateless=True)
+    state = {"deployment": {"resources": recorded_resources((), {SHARD: str(shard)})}}
+    made.__dict__.update(settings=chosen, reader=Reader.configured(chosen), state=state)
+
+    found = find_connections(made, Filters())
+
+    own = [each for each in ids if shard.owns(each)]
+    assert sorted(each.id for each in found.companies) == sorted(own)
+    assert capfd.readouterr().err == f"{6 - len(own)} companies are of other shards than {shard}\n"

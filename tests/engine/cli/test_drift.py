@@ -55,3 +55,6 @@ def test_what_moved_can_be_acknowledged(project: Project, acme: str, emulator: E
     assert len(project.codat_iac("links", "--platform", "gbol", "-o", "csv").out.splitlines()) == 2
     assert len(project.codat_iac("links", "--platform", "suuo", "-o", "csv").out.splitlines()) == 1
     assert project.codat_iac("links", "--platform", "Xero").code == 1
+    emulator.unlink(linked)
+    undated = project.codat_iac("links", "--older-than", "7d").err
+    assert undated == "codat-iac: left out, since Codat doesn't say since when they wait: acme/shop\n"
