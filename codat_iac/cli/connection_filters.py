@@ -71,13 +71,10 @@ def find_connections(session: Session, filters: Filters) -> Found:
     session.check_shard()
     keys = session.company_ids(declared_by(session)) if filters.companies else {}
     found = find(session.reader, filters, keys)
-    shard = session.shard
-    own = tuple(each for each in found.companies if shard is None or shard.owns(each.id))
-    if len(own) < len(found.companies):
-        click.echo(
-            f"{len(found.companies) - len(own):,} companies are of other shards than {shard}", err=True
-        )
-    return Found(own, found.chosen)
+    own = found.of_shard(session.shard)
+    if others := len(found.companies) - len(own.companies):
+        click.echo(f"{others:,} companies are of other shards than {session.shard}", err=True)
+    return own
 
 
 def declared_by(session: Session) -> Sequence[DesiredConnection]:

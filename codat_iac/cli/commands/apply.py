@@ -133,7 +133,7 @@ def apply_command(  # noqa: PLR0913  each is an option
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
         session.check_options(plan)
         if not yes:
-            ask(f"Apply {_counted(len(plan.changes))}?")
+            ask(f"Apply {words.count(len(plan.changes), 'change')}?")
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
@@ -255,7 +255,9 @@ def _restricted_to(plan: Plan, kept: Plan) -> Plan:
     still_holds(kept, narrowed)
     rest = len(plan.changes) - len(narrowed.changes)
     if rest:
-        click.echo(f"Not in the saved plan, and left to the next one: {_counted(rest)}.", err=True)
+        click.echo(
+            f"Not in the saved plan, and left to the next one: {words.count(rest, 'change')}.", err=True
+        )
     return narrowed
 
 
@@ -298,11 +300,7 @@ def _outcomes(outcomes: Sequence[Outcome], output: str, waiting: int = 0, stack:
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."
     links = [words.links_to_send(waiting, stack)] if waiting else []
-    return "\n".join([*lines, f"Applied: {done} of {_counted(len(rows))}.{rest}", *links])
-
-
-def _counted(changes: int) -> str:
-    return "1 change" if changes == 1 else f"{changes:,} changes"
+    return "\n".join([*lines, f"Applied: {done} of {words.count(len(rows), 'change')}.{rest}", *links])
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import click
 from codat_iac.cli import render
 from codat_iac.cli.options import COMPANY, DETAILED, output_options, stack_options
 from codat_iac.cli.output import ask, errors_as_document, exit_code, terminal_options, write_output
+from codat_iac.cli.render.words import count
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import ABSENT, Status
 from codat_iac.model.errors import ConfigError
@@ -92,7 +93,7 @@ def drift_command(
     moved = [*drifted, *progress]
     if acknowledge and moved:
         if not yes:
-            ask(f"Record {_counted(len(moved))} in stack {session.stack.short_name} as shown?")
+            ask(f"Record {count(len(moved), 'connection')} in stack {session.stack.short_name} as shown?")
         _record(session, moved)
         drifted = ()
     if failing:
@@ -110,8 +111,4 @@ def _record(session: Session, moved: Sequence[Drifted]) -> None:
             f"{join_names(other)} moved once more while this was recorded; look at `codat-iac plan`, and run"
             " again"
         )
-    click.echo(f"Recorded {_counted(len(moved))}; nothing is changed in Codat.", err=True)
-
-
-def _counted(number: int) -> str:
-    return "1 connection" if number == 1 else f"{number:,} connections"
+    click.echo(f"Recorded {count(len(moved), 'connection')}; nothing is changed in Codat.", err=True)

@@ -11,6 +11,7 @@ import click
 from codat_iac.cli.connection_filters import filter_options, find_connections, tell_lines, tell_skipped
 from codat_iac.cli.options import stack_options
 from codat_iac.cli.output import ask, write_or_tell
+from codat_iac.cli.render.words import count
 from codat_iac.cli.session import Session
 from codat_iac.stack.importing.discovery import Filters
 
@@ -100,7 +101,7 @@ def import_command(
             f"Written: {number:,}; an apply takes up what is written." if number else "Nothing is new."
         )
     elif draft.arrivals:
-        write_or_tell(f"Imported {_counted(draft)}; the plan is empty.")
+        write_or_tell(f"Imported {count(len(draft.arrivals), 'connection')}; the plan is empty.")
     return 0
 
 
@@ -111,9 +112,4 @@ def _confirm(draft: Draft, *, new: bool, yes: bool, verb: str) -> None:
         return
     tell_lines([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
     if not yes:
-        ask(f"{verb} {_counted(draft)}?")
-
-
-def _counted(draft: Draft) -> str:
-    number = len(draft.arrivals)
-    return "1 connection" if number == 1 else f"{number:,} connections"
+        ask(f"{verb} {count(len(draft.arrivals), 'connection')}?")

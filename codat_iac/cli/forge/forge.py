@@ -9,6 +9,9 @@ from typing import Protocol
 LABEL = "codat-iac"
 """The label of our issues, by which they are found."""
 
+PLAN_FILE = "plan.json"
+"""The name of the plan within its artifact."""
+
 MOST_CHARACTERS = 65_000
 """GitHub takes 65,536 in a comment, GitLab a million."""
 

@@ -14,11 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from codat_iac.cli.forge.api import Api, ForgeError, Json
-from codat_iac.cli.forge.forge import LABEL, Text
+from codat_iac.cli.forge.forge import LABEL, PLAN_FILE, Text
 from codat_iac.model.errors import ConfigError
-
-PLAN_FILE = "plan.json"
-"""The name of the plan within its artifact."""
 
 MOST_BYTES = 200_000_000
 """The largest plan that is unpacked."""

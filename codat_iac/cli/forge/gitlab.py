@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from codat_iac.cli.forge.api import Api, ForgeError
-from codat_iac.cli.forge.forge import LABEL, Text
-from codat_iac.cli.forge.github import PLAN_FILE
+from codat_iac.cli.forge.forge import LABEL, PLAN_FILE, Text
 from codat_iac.model.errors import ConfigError
 
 

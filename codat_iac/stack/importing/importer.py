@@ -95,12 +95,13 @@ def import_into(  # noqa: PLR0913  what the command is told
 ) -> Draft:
     """Import the connections in *found* into *stack*, and write those that aren't declared yet to *out*.
 
-    *desired_path* is the desired state that the stack's program reads: *out* must be that file, or lie in
-    that folder. An existing file is only written with *overwrite*; all that stands in it stays. With *new*,
-    existing files may be written, what the policy ignores is left alone, and unless *out* is given the
-    connections of a company go to the file that declares it. *match_by*, a tag such as `tag:customerId` or
-    `name`, names new companies by that in place of their ids, where it can. With *files_only* the stack stays
-    as it is, and each new connection keeps its `connectionId`, by which an apply takes it up.
+    All in *found* is of the stack's shard, if it has one. *desired_path* is the desired state that the
+    stack's program reads: *out* must be that file, or lie in that folder. An existing file is only written
+    with *overwrite*; all that stands in it stays. With *new*, existing files may be written, what the policy
+    ignores is left alone, and unless *out* is given the connections of a company go to the file that declares
+    it. *match_by*, a tag such as `tag:customerId` or `name`, names new companies by that in place of their
+    ids, where it can. With *files_only* the stack stays as it is, and each new connection keeps its
+    `connectionId`, by which an apply takes it up.
     *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
@@ -108,7 +109,6 @@ def import_into(  # noqa: PLR0913  what the command is told
     before = stack.export()
     prior = recorded(before)
     said = _found(desired.load_state(desired_path, required=False), prior, client, settings.shard)
-    found = found.of_shard(settings.shard)
     ignored = ignored_companies(found, said.unmanaged) if new else ()
     drafted = draft(found, said.connections, prior, said.company_keys, ignored)
     if match_by:
