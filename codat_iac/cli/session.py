@@ -50,6 +50,8 @@ class Session:
     offline: bool = False
     """Don't ask Pulumi for the path of the desired state if the project's files say it."""
     _exporting: Future[dict[str, Any]] | None = field(default=None, init=False, repr=False)
+    _encrypting: Future[None] | None = field(default=None, init=False, repr=False)
+    _live_ahead: bool = field(default=False, init=False, repr=False)
 
     rules: tuple[Expansion, ...] = ()
     """What the rules of the desired state expand to, once that was read."""
@@ -82,15 +84,29 @@ class Session:
         throttle = shared_throttle(self.settings.requests_per_minute, tell, shard=self.settings.shard)
         return Reader.configured(self.settings, throttle=throttle)
 
-    def read_ahead(self) -> None:
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """What was read of the tenant."""
+        return Snapshot(self.reader)
+
+    def read_ahead(self, *, live: bool = True, to_write: bool = False) -> None:
         """Begin to export the state, while config, desired state and tenant are read.
 
-        An error is raised by who asks for the state.
+        With *live*, what is declared is read too before the state is there. Whether a run could encrypt is
+        tried as well *to_write*. An error is raised by who asks for the state, or for `check_secrets`.
         """
         if self.stateless:
             return
+        self._live_ahead = live
         with suppress(CodatIacError):
-            self._exporting = ThreadPoolExecutor(1).submit(self.stack.export)
+            threads, stack = ThreadPoolExecutor(2), self.stack
+            self._exporting = threads.submit(stack.export)
+            self._encrypting = threads.submit(stack.check_secrets) if to_write else None
+
+    def check_secrets(self) -> None:
+        """Raise `StackError` if a run couldn't encrypt, as was tried by reading ahead *to_write*."""
+        if self._encrypting:
+            self._encrypting.result()
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
@@ -134,10 +150,7 @@ class Session:
     def planner(self, company: str | None, desired: Sequence[DesiredConnection] = ()) -> Planner:
         """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
         key = None if company is None else self.company_key(company, desired)
-        snapshot = Snapshot(self.reader)
-        if self._exporting and key is None:
-            snapshot.prefetch({each.company_id for each in desired})
-        return Planner(self.reader, self.settings, self.recorded, key, self.rules, snapshot)
+        return Planner(self.reader, self.settings, self.recorded, key, self.rules, self.snapshot)
 
     def plan_by(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
         """Return the plan that *planner* makes, without a state if this is stateless."""
@@ -223,9 +236,12 @@ class Session:
     def declared_state(self, given: str | None) -> DesiredState:
         """Return the desired state, with the connections of this stack's shard alone."""
         state = self.desired_state(given)
+        own = of_shard(state.connections, self.shard)
+        if self._live_ahead and not state.unmanaged.needs_tenant:
+            self.snapshot.prefetch({each.company_id for each in own})
         self.check_shard()
         refuse_foreign(self.shard, state.connections, self.recorded)
-        return replace(state, declaration=Declaration(of_shard(state.connections, self.shard)))
+        return replace(state, declaration=Declaration(own))
 
     def desired(self, given: str | None, *, required: bool = True) -> tuple[DesiredConnection, ...]:
         """Return what the desired state declares; companies that it names by match or by rule are looked up.

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,10 +22,29 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Workspace(automation.LocalWorkspace):
-    """A project in which the user's selected stack isn't changed."""
+    """A project that is run by `Pulumi`."""
 
-    def select_stack(self, stack_name: str) -> None:
-        """Do nothing, to keep the user's selection: every call names its stack."""
+    @property
+    def pulumi_version(self) -> str:  # type: ignore[override] # as the base class does
+        """The version of the `pulumi` that runs."""
+        return str(engine.version_of(Path(self.pulumi_command.command)))
+
+
+class RunningStack(automation.Stack):
+    """A stack whose runs are known by their events: nothing is asked after one, which takes seconds."""
+
+    def __init__(self, name: str, workspace: Workspace) -> None:
+        # The base class would select the stack for the user's own commands too.
+        self.name = name
+        self.workspace = workspace
+
+    def outputs(self) -> automation.OutputMap:
+        """Return none of the outputs."""
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002
+        """Return a summary that says nothing."""
+        return automation.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 class Pulumi(automation.PulumiCommand):
@@ -34,9 +54,9 @@ class Pulumi(automation.PulumiCommand):
     """
 
     def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
-        # The API asks for the version with our environment, and gRPC here would ask a proxy for the engine.
-        engine.tidy_this_process()
-        super().__init__(str(path.parent.parent) if path.parent.name == "bin" else None)
+        # The base class would run `pulumi version`, whose answer is known.
+        engine.tidy_this_process()  # or gRPC would ask a proxy for the engine
+        self.command = str(path)
         self.interrupted = False
         self._tell = tell
         self._missed = False

@@ -116,7 +116,7 @@ def apply_command(  # noqa: PLR0913  each is an option
             if approvals
             else None,
         )
-        session.read_ahead()
+        session.read_ahead(live=company is None, to_write=True)
         kept = render.parse_plan(_read(saved, _PLAN), saved.name) if saved else None
         desired = session.declared(path)
         planner = session.planner(company, desired)
@@ -124,7 +124,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         if kept is not None:
             plan = _restricted_to(plan, kept)
         if plan.changes and not plan.problems and not plan.refusal:
-            session.stack.check_secrets()  # before the plan is shown, which nothing would follow
+            session.check_secrets()  # before the plan is shown, which nothing would follow
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None, sys.stderr))
         click.echo(shown, err=True)
         for reason in _options_for(plan):

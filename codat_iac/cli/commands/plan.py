@@ -63,7 +63,7 @@ def plan_command(  # noqa: PLR0913  one for each option
     """
     session = Session(cwd, stack, stateless)
     with errors_as_document(output, out):
-        session.read_ahead()
+        session.read_ahead(live=company is None and not coverage)
         if session.is_own_program(path):
             if coverage:
                 raise ConfigError("--coverage compares with a desired state, which this stack has none of")

@@ -33,7 +33,7 @@ from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack import engine
 from codat_iac.stack.apply.engine_runs import EngineRun, engine_runs
-from codat_iac.stack.pulumi_command import Pulumi, Workspace
+from codat_iac.stack.pulumi_command import Pulumi, RunningStack, Workspace
 from codat_iac.stack.stack import PLUGIN_DIED, Stack, StackError, StackLocked
 
 AT_A_TIME = 4
@@ -279,7 +279,7 @@ class _Applying:
                 _export(self.desired, self.statuses, acting, register(registrations), outputs)
 
             try:
-                automation.Stack.select(self.stack.name, workspace).up(
+                RunningStack(self.stack.name, workspace).up(
                     program=program,
                     target=list(by_urn),
                     continue_on_error=True,

@@ -10,7 +10,7 @@ project on it. `language_host` runs Python programs for an engine that we built.
 
 from codat_iac.stack.engine.builder import install
 from codat_iac.stack.engine.checkup import Finding, Severity, doctor
-from codat_iac.stack.engine.locate import OLDEST, PINNED, environment, find
+from codat_iac.stack.engine.locate import OLDEST, PINNED, environment, find, version_of
 from codat_iac.stack.engine.progress import Progress, Silent, TerminalProgress
 from codat_iac.stack.engine.project_checkup import project_doctor
 from codat_iac.stack.engine.surroundings import tidy_this_process
@@ -29,4 +29,5 @@ __all__ = [
     "install",
     "project_doctor",
     "tidy_this_process",
+    "version_of",
 ]

@@ -102,6 +102,8 @@ def environment(base: Mapping[str, str], engine: Path | None = None) -> dict[str
     # Who has no passwd entry needs both, or Pulumi breaks off.
     result["HOME"] = result.get("HOME") or base.get("PULUMI_HOME", "")
     result["USER"] = base.get("USER") or str(os.getuid())
+    # Most of a short command's time is Pulumi's start, which makes tables that stay: not worth collecting.
+    result.setdefault("GOGC", "400")
     if not result["HOME"]:
         raise EngineError(
             "this user has no home folder, and Pulumi needs one: set HOME or PULUMI_HOME to a folder that"
@@ -121,8 +123,11 @@ def on_path(path: str | None = None) -> PulumiOnPath | None:
     return PulumiOnPath(pulumi, version_of(pulumi), Path(host) if host else None)
 
 
+@functools.cache
 def version_of(pulumi: Path) -> Version | None:
-    """Return the version of a `pulumi`, None if it can't be run."""
+    """Return the version of a `pulumi`, None if it can't be run. Our own build isn't asked."""
+    if pulumi.resolve() == (built() or Path()).resolve():
+        return PINNED
     quiet = {**tidy(os.environ), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         answer = subprocess.run(  # noqa: S603 - whoever put it on PATH runs it too

@@ -24,7 +24,7 @@ from codat_iac.planning.safety_limits import MOVING, shard_refusal
 from codat_iac.stack import engine
 from codat_iac.stack.apply import kept
 from codat_iac.stack.project import project_name
-from codat_iac.stack.pulumi_command import Pulumi, Workspace
+from codat_iac.stack.pulumi_command import Pulumi, RunningStack, Workspace
 from codat_iac.stack.sharding import shard_states
 from codat_iac.stack.sharding.shard_states import MOVING_TYPE, Arrival, Member, State
 from codat_iac.stack.stack import Stack, StackError, StackLocked
@@ -175,7 +175,7 @@ def _set_marker(stack: Stack, member: Member, tell: Callable[[str], None]) -> No
             work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
         )
         try:
-            automation.Stack.select(stack.name, workspace).up(
+            RunningStack(stack.name, workspace).up(
                 program=program, target=[member.moving_urn], suppress_progress=True
             )
         except automation.ConcurrentUpdateError as error:

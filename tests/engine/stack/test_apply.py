@@ -661,6 +661,28 @@ def test_a_stack_that_cant_be_used_is_one_line(
     assert project.writes() == []
 
 
+def test_a_run_that_never_began_is_one_line(project: Project, acme: str) -> None:
+    """Here a provider's host that can't start, which the plan had no need of; nothing is said to be done."""
+    project.declare(connections(acme, "ledger: {platformKey: gbol}"))
+    broken = project.folder / "broken" / "pulumi-resource-pulumi-python"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'no Python here' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    file = project.folder / "Pulumi.yaml"
+    file.write_text(
+        f"{file.read_text()}plugins:\n  providers:\n  - name: pulumi-python\n    path: {broken.parent}\n"
+    )
+
+    ran = applied(project)
+
+    assert ran.code == 1
+    assert ran.json["kind"] == "problems"
+    (said,) = ran.said
+    assert said.startswith("`pulumi up` failed: ")
+    assert said.endswith("(no Python here)")
+    assert project.writes() == []
+
+
 def test_a_key_in_the_open_is_refused(project: Project, acme: str) -> None:
     """As by `pulumi up`: the engine would copy it into the state."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))

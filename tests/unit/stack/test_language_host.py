@@ -160,6 +160,24 @@ def test_dependencies_are_all_packages_or_those_that_none_needs(stub: Any, tmp_p
     assert roots.items() < everything.items()
 
 
+def test_what_an_installation_left_halfway_is_passed_over(
+    stub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of metadata without any in it is no package, and no reason to fail."""
+    for name, content in {"empty-1.dist-info": "", "half-1.dist-info": "Name: half\n\nVersion: 1\n"}.items():
+        (tmp_path / "packages" / name).mkdir(parents=True)
+        (tmp_path / "packages" / name / "METADATA").write_text(content)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    request = language_pb2.GetProgramDependenciesRequest(
+        info=info(tmp_path, virtualenv=sys.prefix), transitiveDependencies=True
+    )
+
+    listed = {each.name for each in stub.GetProgramDependencies(request).dependencies}
+
+    assert "pulumi" in listed
+    assert not {"empty", "half"} & listed
+
+
 def test_required_packages_are_the_plugins_that_packages_bring(
     stub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +201,19 @@ def test_required_packages_are_the_plugins_that_packages_bring(
 
     assert (package.name, package.kind, package.version) == ("random", "resource", "4.16.3")
     assert package.parameterization.value == b"hi"
+
+
+def test_the_host_starts_without_the_rest_of_the_sdk() -> None:
+    """Its import would take longer than all else that the host does in a run."""
+    package = "codat_iac.stack.engine.language_host"
+    script = (
+        f"from {package}.messages_only import messages_only; messages_only(); import {package}.service, sys;"
+        "print(*sorted(name for name in sys.modules if name.startswith('pulumi') and name.count('.') < 3))"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert loaded.stdout.split() == ["pulumi", "pulumi.runtime", "pulumi.runtime.proto"]
 
 
 def test_what_it_doesnt_do_is_unimplemented(stub: Any) -> None:

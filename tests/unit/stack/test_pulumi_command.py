@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from codat_iac.stack.pulumi_command import Pulumi
+from codat_iac.stack.pulumi_command import Pulumi, Workspace
 
 FAKE = """#!/bin/sh
 case "$*" in *version*) echo v3.259.0; exit;; esac
@@ -37,14 +37,16 @@ def command(tmp_path: Path, told: list[str]) -> Pulumi:
 def test_what_the_user_set_for_a_pulumi_of_their_own_breaks_no_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Automation API asks for it with this process's environment."""
+    """It is asked for in an environment of ours."""
     path = tmp_path / "bin" / "pulumi"
     path.parent.mkdir()
     path.write_text('#!/bin/sh\n[ -z "$PULUMI_OPTION_CWD" ] && echo v3.259.0\n')
     path.chmod(0o755)
     monkeypatch.setenv("PULUMI_OPTION_CWD", "/nowhere")
 
-    assert str(Pulumi(path, pytest.fail).version) == "3.259.0"
+    workspace = Workspace(work_dir=str(tmp_path), pulumi_command=Pulumi(path, pytest.fail))
+
+    assert workspace.pulumi_version == "3.259.0"
 
 
 class Interrupting(Mapping[str, str]):

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 from google.protobuf import json_format
 from pulumi.runtime.proto import language_pb2, plugin_pb2
@@ -15,32 +15,55 @@ from pulumi.runtime.proto import language_pb2, plugin_pb2
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-INSPECT = r"""
-import importlib.metadata, json, pathlib, re, sys
+PLUGINS = r"""
+import importlib.util, json, pathlib, sys
 sys.path = [folder for folder in sys.path if folder]
-def normal(name):
-    return re.sub("[-_.]+", "-", name).lower()
-found = {normal(each.name): each for each in importlib.metadata.distributions()}
-lines = [line for each in found.values() for line in each.requires or () if "extra ==" not in line]
 print(json.dumps({
-    "executable": sys.executable,
-    "version": ".".join(map(str, sys.version_info[:3])),
-    "packages": {name: each.version for name, each in sorted(found.items())},
-    "needed": [normal(re.match(r"[\w.-]+", line)[0]) for line in lines],
+    "sdk": importlib.util.find_spec("pulumi") is not None,
     "plugins": [json.loads(file.read_bytes()) for folder in sys.path
                 for file in sorted(pathlib.Path(folder).glob("*/pulumi-plugin.json"))],
 }))
 """
-"""Prints the `Facts` of the Python that runs it."""
+"""Prints the `Plugins` of the Python that runs it. Each run asks, so no package's metadata is read."""
+
+INSPECT = r"""
+import importlib.metadata, json, re, sys
+sys.path = [folder for folder in sys.path if folder]
+def normal(name):
+    return re.sub("[-_.]+", "-", name).lower()
+found, needed = {}, set()
+for each in importlib.metadata.distributions():
+    head = (each.read_text("METADATA") or each.read_text("PKG-INFO") or "").partition("\n\n")[0]
+    fields = [line.partition(": ") for line in head.splitlines()]
+    named = {key: value for key, _, value in fields}
+    if not named.keys() >= {"Name", "Version"}:
+        continue  # what an installation that was broken off left
+    found[normal(named["Name"])] = named["Version"]
+    needed |= {normal(re.match(r"[\w.-]+", value)[0]) for key, _, value in fields
+               if key == "Requires-Dist" and "extra ==" not in value}
+print(json.dumps({
+    "executable": sys.executable,
+    "version": ".".join(map(str, sys.version_info[:3])),
+    "packages": dict(sorted(found.items())),
+    "needed": sorted(needed),
+}))
+"""
+"""Prints the `Facts` of the Python that runs it; whole descriptions aren't parsed, which takes longest."""
 
 
 class Facts(TypedDict):
-    """What a Python says of itself, its packages, and the Pulumi plugins that they bring."""
+    """What a Python says of itself and its packages."""
 
     executable: str
     version: str
     packages: dict[str, str]
     needed: list[str]
+
+
+class Plugins(TypedDict):
+    """Whether a Python has the Pulumi SDK, and the plugins that its packages bring."""
+
+    sdk: bool
     plugins: list[dict[str, object]]
 
 
@@ -91,19 +114,29 @@ def unsupported(what: str, remedy: str) -> NoReturn:
     )
 
 
-def inspect(python: str) -> Facts:
+def facts_of(python: str) -> Facts:
     """Ask a Python for its facts."""
+    facts: Facts = _ask(python, INSPECT)
+    return facts
+
+
+def plugins_of(python: str) -> Plugins:
+    """Ask a Python for its plugins."""
+    plugins: Plugins = _ask(python, PLUGINS)
+    return plugins
+
+
+def _ask(python: str, script: str) -> Any:
     try:
         answer = subprocess.run(  # noqa: S603 - the project's own
-            [python, "-c", INSPECT], capture_output=True, text=True, check=False
+            [python, "-c", script], capture_output=True, text=True, check=False
         )
     except OSError as error:
         raise HostError(f"{python} doesn't work: {error.strerror}") from error
     if answer.returncode:
         said = answer.stderr.strip() or f"exit status {answer.returncode}"
         raise HostError(f"{python} doesn't work: {said.splitlines()[-1]}")
-    facts: Facts = json.loads(answer.stdout)
-    return facts
+    return json.loads(answer.stdout)
 
 
 def required(plugin: Mapping[str, object]) -> plugin_pb2.PackageDependency:

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING
 import grpc
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-from .project import HostError, inspect, install, project_python, required, unsupported, virtualenv
+from .project import (
+    HostError,
+    facts_of,
+    install,
+    plugins_of,
+    project_python,
+    required,
+    unsupported,
+    virtualenv,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +91,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
     ) -> language_pb2.AboutResponse:
         """Tell which Python runs the program, for `pulumi about`."""
         with told(context):
-            facts = inspect(project_python(request.info))
+            facts = facts_of(project_python(request.info))
         return language_pb2.AboutResponse(
             executable=facts["executable"],
             version=facts["version"],
@@ -94,7 +103,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
     ) -> language_pb2.GetProgramDependenciesResponse:
         """List the installed packages, for `pulumi about`: all, or those that no other one needs."""
         with told(context):
-            facts = inspect(project_python(request.info))
+            facts = facts_of(project_python(request.info))
         left_out = () if request.transitiveDependencies else facts["needed"]
         packages = [
             language_pb2.DependencyInfo(name=name, version=version)
@@ -109,13 +118,13 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         """List the plugins that the installed packages bring. The engine installs those it lacks."""
         with told(context):
             python = project_python(request.info)
-            facts = inspect(python)
-            if "pulumi" not in facts["packages"]:
+            found = plugins_of(python)
+            if not found["sdk"]:
                 raise HostError(
                     f"{python} has no Pulumi SDK: install the project's requirements into it, "
                     f"or at least `{python} -m pip install pulumi`"
                 )
-        plugins = [plugin for plugin in facts["plugins"] if plugin.get("resource") and plugin.get("name")]
+        plugins = [plugin for plugin in found["plugins"] if plugin.get("resource") and plugin.get("name")]
         return language_pb2.GetRequiredPackagesResponse(packages=list(map(required, plugins)))
 
     def InstallDependencies(
