@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +88,9 @@ def tell_skipped(skipped: Sequence[Skipped]) -> None:
     held = sum(each.held for each in skipped)
     if held:
         click.echo(f"{held} connections are left alone: the state has them already", err=True)
-    hidden = sum(each.hidden for each in skipped)
-    if hidden:
-        click.echo(f"{hidden} connections are left alone: `unmanaged: ignore` hides them", err=True)
-    others = [each for each in skipped if not (each.held or each.hidden)]
+    for why, number in Counter(each.counted for each in skipped if each.counted).items():
+        click.echo(f"{number} connections are left alone: {why}", err=True)
+    others = [each for each in skipped if not (each.held or each.counted)]
     tell_lines([f"left alone: {each.live.id}: {each.reason}" for each in others])
 
 

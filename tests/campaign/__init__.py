@@ -3,6 +3,7 @@
 ```
 operations   random desired states and edits, every fault and every knob, against the operations layer
 machine      the same through the real engine
+living       a team at work for an hour on a tenant that changes every second
 crashes      kill -9 at seeded moments: the provider, `pulumi up`, `codat-iac apply`
 files        malformed desired-state files
 answers      malformed answers of Codat

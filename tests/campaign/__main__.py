@@ -12,6 +12,7 @@ import click
 RUNS = {
     "operations": 1500,
     "machine": 60,
+    "living": 60,
     "crashes": 60,
     "files": 14000,
     "answers": 6000,

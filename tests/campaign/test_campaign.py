@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import requests
 
 from codat_iac.emulator import Emulator, serving
 from codat_iac.planning.rule_table import Action
-from tests.campaign import machine, operations
+from tests.campaign import living, machine, operations
 from tests.campaign.faults import CELLS, FAULTS
 from tests.campaign.story import Found
 
@@ -31,6 +32,32 @@ def test_nothing_is_lost_or_doubled_on_the_real_engine(
 ) -> None:
     """Errors of Codat's, and answers that never came, while `pulumi up` and `codat-iac apply` run."""
     assert machine.Run(emulator, tmp_path, 1, number).everything().violations == []
+
+
+@pytest.mark.engine
+def test_a_team_keeps_up_with_a_tenant_that_never_rests(tmp_path: Path) -> None:
+    """Import, plan, preview, edits and apply, while others act; and the oracle sees what would be wrong."""
+    with serving(companies=15, demo=True, seed=1) as emulator:
+        team = living.Team(emulator, tmp_path, 1)
+        with living.living(emulator, 1.0, team.acts):
+            team.round()
+        assert team.violations == []
+
+        company = team.companies()[0]
+        emulator.clear_requests()
+        requests.post(
+            f"{emulator.url}/companies/{company['id']}/connections",
+            json={"platformKey": living.OURS[0]},
+            headers={"Authorization": emulator.authorization},
+            timeout=10,
+        )
+        team.check_writes(team.recorded(), team.declared(), team.live())
+        team.check_bonds()
+
+    assert [each.split(": ")[1].split(" (")[0] for each in team.violations] == [
+        f"a connection for {company['id']} that nobody asked for",
+        "made and recorded nowhere",
+    ]
 
 
 def test_the_campaign_would_see_what_is_wrong() -> None:

@@ -43,8 +43,8 @@ def _match_by(_: click.Context, __: click.Parameter, value: str | None) -> str |
     "--new",
     is_flag=True,
     help="Bring in what appeared since, all or what the filters choose, into the file that declares its"
-    " company (unless --out names one). Files that exist are added to; what `unmanaged: ignore` hides is left"
-    " alone.",
+    " company (unless --out names one). Files that exist are added to. What `unmanaged: ignore` hides is left"
+    " alone, and what is Unlinked unless --status asks for it.",
 )
 @click.option(
     "--match-by",
@@ -92,6 +92,7 @@ def import_command(
         new=new,
         match_by=match_by,
         files_only=files_only,
+        unlinked=not new or bool(filters.statuses),
         confirm=lambda drafted: _confirm(drafted, new=new, yes=yes, verb="Write" if files_only else "Import"),
         tell=lambda text: click.echo(text, err=True),
     )

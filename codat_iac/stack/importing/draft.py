@@ -45,14 +45,15 @@ class Arrival:
 class Skipped:
     """One connection that isn't imported.
 
-    `held`: because the state has it already, at `address`. `hidden`: because the policy ignores it.
+    `held`: because the state has it already, at `address`. `counted` is why all of its kind are left alone,
+    which is told once with their number.
     """
 
     live: LiveConnection
     reason: str
     address: Address | None = None
     held: bool = False
-    hidden: bool = False
+    counted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +81,19 @@ def draft(
     recorded: Iterable[PriorConnection] = (),
     keys: Mapping[str, str] | None = None,
     ignored: Collection[str] = (),
+    *,
+    unlinked: bool = True,
 ) -> Draft:
     """Decide for each connection in *found* whether it is imported. *recorded* is the whole state.
 
     *keys* are those of the declared companies by id, also of companies that are declared without connections.
-    Of the companies with the ids *ignored* only what is declared comes in.
+    Of the companies with the ids *ignored* only what is declared comes in, and so of what is *unlinked*, if
+    that isn't wanted: it may be what an earlier run has ended, and nobody connects it.
 
     A connection that the state has, at any address, is skipped. One that the desired state certainly means is
     imported at its declared address; one that it may mean is skipped.
     """
-    known = _Known(found, declared, recorded, keys, ignored)
+    known = _Known(found, declared, recorded, keys, ignored, unlinked=unlinked)
     arrivals, skipped = [], []
     for live in found:
         placed = known.place(live)
@@ -142,9 +146,12 @@ class _Known:
         recorded: Iterable[PriorConnection],
         keys: Mapping[str, str] | None = None,
         ignored: Collection[str] = (),
+        *,
+        unlinked: bool = True,
     ) -> None:
         self._keys = keys or {}
         self._ignored = ignored
+        self._unlinked = unlinked
         self._found = found
         self._declared = declared
         self._recorded = tuple(recorded)
@@ -181,7 +188,9 @@ class _Known:
 
     def _as_newcomer(self, live: LiveConnection) -> Arrival | Skipped:
         if live.company_id in self._ignored:
-            return Skipped(live, "is hidden by `unmanaged: ignore`", hidden=True)
+            return Skipped(live, "is hidden", counted="`unmanaged: ignore` hides them")
+        if live.status == Status.UNLINKED and not self._unlinked:
+            return Skipped(live, "is Unlinked", counted="they are Unlinked; --status Unlinked brings them in")
         return Arrival(live, self._addresses[live.id])
 
     def as_recorded(self, live: LiveConnection) -> DesiredConnection:

@@ -90,6 +90,7 @@ def import_into(  # noqa: PLR0913  what the command is told
     new: bool = False,
     match_by: str | None = None,
     files_only: bool = False,
+    unlinked: bool = True,
     confirm: Callable[[Draft], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
@@ -101,7 +102,7 @@ def import_into(  # noqa: PLR0913  what the command is told
     ignores is left alone, and unless *out* is given the connections of a company go to the file that declares
     it. *match_by*, a tag such as `tag:customerId` or `name`, names new companies by that in place of their
     ids, where it can. With *files_only* the stack stays as it is, and each new connection keeps its
-    `connectionId`, by which an apply takes it up.
+    `connectionId`, by which an apply takes it up. What is *unlinked* can be left alone unless it is declared.
     *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
@@ -110,7 +111,7 @@ def import_into(  # noqa: PLR0913  what the command is told
     prior = recorded(before)
     said = _found(desired.load_state(desired_path, required=False), prior, client, settings.shard)
     ignored = ignored_companies(found, said.unmanaged) if new else ()
-    drafted = draft(found, said.connections, prior, said.company_keys, ignored)
+    drafted = draft(found, said.connections, prior, said.company_keys, ignored, unlinked=unlinked)
     if match_by:
         drafted = _named_by(match_by, drafted, client, tell)
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)

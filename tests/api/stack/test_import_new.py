@@ -209,10 +209,33 @@ def test_what_is_ignored_is_left_alone_unless_it_is_declared(growing: Growing) -
     done = growing.run()
 
     assert growing.ids == {"bee/mine": ledger}
-    assert [(each.hidden, each.held, each.reason) for each in done.skipped] == [
-        (True, False, "is hidden by `unmanaged: ignore`")
+    assert [(each.counted, each.held) for each in done.skipped] == [("`unmanaged: ignore` hides them", False)]
+    assert growing.files == before
+
+
+def test_what_an_apply_has_ended_is_not_new(growing: Growing) -> None:
+    """Nor is anything else that is Unlinked, unless it is declared, or asked for."""
+    ended, meant = (connected(growing.emulator, growing.acme, each) for each in ("gbol", "fztf"))
+    for each in (ended, meant):
+        growing.emulator.unlink(each)
+    growing.write(
+        "b.yaml",
+        f"{HEAD}  acme:\n    id: {growing.acme}\n"
+        f"    connections: {{mine: {{platformKey: fztf, status: Unlinked, connectionId: {meant}}}}}\n",
+    )
+    before = growing.files
+
+    done = growing.run(unlinked=False)
+
+    assert growing.ids == {"acme/mine": meant}
+    assert [(each.live.id, each.counted) for each in done.skipped] == [
+        (ended, "they are Unlinked; --status Unlinked brings them in")
     ]
     assert growing.files == before
+
+    growing.run()
+
+    assert growing.ids == {"acme/mine": meant, "acme/xero": ended}
 
 
 def test_everything_is_in_the_one_file(growing: Growing, tmp_path: Path) -> None:

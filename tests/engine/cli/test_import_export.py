@@ -167,7 +167,7 @@ def test_what_is_hidden_is_told_as_a_number(capsys: Shown) -> None:
     """And not by name."""
     live = LiveConnection("an-id", "a-company", "Linked")
 
-    tell_skipped([Skipped(live, "is hidden", hidden=True)] * 3)
+    tell_skipped([Skipped(live, "is hidden", counted="`unmanaged: ignore` hides them")] * 3)
 
     hidden = "3 connections are left alone: `unmanaged: ignore` hides them\n"
     assert capsys.readouterr().err == hidden
