@@ -18,7 +18,7 @@ from tests.support.builders import a_prior, siblings
 from tests.support.project import PROGRAM, Outcome, Project, Ran, connections
 from tests.support.terminal import Terminal
 
-pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
+pytestmark = pytest.mark.engine
 
 COMPONENT = """
 import pulumi

@@ -16,7 +16,7 @@ from tests.support.builders import a_desired, a_prior
 from tests.support.project import Project, connections
 from tests.support.raw_server import answering, http, page
 
-pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
+pytestmark = pytest.mark.engine
 
 Doctor = Callable[..., list[str]]
 

@@ -16,7 +16,7 @@ from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project, connections
 from tests.support.streams import CLOSED, FULL, LEFT, WITH_ENGINE, Ended, Streams, run_with
 
-pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
+pytestmark = pytest.mark.engine
 
 LEDGER = "ledger: {platformKey: gbol}"
 

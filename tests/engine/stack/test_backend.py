@@ -21,7 +21,7 @@ from tests.support.project import Project, connections, holding_posts
 from tests.support.terminal import Terminal
 from tests.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
+pytestmark = pytest.mark.engine
 
 LEDGER = "ledger: {platformKey: gbol}"
 

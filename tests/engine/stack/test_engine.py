@@ -206,6 +206,7 @@ def test_the_environment_puts_our_build_first_on_path(tool: Tool, tmp_path: Path
     env = environment({"PATH": "/usr/bin", "HOME": "/root", "USER": "jo", "PULUMI_PYTHON_CMD": "python3.12"})
 
     assert env == {
+        "GOGC": "400",
         "HOME": "/root",
         "USER": "jo",
         "PATH": f"{engine.parent}:/usr/bin",
@@ -239,6 +240,7 @@ def test_a_build_is_whole_and_is_used_again(tool: Tool, tmp_path: Path) -> None:
     assert (locate.folder() / "python").read_text() == f"{sys.executable}\n"
     assert sorted(file.name for file in (locate.folder() / "language_host").iterdir()) == [
         "__init__.py",
+        "messages_only.py",
         "project.py",
         "service.py",
     ]

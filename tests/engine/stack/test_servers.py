@@ -19,7 +19,7 @@ from tests.support.servers import Server
 from tests.support.terminal import Terminal
 from tests.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.engine, pytest.mark.unmeasured]
+pytestmark = pytest.mark.engine
 
 LEDGER = "ledger: {platformKey: gbol}"
 SHOP = "shop: {platformKey: fztf}"
