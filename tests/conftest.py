@@ -34,7 +34,7 @@ CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
 
 @pytest.fixture(scope="module", autouse=True)
 def unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Don't measure what the children of a module cover, if it is marked `unmeasured`, or `engine` as a whole.
+    """Don't measure what the children of a module cover, if it is marked `unmeasured` or `engine`.
 
     That doubles their time. What they cover is covered by other tests, or by those marked `measured`, or the
     whole isn't at 100 %.
@@ -47,7 +47,7 @@ def unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure the children of a test, if it or its module is marked so, and not those of other engine tests."""
+    """Measure the children of a test if it or its module is marked so, and of no other engine test."""
     if MEASURING and request.node.get_closest_marker("measured"):
         monkeypatch.setenv(MEASURE, MEASURING)
     elif request.node.get_closest_marker("engine"):

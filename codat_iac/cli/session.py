@@ -28,6 +28,7 @@ from codat_iac.planning.safety_limits import refuse_foreign, shard_refusal
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.rules import Expansion
 from codat_iac.reconcile.planner import Planner
+from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
 from codat_iac.reconcile.snapshot import Snapshot
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack
@@ -151,6 +152,11 @@ class Session:
         """Return a planner for *company*, or for all companies. Raises `ConfigError` if it is unknown."""
         key = None if company is None else self.company_key(company, desired)
         return Planner(self.reader, self.settings, self.recorded, key, self.rules, self.snapshot)
+
+    def recorded_connections(self, company: str | None) -> RecordedConnections:
+        """Return what is recorded of *company*, or of all, to be compared with live. Raises as `planner`."""
+        key = None if company is None else self.company_key(company, ())
+        return RecordedConnections(self.reader, self.settings, self.recorded, key)
 
     def plan_by(self, planner: Planner, desired: Sequence[DesiredConnection]) -> Plan:
         """Return the plan that *planner* makes, without a state if this is stateless."""

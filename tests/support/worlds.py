@@ -38,6 +38,7 @@ from codat_iac.planning.slot_description import SlotDescription, describe
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.operations import Operations
 from codat_iac.reconcile.planner import Planner
+from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
 from tests.support.builders import a_run, an_id, rows
 
 COMPANIES = ("acme", "beta", "gamma")
@@ -288,16 +289,30 @@ def a_planner(
     approved_losses: frozenset[str] | None = None,
 ) -> Planner:
     """Return a planner with a reader of its own, as a new process has it."""
-    key = api_key or emulator.api_key
     settings = Settings(
-        key,
+        api_key or emulator.api_key,
         emulator.url,
         max_losses=max_losses,
         accept_missing=accept_missing,
         approved_losses=approved_losses,
     )
-    reader = Reader(key, emulator.url, retries=1, sleep=lambda _: None)
-    return Planner(reader, settings, recorded, company)
+    return Planner(_a_reader(settings), settings, recorded, company)
+
+
+def recorded_connections(
+    emulator: Emulator,
+    recorded: Sequence[PriorConnection],
+    company: str | None = None,
+    *,
+    accept_missing: bool = False,
+) -> RecordedConnections:
+    """Return what is recorded, with a reader of its own, as a new process has it."""
+    settings = Settings(emulator.api_key, emulator.url, accept_missing=accept_missing)
+    return RecordedConnections(_a_reader(settings), settings, recorded, company)
+
+
+def _a_reader(settings: Settings) -> Reader:
+    return Reader(settings.api_key, settings.base_url, retries=1, sleep=lambda _: None)
 
 
 @dataclass(frozen=True)

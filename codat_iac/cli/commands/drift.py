@@ -78,9 +78,9 @@ def drift_command(
                 "--acknowledge forgets nothing, and CODAT_ACCEPT_MISSING says that what is missing may be"
                 " forgotten; unset it, or run `pulumi refresh`"
             )
-        planner = session.planner(company)
-        drifted, progress = planner.drift(), planner.progress()
-        failing = planner.in_status(fail_on)
+        recorded = session.recorded_connections(company)
+        drifted, progress = recorded.drift(), recorded.progress()
+        failing = recorded.in_status(fail_on)
     shown = render.drift(
         drifted,
         output,

@@ -75,7 +75,7 @@ def links_command(
         for key in platforms:
             check_platform_key(key)
         chosen = LinkFilter(frozenset(platforms), tuple(map(tag_test, tags)), older_than)
-        waiting = session.planner(company).links(chosen, undated.append)
+        waiting = session.recorded_connections(company).links(chosen, undated.append)
     if undated:
         tell(f"left out, since Codat doesn't say since when they wait: {join_names(undated)}")
     write_output(

@@ -35,6 +35,7 @@ from codat_iac.planning.plan import Drifted, LinkFilter, Plan, Unmanaged, still_
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.reconcile.planner import Planner
+from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
 from tests.support.builders import a_desired, a_prior, an_id, connected, rows
 from tests.support.worlds import (
     COMPONENT,
@@ -46,6 +47,7 @@ from tests.support.worlds import (
     carry_out,
     living,
     preview,
+    recorded_connections,
     up,
 )
 
@@ -90,6 +92,10 @@ class Stack:
     def planner(self, company: str | None = None, *more: PriorConnection, **options: Any) -> Planner:
         """A planner of its own process; *more* is recorded besides."""
         return a_planner(self.emulator, [*self.recorded.values(), *more], company, **options)
+
+    def connections(self, company: str | None = None, **options: Any) -> RecordedConnections:
+        """What is recorded, as a process of its own looks at it."""
+        return recorded_connections(self.emulator, [*self.recorded.values()], company, **options)
 
     def plan(self, company: str | None = None, *more: PriorConnection, **options: Any) -> Plan:
         """Plan in a process of its own."""
@@ -533,7 +539,7 @@ def test_drift_is_what_somebody_else_did(stack: Stack, was: str, now: str, drift
     connection_id = stack.record("acme/a", now, was=was)
     found = Drifted(Address("acme/a"), stack.company_id, connection_id, "suuo", was, now)
 
-    assert stack.planner().drift() == ((found,) if drifted else ())
+    assert stack.connections().drift() == ((found,) if drifted else ())
 
 
 def test_what_was_deleted_drifted_until_that_is_recorded(stack: Stack) -> None:
@@ -541,7 +547,7 @@ def test_what_was_deleted_drifted_until_that_is_recorded(stack: Stack) -> None:
     for address, was in (("acme/a", "Linked"), ("acme/b", "absent")):
         stack.emulator.delete_connection(stack.record(address, "Linked", was=was))
 
-    drifted = stack.planner().drift()
+    drifted = stack.connections().drift()
 
     assert [(each.address, each.was, each.now) for each in drifted] == [("acme/a", "Linked", "absent")]
 
@@ -552,7 +558,7 @@ def test_drift_of_one_company_reads_only_that(two: Stack) -> None:
         two.emulator.unlink(prior.id)
     two.emulator.clear_requests()
 
-    drifted = two.planner("acme").drift()
+    drifted = two.connections("acme").drift()
 
     assert [each.address for each in drifted] == ["acme/a"]
     assert two.emulator.requests()["total"] == 1
@@ -564,7 +570,7 @@ def test_drift_does_not_guess(stack: Stack) -> None:
     stack.emulator.delete_company(stack.company_id)
 
     with pytest.raises(Refused, match=r"acme/a: company .* can't be seen"):
-        stack.planner().drift()
+        stack.connections().drift()
 
 
 def test_drift_of_a_company_that_is_accepted_as_gone(stack: Stack) -> None:
@@ -572,7 +578,7 @@ def test_drift_of_a_company_that_is_accepted_as_gone(stack: Stack) -> None:
     stack.record("acme/a")
     stack.emulator.delete_company(stack.company_id)
 
-    (drifted,) = stack.planner(accept_missing=True).drift()
+    (drifted,) = stack.connections(accept_missing=True).drift()
 
     assert (drifted.address, drifted.was, drifted.now) == ("acme/a", "Linked", "absent")
 
@@ -589,7 +595,7 @@ def test_a_link_opens_the_customers_page(stack: Stack, otp: str) -> None:
     stack.record("acme/c", "Unlinked", platform_key="hcws")
     stack.record("acme/d", "PendingAuth", status=UNLINKED)
 
-    a, c = stack.planner().links()
+    a, c = stack.connections().links()
 
     assert [(link.address, link.company, link.platform, link.status) for link in (a, c)] == [
         ("acme/a", "Acme", "Plaid", "PendingAuth"),
@@ -603,12 +609,12 @@ def test_a_link_opens_the_customers_page(stack: Stack, otp: str) -> None:
 def test_links_are_of_this_moment(stack: Stack) -> None:
     """Who has just authorised needs none, and neither does what is gone."""
     waiting, authorised, deleted = (stack.record(f"acme/{key}", "PendingAuth") for key in "abc")
-    planner = stack.planner()
-    planner.drift()
+    connections = stack.connections()
+    connections.drift()
     stack.emulator.authorise(authorised)
     stack.emulator.delete_connection(deleted)
 
-    (link,) = planner.links()
+    (link,) = connections.links()
 
     assert (link.address, waiting in link.url) == ("acme/a", True)
 
@@ -618,7 +624,7 @@ def test_links_of_one_company_ask_for_no_other(two: Stack) -> None:
     two.record("acme/waits", "PendingAuth")
     two.emulator.clear_requests()
 
-    links = two.planner("acme").links()
+    links = two.connections("acme").links()
 
     assert [link.address for link in links] == ["acme/waits"]
     assert two.emulator.counts() == {"list-connections": 1, "get-company": 1, "get-connection": 1}
@@ -629,7 +635,7 @@ def test_a_platform_without_a_name_is_called_by_its_key(stack: Stack) -> None:
     stack.record("acme/a", "PendingAuth")
     stack.emulator.knobs({"emptyFields": "null"})
 
-    (link,) = stack.planner().links()
+    (link,) = stack.connections().links()
 
     assert link.platform == "Plaid"
 
@@ -882,14 +888,15 @@ def test_a_planner_is_made_with_what_can_only_read(stack: Stack, company: str | 
     """Nothing that plans, tells drift or gives links holds anything that writes."""
     stack.record("acme/a", "PendingAuth")
     declared = stack.declared() if desired == "something" else []
-    planner = stack.planner(company)
+    planner, connections = stack.planner(company), stack.connections(company)
 
     planner.plan(declared)
-    planner.drift()
-    planner.links()
+    connections.drift()
+    connections.links()
 
-    assert not any(isinstance(held, Client) for held in _held(planner))
-    assert any(type(held) is Reader for held in _held(planner))
+    for maker in (planner, connections):
+        assert not any(isinstance(held, Client) for held in _held(maker))
+        assert any(type(held) is Reader for held in _held(maker))
     assert not {"create", "delete", "unlink"} & set(dir(Reader))
 
 
@@ -1064,12 +1071,12 @@ def test_a_first_authorisation_is_progress(stack: Stack) -> None:
     """And no drift: it is what everybody waited for."""
     stack.record("acme/a", "Linked", was="PendingAuth")
     stack.record("acme/b", "Deauthorized", was="Linked")
-    planner = stack.planner()
+    connections = stack.connections()
 
-    assert [(each.address, each.was, each.now) for each in planner.progress()] == [
+    assert [(each.address, each.was, each.now) for each in connections.progress()] == [
         ("acme/a", "PendingAuth", "Linked")
     ]
-    assert [each.address for each in planner.drift()] == ["acme/b"]
+    assert [each.address for each in connections.drift()] == ["acme/b"]
 
 
 def test_a_status_is_alerted_of_however_long_it_is_recorded(stack: Stack) -> None:
@@ -1080,10 +1087,10 @@ def test_a_status_is_alerted_of_however_long_it_is_recorded(stack: Stack) -> Non
     stack.record("acme/unwanted", "Unlinked", was="Unlinked")
     stack.record("acme/fine", "Linked")
     stack.emulator.delete_connection(stack.record("acme/gone", "Linked", was="absent"))
-    planner = stack.planner()
+    connections = stack.connections()
 
     def found(*statuses: str) -> list[str]:
-        return [each.address for each in planner.in_status(statuses)]
+        return [each.address for each in connections.in_status(statuses)]
 
     assert found("Deauthorized") == ["acme/fresh", "acme/known"]
     assert found("Unlinked") == ["acme/unwanted"]
@@ -1127,16 +1134,16 @@ def test_links_can_be_chosen_by_platform_and_by_tag(emulator: Emulator) -> None:
             ("beta/a", us, "gbol"),
         )
     ]
-    planner = a_planner(emulator, priors)
+    connections = recorded_connections(emulator, priors)
 
     def found(**chosen: Any) -> list[str]:
-        return [each.address for each in planner.links(LinkFilter(**chosen))]
+        return [each.address for each in connections.links(LinkFilter(**chosen))]
 
     assert found() == ["acme/a", "acme/b", "beta/a"]
     assert found(platforms=frozenset({"gbol"})) == ["acme/a", "beta/a"]
     assert found(tags=(lambda tags: tags["region"] == "uk",)) == ["acme/a", "acme/b"]
     assert found(platforms=frozenset({"fztf"}), tags=(lambda tags: tags["region"] == "us",)) == []
-    (link,) = planner.links(LinkFilter(platforms=frozenset({"fztf"})))
+    (link,) = connections.links(LinkFilter(platforms=frozenset({"fztf"})))
     assert (link.company_id, link.connection_id, link.platform_key) == (uk, priors[1].id, "fztf")
 
 
@@ -1147,13 +1154,13 @@ def test_links_can_be_chosen_by_age(stack: Stack) -> None:
     undated: list[str] = []
 
     def found(age: timedelta) -> list[str]:
-        links = stack.planner().links(LinkFilter(older_than=age), undated.append)
+        links = stack.connections().links(LinkFilter(older_than=age), undated.append)
         return [each.address for each in links]
 
     assert found(timedelta(days=7)) == []
     assert undated == ["acme/undated"]
     assert found(timedelta(seconds=-1)) == ["acme/new"]
-    assert len(stack.planner().links()) == 2
+    assert len(stack.connections().links()) == 2
 
 
 def test_no_link_is_there_twice(stack: Stack) -> None:
@@ -1161,7 +1168,7 @@ def test_no_link_is_there_twice(stack: Stack) -> None:
     connection_id = stack.record("acme/a", "PendingAuth")
     other = a_prior(connection_id, a_desired("acme/b", company_id=stack.company_id), "PendingAuth")
 
-    links = a_planner(stack.emulator, [*stack.recorded.values(), other]).links()
+    links = recorded_connections(stack.emulator, [*stack.recorded.values(), other]).links()
 
     assert [each.address for each in links] == ["acme/a"]
 

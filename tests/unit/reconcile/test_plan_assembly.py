@@ -12,7 +12,8 @@ from codat_iac.planning.decision import Cause, Decision, SlotView, decide_existi
 from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile import planner
-from codat_iac.reconcile.planner import merged, waiting_since
+from codat_iac.reconcile.planner import merged
+from codat_iac.reconcile.planner.recorded_connections import waiting_since
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id
 from tests.support.samples import NOW
 
