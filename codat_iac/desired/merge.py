@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredCompany:
-    """A company as one file declares it, with connections or without: its key, its id, and the file."""
+    """A company as one file declares it, with connections or without: its key, its id, and the file.
+
+    `match` is the match that names it in place of its id, as it is recorded, or empty.
+    """
 
     key: str
     id: str
     file: str
+    match: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,12 @@ def merged(documents: Sequence[Document]) -> DesiredState:
     return DesiredState(
         _declaration(documents),
         tuple(
-            DeclaredCompany(trail[-1], normalised(company.get("id", "")), document.file)
+            DeclaredCompany(
+                trail[-1],
+                normalised(company.get("id", "")),
+                document.file,
+                str(company_match(company) or ""),
+            )
             for document in documents
             for trail, company in _children(document.data, "companies", ())
         ),

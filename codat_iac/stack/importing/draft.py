@@ -16,6 +16,7 @@ from codat_iac.model.connection import (
     LiveConnection,
     OnExisting,
     PriorConnection,
+    Rule,
     Slot,
     Status,
 )
@@ -64,7 +65,7 @@ class Draft:
     skipped: tuple[Skipped, ...]
     names: Mapping[str, str]
     matched_by: Mapping[str, str] = field(default_factory=dict)
-    """What names a company in place of its id, by company id."""
+    """The match that names a company in the desired state, by company id; its id names it without one."""
 
     @property
     def undeclared(self) -> tuple[DesiredConnection, ...]:
@@ -158,6 +159,7 @@ class _Known:
         self._held = {prior.id: prior for prior in self._recorded}
         self._pinned = {each.connection_id: each for each in declared if each.connection_id}
         self._occupied = {prior.address for prior in self._recorded}
+        self._ruled = {each.slot: each.address for each in declared if Rule.made(each)}
 
     def place(self, live: LiveConnection) -> Arrival | Skipped:
         """Decide whether one connection is imported, and at which address."""
@@ -191,6 +193,12 @@ class _Known:
             return Skipped(live, "is hidden", counted="`unmanaged: ignore` hides them")
         if live.status == Status.UNLINKED and not self._unlinked:
             return Skipped(live, "is Unlinked", counted="they are Unlinked; --status Unlinked brings them in")
+        if beside := self._ruled.get(_slot(live)):
+            return Skipped(
+                live,
+                f"is beside {beside}, and of what a rule declares there can be no second one; to manage both,"
+                " declare them below `companies:` and take the company's tag away",
+            )
         return Arrival(live, self._addresses[live.id])
 
     def as_recorded(self, live: LiveConnection) -> DesiredConnection:

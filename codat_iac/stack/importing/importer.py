@@ -112,8 +112,10 @@ def import_into(  # noqa: PLR0913  what the command is told
     said = _found(desired.load_state(desired_path, required=False), prior, client, settings.shard)
     ignored = ignored_companies(found, said.unmanaged) if new else ()
     drafted = draft(found, said.connections, prior, said.company_keys, ignored, unlinked=unlinked)
+    named_by = {each.id: each.match for each in said.companies if each.id}
     if match_by:
-        drafted = _named_by(match_by, drafted, client, tell)
+        named_by = _named_by(match_by, drafted, client, tell) | named_by
+    drafted = dataclasses.replace(drafted, matched_by=named_by)
     target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
     added = by_file(drafted.undeclared, said.companies if new and out is None else (), target)
     for path in added:
@@ -138,15 +140,15 @@ def _found(
     return state.resolved(found.connections, found.company_ids)
 
 
-def _named_by(match_by: str, drafted: Draft, client: Reader, tell: Callable[[str], None]) -> Draft:
-    """Name the companies of a draft by their tags or names; say which can't be, and keep their ids."""
+def _named_by(
+    match_by: str, drafted: Draft, client: Reader, tell: Callable[[str], None]
+) -> Mapping[str, str]:
+    """Return the match by which to name each company, by its id; say which of the draft keep their ids."""
     matches = decided(client, lambda companies: usable_matches(match_by, companies))
     by_id = {each.company_id for each in drafted.undeclared} - matches.keys()
     for company_id in sorted(by_id):
         tell(f"{company_id} is written by its id: its {match_by} is missing, or not its alone")
-    return dataclasses.replace(
-        drafted, matched_by={company_id: str(match) for company_id, match in matches.items()}
-    )
+    return {company_id: str(match) for company_id, match in matches.items()}
 
 
 @dataclass

@@ -238,6 +238,46 @@ def test_what_an_apply_has_ended_is_not_new(growing: Growing) -> None:
     assert growing.ids == {"acme/mine": meant, "acme/xero": ended}
 
 
+def test_of_what_a_rule_declares_there_is_no_second_one(growing: Growing) -> None:
+    """It is left alone and named, and the others come in."""
+    growing.emulator.change_company(growing.bolt, tags={"segment": "lending", "customerId": "42"})
+    bank = connected(growing.emulator, growing.bolt, "suuo")
+    growing.write(
+        "b.yaml",
+        "version: 1\nrules:\n  lending:\n    forEach: { tag: segment=lending, key: { tag: customerId } }\n"
+        "    connections: { bank: { platformKey: suuo, onExisting: adopt } }\ncompanies: {}\n",
+    )
+    growing.run()
+    second = connected(growing.emulator, growing.bolt, "suuo")
+    shop = connected(growing.emulator, growing.acme, "fztf")
+
+    done = growing.run()
+
+    assert growing.ids == {"42/bank": bank, "acme/shopify": shop}
+    (skipped,) = (each for each in done.skipped if not each.held)
+    assert skipped.live.id == second
+    assert skipped.reason.startswith(
+        "is beside 42/bank, and of what a rule declares there can be no second one"
+    )
+
+
+@pytest.mark.parametrize("name", ["b.py", "b.yaml"])
+def test_a_company_is_named_as_another_file_names_it(growing: Growing, name: str) -> None:
+    """By its match, where the import has to write elsewhere."""
+    growing.emulator.change_company(growing.bolt, tags={"customerId": "42"})
+    said = {"version": 1, "companies": {"bee": {"match": {"tag": "customerId=42"}, "connections": {}}}}
+    (growing.folder / "b.yaml").unlink()
+    python = name.endswith(".py")
+    growing.write(name, f"def desired():\n    return {said}\n" if python else json.dumps(said))
+    bank = connected(growing.emulator, growing.bolt, "suuo")
+
+    growing.run(out=None if python else growing.folder / "imported.yaml")
+
+    assert growing.ids == {"bee/plaid": bank}
+    assert b"match: { tag: customerId=42 }" in growing.files["imported.yaml"]
+    assert growing.changes == []
+
+
 def test_everything_is_in_the_one_file(growing: Growing, tmp_path: Path) -> None:
     """Where the desired state is no folder; it exists, and that is no question."""
     file = tmp_path / "one.yaml"
