@@ -140,9 +140,7 @@ def _found(
     return state.resolved(found.connections, found.company_ids)
 
 
-def _named_by(
-    match_by: str, drafted: Draft, client: Reader, tell: Callable[[str], None]
-) -> Mapping[str, str]:
+def _named_by(match_by: str, drafted: Draft, client: Reader, tell: Callable[[str], None]) -> dict[str, str]:
     """Return the match by which to name each company, by its id; say which of the draft keep their ids."""
     matches = decided(client, lambda companies: usable_matches(match_by, companies))
     by_id = {each.company_id for each in drafted.undeclared} - matches.keys()

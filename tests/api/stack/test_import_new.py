@@ -275,7 +275,7 @@ def test_a_company_is_named_as_another_file_names_it(growing: Growing, name: str
 
     assert growing.ids == {"bee/plaid": bank}
     assert b"match: { tag: customerId=42 }" in growing.files["imported.yaml"]
-    assert growing.changes == []
+    assert growing.run().arrivals == ()
 
 
 def test_everything_is_in_the_one_file(growing: Growing, tmp_path: Path) -> None:
