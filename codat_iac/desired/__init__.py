@@ -4,10 +4,12 @@
 files            a path -> the bytes of its files
 yaml_marks       YAML text -> data with the line and column of each key and value
 python_file      a Python file's desired() -> the same kind of data
-contract         check one file against the JSON Schema
+schema_check     check one file against the JSON Schema, which schemas finds
 merge            all files -> one desired state; clashes between files
 against_tenant   platforms and companies that the tenant doesn't have
 document         shared: one file's data, places and problems
+yaml_writer      connections -> a new file
+additions        connections -> lines added to a file that stays as it is
 ```
 
 A file is one mapping with `version: 1` and `companies:`. `companies: {}` declares no connections on purpose;

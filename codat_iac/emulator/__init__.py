@@ -5,14 +5,15 @@
 A request passes these modules:
 
 ```
+handle      starts and stops it, and is its remote control
 server      HTTP on a socket; resets, cut and slow bodies; the only module that uses aiohttp
 pipeline    log, fault, key, limits, idempotency, work, commit
 routes      path to function
-connections, companies      Codat's operations
-control, living, pages, console     acts of the customer, the Portal and the tests
-paging, query, views        lists and JSON
-world       tenants, keys, knobs, clock
-tenant, links, seeds, demo, history, integrations      the state
+requests    one request: its messages, origin, faults, limits, idempotency key, and the log
+api         Codat's operations on companies and connections; paging, queries, JSON
+people      acts of the customer, the Portal and the tests: control, living; pages and console for browsers
+world       all tenants, with their keys, knobs and clock
+tenant      one tenant's state: connections, links, seeds, demo, history, integrations
 store       SQLite, so that a kill loses nothing
 ```
 """

@@ -48,7 +48,8 @@ class LossLimit:
         count = "an authorisation" if len(others) == 1 else f"{len(others)} authorisations"
         return (
             f"would end {count} that nobody approved: {join_names(sorted(others))}; nothing is done. Look at"
-            " the plan again; if you mean it, `codat-iac plan --losses-out FILE` writes what to approve"
+            " the plan again, since a customer may have authorised meanwhile; if you mean it, `codat-iac plan"
+            " --losses-out FILE` writes what to approve"
         )
 
     def refusal(

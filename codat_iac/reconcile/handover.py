@@ -27,16 +27,13 @@ def to_json(
     staying: Mapping[str, str],
     companies: Mapping[str, Collection[LiveConnection]],
     *,
-    declares: bool = True,
-    approved: Collection[str] | None = None,
+    approved: Collection[str] = (),
 ) -> str:
     """Return the content of the file.
 
     *staying* are the ids that stay as they are, by their places. *companies* are the live connections by
     company id, for the companies that change: what is recorded in one of those and isn't live is certainly
-    absent. *declares* is whether the desired state declares anything, since the run that acts may only
-    remove. *approved* are the ids of the connections that alone may lose their authorisations, None if the
-    user named none.
+    absent. *approved* are the ids of the connections that alone may lose their authorisations.
     """
     return json.dumps(
         {
@@ -50,8 +47,7 @@ def to_json(
                 for prior in recorded
             ],
             "staying": dict(staying),
-            "declares": declares,
-            "approved": None if approved is None else sorted(approved),
+            "approved": sorted(approved),
             "companies": {
                 company_id: [_connection(connection) for connection in connections]
                 for company_id, connections in companies.items()
@@ -73,15 +69,11 @@ def load(path: Path, operations: Operations) -> None:
             for company_id, bags in known["companies"].items()
         }
         staying = dict(known["staying"])
-        declares = bool(known["declares"])
-        approved = None if known["approved"] is None else frozenset(known["approved"])
+        approved = frozenset(known["approved"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{VARIABLE} names no file of `codat-iac apply`; unset it") from error
-    if approved is not None:
-        operations.approve_losses(approved)
+    operations.approve_losses(approved)
     operations.state.record_all(recorded)
-    if declares:
-        operations.state.declare_elsewhere()
     for place, connection_id in staying.items():
         operations.state.hold(connection_id, place)
     for company_id, connections in companies.items():

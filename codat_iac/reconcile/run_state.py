@@ -50,7 +50,6 @@ class RunState:
         """How often each id, and each place, is recorded."""
         self._complete = False
         self._declared: dict[str, SlotDescription | None] = {}
-        self._declares_elsewhere = False
         self._statuses: dict[str, set[str]] = defaultdict(set)
         self._held: dict[str, str] = {}
         self._holders: dict[str, set[str]] = defaultdict(set)
@@ -135,16 +134,11 @@ class RunState:
         with self._lock:
             return address in self._declared
 
-    def declare_elsewhere(self) -> None:
-        """Note that something is declared outside of this run: a targeted run may only remove."""
-        with self._lock:
-            self._declares_elsewhere = True
-
     @property
     def declares(self) -> bool:
         """Whether anything is declared; `destroy` runs no program."""
         with self._lock:
-            return self._declares_elsewhere or bool(self._declared)
+            return bool(self._declared)
 
     # Who has what.
 

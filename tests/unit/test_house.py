@@ -57,6 +57,15 @@ def test_a_room_has_at_most_ten_names() -> None:
         assert len(modules | packages) <= 10, room
 
 
+def test_a_map_of_a_room_names_what_is_there() -> None:
+    """A room whose docstring has a map of it; what is left out there, nobody expects."""
+    for room in {file.parent for file in PACKAGE.rglob("__init__.py")}:
+        docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+        for line in docstring.partition("```\n")[2].partition("```")[0].splitlines():
+            names = [each for each in re.split(r"\s{2,}", line, maxsplit=1)[0].split(", ") if each]
+            assert [each for each in names if not list(room.glob(f"{each}*"))] == [], (room, line)
+
+
 def test_what_is_not_covered_has_a_reason() -> None:
     """At most five lines are left out of the coverage, each saying why."""
     excluded = [

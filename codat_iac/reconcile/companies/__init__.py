@@ -1,1 +1,4 @@
-"""Find the companies of a desired state that are named by the user's own key: by a tag, or by name."""
+"""Find the companies that a desired state names by the user's own key, or by a rule over tags.
+
+`finding` puts it together: `tenant_scan` reads the tenant, `binding` finds who is named, `rules` expands.
+"""

@@ -74,7 +74,6 @@ class Planner:
         self._recorded_at: Mapping[str, PriorConnection] = {}
         self._live_at_plan: Mapping[str, Mapping[str, LiveConnection] | None] = {}
         self.decided = StackDecisions((), Moves())
-        self._declares = False
         self._integrations: Mapping[str, Integration] = {}
 
     def seed(self, companies: Iterable[Company]) -> None:
@@ -128,8 +127,7 @@ class Planner:
             program=program,
         )
         self.decided = dataclasses.replace(decided, decisions=tuple(self._check_platforms(decided.decisions)))
-        self._declares = bool(desired or unknown)
-        plan = self._assemble(desired, declared, chosen)
+        plan = self._assemble(desired, declared, chosen, declares=bool(desired or unknown))
         return dataclasses.replace(plan, declared=plan.declared + len(unknown))
 
     def plan_stateless(self, desired: Sequence[DesiredConnection]) -> Plan:
@@ -181,6 +179,8 @@ class Planner:
         desired: Sequence[DesiredConnection],
         declared: Sequence[DesiredConnection],
         chosen: Collection[str] | None,
+        *,
+        declares: bool,
     ) -> Plan:
         decisions = self.decided.decisions
         certain = [each for each in decisions if not each.problem]
@@ -190,7 +190,7 @@ class Planner:
         quota = self._reader.quota
         now = datetime.now(UTC)
         losses = limit.unapproved(losing) or limit.refusal(
-            losing.values(), len({prior.id for prior in self._recorded}), declares=self._declares
+            losing.values(), len({prior.id for prior in self._recorded}), declares=declares
         )
         ruled = effect(self._rules, desired, self._recorded, self.decided.moved, self._settings, chosen)
         return Plan(
@@ -265,7 +265,12 @@ class Planner:
         return live.status if live else ABSENT
 
     def hand_over(self, plan: Plan) -> str:
-        """Return what the process that carries out *plan* has to know, as JSON text: see `handover.py`."""
+        """Return what the process that carries out *plan* has to know, as JSON text: see `handover.py`.
+
+        It may end the authorisations that the plan shows, or those that the user approved by name, and no
+        other: a customer may authorise meanwhile what was to be removed.
+        """
+        approved = self._settings.approved_losses
         changing = {change.address for change in plan.changes} | {each.moved_from for each in plan.changes}
         # A place may also have an old half.
         staying = {
@@ -280,8 +285,7 @@ class Planner:
             self._recorded,
             staying,
             {company_id: self._company(company_id) for company_id in sorted(company_ids)},
-            declares=self._declares,
-            approved=self._settings.approved_losses,
+            approved=plan.losing if approved is None else approved,
         )
 
 

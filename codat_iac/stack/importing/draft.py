@@ -193,6 +193,12 @@ class _Known:
             return Skipped(live, "is hidden", counted="`unmanaged: ignore` hides them")
         if live.status == Status.UNLINKED and not self._unlinked:
             return Skipped(live, "is Unlinked", counted="they are Unlinked; --status Unlinked brings them in")
+        if missed := self._missed.get(_slot(live)):
+            return Skipped(
+                live,
+                f"may be in place of what {missed} means, which is gone from Codat; name it there by"
+                " `connectionId`, and an apply takes it up",
+            )
         if beside := self._ruled.get(_slot(live)):
             return Skipped(
                 live,
@@ -244,6 +250,18 @@ class _Known:
                 if live.id not in self._held and live.id not in self._pinned:
                     found[_slot(live)].append(live)
         return found
+
+    @cached_property
+    def _missed(self) -> Mapping[Slot, Address]:
+        """The addresses whose connection is gone, by slot: a customer may have connected again."""
+        at = {prior.address: prior.id for prior in self._recorded if not prior.pending_removal}
+        known = {each.address: each.connection_id or at.get(each.address) for each in self._declared}
+        return {each.slot: each.address for each in self._declared if known[each.address] not in self._live}
+
+    @cached_property
+    def _live(self) -> Collection[str | None]:
+        """The ids of all connections that are there; None stands for a connection that nobody knows yet."""
+        return {None, *(live.id for company in self._found.companies for live in company.connections or ())}
 
     @cached_property
     def _addresses(self) -> Mapping[str, Address]:

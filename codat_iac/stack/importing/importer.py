@@ -48,7 +48,7 @@ from codat_iac.reconcile.companies.tenant_scan import decided
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported, ignored_companies
-from codat_iac.stack.importing.target_file import Page, by_file, check_target
+from codat_iac.stack.importing.target_file import Page, alone_in, by_file, check_target
 from codat_iac.stack.stack import Stack
 
 DEFAULT_FILE = "imported.yaml"
@@ -103,30 +103,32 @@ def import_into(  # noqa: PLR0913  what the command is told
     it. *match_by*, a tag such as `tag:customerId` or `name`, names new companies by that in place of their
     ids, where it can. With *files_only* the stack stays as it is, and each new connection keeps its
     `connectionId`, by which an apply takes it up. What is *unlinked* can be left alone unless it is declared.
-    *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps.
+    *confirm* gets the draft before anything is done, and may raise; *tell* gets the steps. Imports into one
+    folder come one after the other: those of shards share files.
 
     Raises `ConfigError` if *out* doesn't fit, and `ImportFailed` if the import had to be undone.
     """
-    before = stack.export()
-    prior = recorded(before)
-    said = _found(desired.load_state(desired_path, required=False), prior, client, settings.shard)
-    ignored = ignored_companies(found, said.unmanaged) if new else ()
-    drafted = draft(found, said.connections, prior, said.company_keys, ignored, unlinked=unlinked)
-    named_by = {each.id: each.match for each in said.companies if each.id}
-    if match_by:
-        named_by = _named_by(match_by, drafted, client, tell) | named_by
-    drafted = dataclasses.replace(drafted, matched_by=named_by)
-    target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
-    added = by_file(drafted.undeclared, said.companies if new and out is None else (), target)
-    for path in added:
-        check_target(path, desired_path, overwrite=overwrite or new)
-    confirm(drafted)
-    if drafted.arrivals:
-        pages = {Page(path): connections for path, connections in added.items()}
-        declared = of_shard(said.connections, settings.shard)
-        attempt = _Import(stack, client, settings, desired_path, pages, drafted, before, declared)
-        attempt.run(tell, files_only=files_only)
-    return drafted
+    with alone_in(desired_path if desired_path.is_dir() else desired_path.parent, tell):
+        before = stack.export()
+        prior = recorded(before)
+        said = _found(desired.load_state(desired_path, required=False), prior, client, settings.shard)
+        ignored = ignored_companies(found, said.unmanaged) if new else ()
+        drafted = draft(found, said.connections, prior, said.company_keys, ignored, unlinked=unlinked)
+        named_by = {each.id: each.match for each in said.companies if each.id}
+        if match_by:
+            named_by = _named_by(match_by, drafted, client, tell) | named_by
+        drafted = dataclasses.replace(drafted, matched_by=named_by)
+        target = out or (desired_path / DEFAULT_FILE if desired_path.is_dir() else desired_path)
+        added = by_file(drafted.undeclared, said.companies if new and out is None else (), target)
+        for path in added:
+            check_target(path, desired_path, overwrite=overwrite or new)
+        confirm(drafted)
+        if drafted.arrivals:
+            pages = {Page(path): connections for path, connections in added.items()}
+            declared = of_shard(said.connections, settings.shard)
+            attempt = _Import(stack, client, settings, desired_path, pages, drafted, before, declared)
+            attempt.run(tell, files_only=files_only)
+        return drafted
 
 
 def _found(
@@ -193,16 +195,30 @@ class _Import:
             except ConfigError as error:
                 errors.append(error)
         if errors:
+            self._check_declared(errors[0])
             raise ImportFailed(
                 f"all is imported, but {'; '.join(map(str, errors))}; take the new `connectionId`s out of it,"
                 " so that a connection that is deleted can be made again"
             ) from errors[0]
+
+    def _check_declared(self, error: ConfigError) -> None:
+        """Undo what was recorded, if a file that was changed meanwhile lost it: an apply would remove it.
+
+        Raises `ImportFailed` then.
+        """
+        try:
+            self._program()
+        except CodatIacError as lost:
+            self._remove_imported()
+            raise ImportFailed(f"nothing was imported: {error} ({lost}); run the import again") from lost
 
     def _program(self) -> dict[Address, DesiredConnection]:
         """Load what the program is going to declare, by address. Raises `ConfigError`."""
         shard = self.settings.shard
         said = _found(desired.load_state(self.desired_path), recorded(self.before), self.client, shard)
         program = {each.address: each for each in of_shard(said.connections, shard)}
+        if lost := [each.address for each in self.draft.arrivals if each.address not in program]:
+            raise ConfigError(f"the desired state lacks {join_names(sorted(lost))}, which was just written")
         new = [each.address for each in self.draft.undeclared]
         return program | {address: _without_id(program[address]) for address in new}
 
@@ -266,7 +282,11 @@ class _Import:
     def _plan(self, state: Mapping[str, Any], declared: Iterable[DesiredConnection]) -> set[str]:
         """Return the changes and problems of a plan for *state*, in words."""
         plan = Planner(self.client, self.settings, recorded(state)).plan(tuple(declared))
-        changes = {f"{change.address}: {change.action}, {change.status} by now" for change in plan.changes}
+        changes = {
+            f"{each.address}: {each.action}, {each.status} by now"
+            + (", with a new connection" if each.posts else "")
+            for each in plan.changes
+        }
         return changes | {problem.text for problem in plan.problems}
 
     def _undo(self, error: BaseException) -> None:

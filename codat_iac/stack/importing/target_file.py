@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from codat_iac.desired import yaml_writer
@@ -37,6 +40,25 @@ def check_target(target: Path, desired_path: Path, *, overwrite: bool) -> None:
         raise ConfigError(
             f"{target} exists already; --overwrite adds to it, and what it says stays in it (or {remedy})"
         )
+
+
+@contextmanager
+def alone_in(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """Let no other import of this machine write in *folder* meanwhile; *tell* gets what it waits for."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield  # what is wrong with the folder is told by who reads it
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"waiting for another import into {folder}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def by_file(

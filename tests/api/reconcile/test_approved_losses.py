@@ -122,7 +122,7 @@ def test_all_that_is_named_may_go_also_where_nothing_is_declared(
     prior = a_prior(connected(emulator, acme), a_desired(company_id=acme))
     run = a_run(emulator)
     file = tmp_path / "handover.json"
-    file.write_text(handover.to_json([prior], {}, {}, declares=False, approved=[prior.id]))
+    file.write_text(handover.to_json([prior], {}, {}, approved=[prior.id]))
     handover.load(file, run.operations)
 
     run.operations.remove(prior)
@@ -136,7 +136,7 @@ def test_a_handover_that_does_not_say_what_is_approved_is_none_of_ours(
 ) -> None:
     """An older or edited file must not lift the limit."""
     file = tmp_path / "handover.json"
-    file.write_text(handover.to_json([], {}, {}).replace('"approved": null, ', ""))
+    file.write_text(handover.to_json([], {}, {}).replace('"approved": [], ', ""))
 
     with pytest.raises(ConfigError, match="names no file of"):
         handover.load(file, a_run(emulator).operations)

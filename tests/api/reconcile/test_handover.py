@@ -120,38 +120,35 @@ def test_a_refused_unlink_is_remembered(run: Run, hand_over: Callable[..., None]
     assert run.operations.state.leaving() == {prior.id: prior}
 
 
-def test_losses_are_counted_as_on_the_whole_stack(
+def test_only_what_was_approved_is_lost(
     run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None]
 ) -> None:
-    """Four of ten are too many, though the run sees only the four; the rest is claimed and counts."""
-    ids = [connected(emulator, acme, "suuo") for _ in range(10)]
-    priors = [
-        a_prior(connection_id, a_desired(f"acme/b{n}", company_id=acme, platform_key="suuo"))
-        for n, connection_id in enumerate(ids)
-    ]
-    hand_over(run, *priors, staying={p.place: p.id for p in priors[4:]})
+    """Which the plan has shown: what a customer authorises meanwhile stays."""
+    shown, meanwhile = (
+        a_prior(
+            connected(emulator, acme, key),
+            a_desired(f"acme/{key}", company_id=acme, platform_key=key),
+        )
+        for key in ("gbol", "fztf")
+    )
+    hand_over(run, shown, meanwhile, approved=[shown.id])
 
-    with pytest.raises(UnsafePlan, match=r"^would end 4 authorisations of 10 recorded connections"):
-        run.operations.remove(priors[0])
+    with pytest.raises(UnsafePlan, match=r"^would end an authorisation that nobody approved: acme/fztf"):
+        run.operations.remove(meanwhile)
 
-    assert set(rows(emulator, acme).values()) == {"Linked"}
+    assert rows(emulator, acme) == {shown.id: "Linked", meanwhile.id: "Linked"}
 
 
-@pytest.mark.parametrize("declares", [True, False])
 def test_a_run_that_only_removes_is_no_destroy(
-    run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None], declares: bool
+    run: Run, emulator: Emulator, acme: str, hand_over: Callable[..., None]
 ) -> None:
-    """Its targets are all gone from the file; an empty file asks for an explicit limit all the same."""
+    """Its targets are all gone from the file, and what each loses was shown."""
     prior = a_prior(connected(emulator, acme), a_desired(company_id=acme))
-    hand_over(run, prior, declares=declares)
+    hand_over(run, prior, approved=[prior.id])
 
-    if declares:
-        run.operations.remove(prior)
-    else:
-        with pytest.raises(UnsafePlan, match=r"^nothing is declared: is it the right file"):
-            run.operations.remove(prior)
+    run.operations.remove(prior)
 
-    assert rows(emulator, acme) == {prior.id: "Unlinked" if declares else "Linked"}
+    assert rows(emulator, acme) == {prior.id: "Unlinked"}
 
 
 def test_what_is_not_told_of_is_not_recorded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -30,6 +31,7 @@ from codat_iac.stack.importing.importer import ImportFailed, import_into
 from codat_iac.stack.importing.target_file import Page, by_file
 from codat_iac.stack.stack import Stack, StackError
 from tests.support.builders import connected, writes
+from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
@@ -353,6 +355,97 @@ def test_an_import_that_pulumi_fails_at_leaves_all_as_it_was(growing: Growing) -
     growing.stack.fails_at.clear()
     assert len(growing.run().arrivals) == 2
     assert writes(growing.emulator) == []
+
+
+def test_what_an_old_buffer_overwrote_is_not_recorded(growing: Growing) -> None:
+    """An editor that saved what it had: recorded and not declared, the next apply would unlink it."""
+    connected(growing.emulator, growing.acme)
+    old = growing.files["a.yaml"].decode()
+    save = at_step("proving", lambda: growing.write("a.yaml", f"{old}# mine\n"))
+
+    with pytest.raises(
+        ImportFailed, match=r"nothing was imported: .*a\.yaml was changed meanwhile.* lacks acme/xero"
+    ):
+        growing.run(tell=save)
+
+    assert growing.ids == {}
+    assert growing.changes == []
+    growing.run()
+    assert list(growing.ids) == ["acme/xero"]
+
+
+def test_what_was_overwritten_before_it_was_recorded_never_is(growing: Growing) -> None:
+    """The file is looked at once more after it was written."""
+    connected(growing.emulator, growing.acme)
+    connected(growing.emulator, growing.bolt)
+    old = growing.files["a.yaml"].decode()
+    save = at_step(f"writing {growing.folder / 'b.yaml'}", lambda: growing.write("a.yaml", f"{old}# mine\n"))
+
+    with pytest.raises(ImportFailed, match="the desired state lacks acme/xero, which was just written"):
+        growing.run(tell=save)
+
+    assert (growing.ids, growing.stack.calls) == ({}, [])
+
+
+def test_imports_into_one_folder_come_one_after_the_other(growing: Growing) -> None:
+    """Those of two shards would write over each other's lines."""
+    connected(growing.emulator, growing.acme)
+    connected(growing.emulator, growing.bolt)
+    told: list[str] = []
+    other = Growing(growing.emulator, growing.folder, growing.stack)
+    growing.write("a.yaml", f"{HEAD}  acme: {{id: {growing.acme}, connections: {{}}}}\n")
+    growing.write("b.yaml", f"{HEAD}  bee: {{id: {growing.bolt}, connections: {{}}}}\n")
+
+    with ThreadPoolExecutor(1) as thread:
+
+        def begin_another() -> None:
+            running.append(thread.submit(other.run, tell=told.append))
+            until(lambda: told, "the other one waits")
+
+        running: list[Future[Draft]] = []
+        growing.run(tell=at_step("importing", begin_another))
+        second = running[0].result()
+
+    assert told == [f"waiting for another import into {growing.folder}"]
+    assert second.arrivals == ()
+    assert sorted(growing.ids) == ["acme/xero", "bee/xero"]
+
+
+def test_who_connects_again_is_not_one_more(growing: Growing) -> None:
+    """Deleted in Codat and connected again: an import beside it would have the next apply ask once more."""
+    first = connected(growing.emulator, growing.acme)
+    growing.run()
+    growing.emulator.delete_connection(first)
+    again = connected(growing.emulator, growing.acme)
+    shop = connected(growing.emulator, growing.bolt, "fztf")
+    before = growing.files["a.yaml"]
+
+    done = growing.run()
+
+    (skipped,) = (each for each in done.skipped if not each.held)
+    assert (skipped.live.id, growing.ids) == (again, {"acme/xero": first, "bee/shopify": shop})
+    assert skipped.reason.startswith("may be in place of what acme/xero means, which is gone from Codat")
+    assert growing.files["a.yaml"] == before
+    # The remedy that is named: an apply takes it up, and asks nobody.
+    named = before.replace(b"platformKey: gbol", f"platformKey: gbol, connectionId: {again}".encode())
+    growing.write("a.yaml", named.decode())
+    planner = Planner(growing.reader, growing.settings, recorded(growing.stack.export()))
+    (change,) = planner.plan(load(growing.folder)).changes
+    assert (change.address, change.becomes, change.posts) == ("acme/xero", again, False)
+
+
+def test_who_connects_again_before_the_first_apply_is_not_one_more(growing: Growing) -> None:
+    """The file of a pull request names the one that was there then."""
+    first = connected(growing.emulator, growing.acme)
+    growing.run(files_only=True)
+    growing.emulator.delete_connection(first)
+    again = connected(growing.emulator, growing.acme)
+    before = growing.files
+
+    done = growing.run(files_only=True)
+
+    assert [each.live.id for each in done.skipped] == [again]
+    assert growing.files == before
 
 
 def test_each_file_that_can_be_is_put_back(growing: Growing) -> None:

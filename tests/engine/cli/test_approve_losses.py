@@ -7,8 +7,9 @@ import pytest
 from codat_iac.emulator import Emulator
 from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import Project, connections
+from tests.support.terminal import Terminal
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.measured]
 
 
 def test_only_what_was_reviewed_is_lost(project: Project, acme: str, emulator: Emulator) -> None:
@@ -47,3 +48,25 @@ def test_only_what_was_reviewed_is_lost(project: Project, acme: str, emulator: E
         ledger: "Unlinked",
         bank: "Linked",
     }
+
+
+def test_what_is_authorised_at_the_prompt_stays(project: Project, acme: str, emulator: Emulator) -> None:
+    """The plan showed no loss, so none is carried out; what it did show is."""
+    ledger = connected(emulator, acme, status="PendingAuth")
+    shop = connected(emulator, acme, "fztf", status="PendingAuth")
+    project.declare("companies: {}\n")
+    project.record(
+        [
+            a_prior(ledger, a_desired(company_id=acme), "PendingAuth"),
+            a_prior(shop, a_desired("acme/shop", company_id=acme, platform_key="fztf"), "PendingAuth"),
+        ]
+    )
+    terminal = Terminal(project, "apply")
+    terminal.wait_for("Apply 2 changes?")
+    emulator.authorise(ledger)
+    terminal.type("y\n")
+
+    assert terminal.end() == 1
+    assert rows(emulator, acme) == {ledger: "Linked"}
+    assert "would end an authorisation that nobody approved" in " ".join(terminal.shown.split())
+    assert list(project.recorded()) == ["acme/ledger"]

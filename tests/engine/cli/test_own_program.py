@@ -13,7 +13,7 @@ from codat_iac.model.connection import RESOURCE_TYPE
 from tests.support.builders import connected
 from tests.support.project import Project
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.measured]
 
 PREAMBLE = """\
 import pulumi

@@ -12,7 +12,7 @@ from codat_iac.stack.apply.engine_runs import FEWEST
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.measured]
 
 
 def checkpoints(project: Project) -> int:

@@ -263,7 +263,8 @@ def test_what_nobody_approved_is_named() -> None:
 
     assert limit.unapproved({"1": "acme/a"}) == (
         "would end an authorisation that nobody approved: acme/a (1); nothing is done. Look at the plan"
-        " again; if you mean it, `codat-iac plan --losses-out FILE` writes what to approve"
+        " again, since a customer may have authorised meanwhile; if you mean it, `codat-iac plan --losses-out"
+        " FILE` writes what to approve"
     )
     assert (limit.unapproved({"2": "acme/b", "1": "acme/a"}) or "").startswith(
         "would end 2 authorisations that nobody approved: acme/a (1), acme/b (2); nothing is done"

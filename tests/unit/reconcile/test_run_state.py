@@ -93,14 +93,6 @@ def test_an_address_counts_once_a_program_declared_it(state: RunState) -> None:
     assert state.declares
 
 
-def test_a_run_that_only_removes_may_declare_elsewhere(state: RunState) -> None:
-    """A targeted run needs not touch what is declared, and is no `destroy` for all that."""
-    state.declare_elsewhere()
-
-    assert state.declares
-    assert not state.is_declared(LEDGER)
-
-
 # Who has what.
 
 
