@@ -19,6 +19,9 @@ for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
 
+# Pulumi's start, which is most of a run on a small stack, makes tables that stay: not worth collecting.
+os.environ.setdefault("GOGC", "400")
+
 # The same examples each time, and no hurry on a busy machine. `HYPOTHESIS_PROFILE=default` rolls anew.
 settings.register_profile(
     "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]

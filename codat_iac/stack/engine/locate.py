@@ -102,8 +102,6 @@ def environment(base: Mapping[str, str], engine: Path | None = None) -> dict[str
     # Who has no passwd entry needs both, or Pulumi breaks off.
     result["HOME"] = result.get("HOME") or base.get("PULUMI_HOME", "")
     result["USER"] = base.get("USER") or str(os.getuid())
-    # Most of a short command's time is Pulumi's start, which makes tables that stay: not worth collecting.
-    result.setdefault("GOGC", "400")
     if not result["HOME"]:
         raise EngineError(
             "this user has no home folder, and Pulumi needs one: set HOME or PULUMI_HOME to a folder that"

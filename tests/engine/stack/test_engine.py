@@ -208,7 +208,6 @@ def test_the_environment_puts_our_build_first_on_path(tool: Tool, tmp_path: Path
     env = environment({"PATH": "/usr/bin", "HOME": "/root", "USER": "jo", "PULUMI_PYTHON_CMD": "python3.12"})
 
     assert env == {
-        "GOGC": "400",
         "HOME": "/root",
         "USER": "jo",
         "PATH": f"{engine.parent}:/usr/bin",
