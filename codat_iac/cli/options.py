@@ -45,24 +45,28 @@ COMPANY = click.option(
 DETAILED = click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help="Exit with 2 for changes, and 3 where all there is waits for customers. Always: 0 fine, 1 error, 4"
-    " refused by a safety limit.",
+    help="Exit with 2 if there are changes or drift, and 3 if something only waits for customers. Always: 0"
+    " fine, 1 error, 4 refused by a safety limit.",
+)
+
+
+CWD = click.option(
+    "-C",
+    "--cwd",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=Path(),
+    metavar="FOLDER",
+    help="Run as if started in this folder.",
 )
 
 
 def stack_options(function: F) -> F:
     """Add the options `--stack` and `--cwd`, which are the same as Pulumi's own."""
-    function = click.option(
-        "-s", "--stack", metavar="NAME", help="The stack; by default the one that is selected."
-    )(function)
-    return click.option(
-        "-C",
-        "--cwd",
-        type=click.Path(file_okay=False, exists=True, path_type=Path),
-        default=Path(),
-        metavar="FOLDER",
-        help="Run as if started in this folder.",
-    )(function)
+    return CWD(
+        click.option("-s", "--stack", metavar="NAME", help="The stack; by default the one that is selected.")(
+            function
+        )
+    )
 
 
 def output_options(*formats: str) -> Callable[[F], F]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from codat_iac.cli.connection_filters import tell_lines
-from codat_iac.cli.options import stack_options
+from codat_iac.cli.options import CWD
 from codat_iac.cli.output import ask, write_or_tell
 from codat_iac.cli.streams import tell
-from codat_iac.model.errors import ConfigError
 from codat_iac.stack.stack import Stack
 
 if TYPE_CHECKING:
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
 
 
 @click.command("reshard")
-@click.argument("stacks", nargs=-1, metavar="STACKS", required=True)
+@click.argument("stacks", nargs=-1, metavar="STACK...", required=True)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
-@stack_options
-def reshard_command(stacks: Sequence[str], cwd: Path, stack: str | None, *, yes: bool) -> int:
+@CWD
+def reshard_command(stacks: Sequence[str], cwd: Path, *, yes: bool) -> int:
     """Move each recorded connection to the stack whose codat:shard it belongs to.
 
     Name all stacks that have a shard (`pulumi config set codat:shard 2/5`), or had one: one without it gives
@@ -33,8 +32,6 @@ def reshard_command(stacks: Sequence[str], cwd: Path, stack: str | None, *, yes:
     """
     from codat_iac.stack.sharding.reshard import reshard  # noqa: PLC0415  pulumi is slow to import
 
-    if stack:
-        raise ConfigError("reshard takes its stacks as arguments; leave out --stack")
     moved = reshard([Stack.open(cwd, name) for name in stacks], lambda found: _confirm(found, yes=yes), tell)
     if moved is None:
         write_or_tell("Nothing to move: each stack is set up as its shard.")
