@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("reshard")
-@click.argument("stacks", nargs=-1, metavar="STACK...", required=True)
+@click.argument("stacks", nargs=-1, metavar="STACKS", required=True)
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @CWD
 def reshard_command(stacks: Sequence[str], cwd: Path, *, yes: bool) -> int:
