@@ -102,7 +102,8 @@ def import_command(
             f"Written: {number:,}; an apply takes up what is written." if number else "Nothing is new."
         )
     elif draft.arrivals:
-        write_or_tell(f"Imported {count(len(draft.arrivals), 'connection')}; the plan is empty.")
+        proven = "has nothing new, and what it had before is still to do" if draft.left else "is empty"
+        write_or_tell(f"Imported {count(len(draft.arrivals), 'connection')}; the plan {proven}.")
     return 0
 
 

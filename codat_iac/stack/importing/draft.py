@@ -67,6 +67,9 @@ class Draft:
     matched_by: Mapping[str, str] = field(default_factory=dict)
     """The match that names a company in the desired state, by company id; its id names it without one."""
 
+    left: int = 0
+    """Changes and problems that the plan had before the import, and has after it."""
+
     @property
     def undeclared(self) -> tuple[DesiredConnection, ...]:
         """The connections to add to the desired state, each with its id."""

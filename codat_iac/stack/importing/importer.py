@@ -127,7 +127,7 @@ def import_into(  # noqa: PLR0913  what the command is told
             pages = {Page(path): connections for path, connections in added.items()}
             declared = of_shard(said.connections, settings.shard)
             attempt = _Import(stack, client, settings, desired_path, pages, drafted, before, declared)
-            attempt.run(tell, files_only=files_only)
+            drafted = dataclasses.replace(drafted, left=attempt.run(tell, files_only=files_only))
         return drafted
 
 
@@ -165,26 +165,30 @@ class _Import:
     before: Mapping[str, Any]
     declared: Sequence[DesiredConnection]
 
-    def run(self, tell: Callable[[str], None], *, files_only: bool) -> None:
-        """Do the whole import, or what concerns the files, or undo it and raise."""
+    def run(self, tell: Callable[[str], None], *, files_only: bool) -> int:
+        """Do the whole import, or what concerns the files, or undo it and raise.
+
+        Returns how much the plan had to do before, and has to do after it.
+        """
         try:
             for page, added in self.pages.items():
                 tell(f"writing {page.path}")
                 page.write(added, self.draft.names)
             program = self._program()
             if files_only:
-                return
-            tell(f"importing {len(self.draft.arrivals)} connections")
+                return 0
+            tell(f"importing {len(self.draft.arrivals):,}")
             self._import(program)
             self._protect(program)
             tell("proving that the plan is empty")
-            self._prove(program)
+            left = self._prove(program)
         except BaseException as error:
             self._undo(error)
             if isinstance(error, CodatIacError):
                 raise ImportFailed(f"nothing was imported: {error}") from error
             raise
         self._take_ids_out()
+        return left
 
     def _take_ids_out(self) -> None:
         """Write each file again without the new ids, also if another one can't be written."""
@@ -260,8 +264,11 @@ class _Import:
             urns = [resource["urn"] for resource in ours(self.stack.export()) if _address(resource) in wanted]
             self.stack.pulumi("state", "protect", "--yes", *urns)
 
-    def _prove(self, program: Mapping[Address, DesiredConnection]) -> None:
-        """Raise `ImportFailed` if the state isn't as intended, or the plan has new changes or problems."""
+    def _prove(self, program: Mapping[Address, DesiredConnection]) -> int:
+        """Raise `ImportFailed` if the state isn't as intended, or the plan has new changes or problems.
+
+        Returns how many it has that aren't new.
+        """
         after = self.stack.export()
         places: dict[str, list[str]] = {}
         for resource in ours(after):
@@ -274,10 +281,9 @@ class _Import:
                     f" {arrival.address} alone; somebody else changed the stack meanwhile, so try again"
                 )
         left = self._plan(after, program.values())
-        if left:
-            left -= self._plan(self.before, self.declared)
-        if left:
-            raise ImportFailed(f"the plan afterwards would not be empty: {join_names(sorted(left))}")
+        if left and (new := left - self._plan(self.before, self.declared)):
+            raise ImportFailed(f"the plan afterwards would not be empty: {join_names(sorted(new))}")
+        return len(left)
 
     def _plan(self, state: Mapping[str, Any], declared: Iterable[DesiredConnection]) -> set[str]:
         """Return the changes and problems of a plan for *state*, in words."""

@@ -434,6 +434,21 @@ def test_who_connects_again_is_not_one_more(growing: Growing) -> None:
     assert (change.address, change.becomes, change.posts) == ("acme/xero", again, False)
 
 
+def test_what_the_plan_had_before_is_no_reason_to_fail(growing: Growing) -> None:
+    """And is told to be there still."""
+    connected(growing.emulator, growing.acme)
+    growing.write(
+        "b.yaml", f"{HEAD}  bee: {{id: {growing.bolt}, connections: {{shop: {{platformKey: fztf}}}}}}\n"
+    )
+
+    done = growing.run()
+
+    assert (list(growing.ids), done.left) == (["acme/xero"], 1)
+    growing.write("b.yaml", f"{HEAD}  bee: {{id: {growing.bolt}, connections: {{}}}}\n")
+    connected(growing.emulator, growing.bolt)
+    assert growing.run().left == 0
+
+
 def test_who_connects_again_before_the_first_apply_is_not_one_more(growing: Growing) -> None:
     """The file of a pull request names the one that was there then."""
     first = connected(growing.emulator, growing.acme)
