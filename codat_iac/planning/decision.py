@@ -80,6 +80,8 @@ class Decision:
     later: bool = False
     old_half: str | None = None
     """The old half of an earlier replacement that is removed too and also loses its authorisation."""
+    lost: tuple[str, ...] = field(default=(), compare=False)
+    """If several decisions became one, the ids of all connections that lose their authorisation by it."""
     becomes: str | None = field(default=None, compare=False)
     replaces: tuple[str, ...] = field(default=(), compare=False)
     notice: Notice | None = field(default=None, compare=False)
@@ -87,6 +89,12 @@ class Decision:
     live: LiveConnection | None = field(default=None, compare=False, repr=False)
     urn: str = field(default="", compare=False)
     """The URN of what is removed. What is declared has the URN that the program gives it."""
+
+    @property
+    def losing(self) -> frozenset[str]:
+        """The ids of the connections that lose their authorisation."""
+        own = {self.connection_id or ""} if self.loses else set()
+        return frozenset(self.lost or own | ({self.old_half} if self.old_half else set()))
 
     @property
     def reads(self) -> int:

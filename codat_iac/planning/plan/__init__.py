@@ -122,8 +122,7 @@ class Plan:
     @property
     def losing(self) -> Mapping[str, str]:
         """The connections whose authorisations an apply would end, by id, each with its address."""
-        found = {change.connection_id or "": change.address for change in self.changes if change.loses}
-        return found | {change.old_half: change.address for change in self.changes if change.old_half}
+        return {each: change.address for change in self.changes for each in sorted(change.losing)}
 
     @property
     def counts(self) -> Counter[Action]:

@@ -308,8 +308,9 @@ def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
             removal = change.removal if first.removal in {None, Action.FORGET} else first.removal
             loses = first.loses or change.loses
             old_half = change.connection_id if first.loses and change.loses else first.old_half
+            lost = tuple(sorted(first.losing | change.losing))
             whole[change.address] = dataclasses.replace(
-                first, removal=removal, loses=loses, old_half=old_half
+                first, removal=removal, loses=loses, old_half=old_half, lost=lost
             )
     return tuple(whole[address] for address in sorted(whole))
 

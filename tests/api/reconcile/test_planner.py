@@ -875,6 +875,7 @@ def test_what_was_replaced_comes_with_the_change_at_its_address(stack: Stack, tm
 
     (change,) = plan.changes
     assert (change.action, change.removal, change.loses) == (Action.UPDATE, Action.UNLINK, True)
+    assert plan.losing == {replaced.id: "acme/a"}
     assert (plan.calls.reads, plan.calls.writes, plan.unmanaged) == (1, 1, ())
     recorded = [*stack.recorded.values(), replaced]
     carry_out(stack.emulator, planner, plan, stack.declared(), recorded, tmp_path / "handover.json")

@@ -157,3 +157,15 @@ def test_two_that_are_lost_at_one_address_are_both_counted() -> None:
 
     assert [(each.connection_id, each.old_half) for each in changes] == [(an_id(2), an_id(1))]
     assert Plan(changes).losses == 2
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_each_that_is_lost_at_one_address_is_named(stays: bool) -> None:
+    """And only those: what is kept there, or isn't lost, must not be approved with them."""
+    first = a_change(Action.UPDATE if stays else Action.UNLINK, loses=not stays)
+    halves = [decide_removal(a_prior(number, pending_removal=True), a_live(number)) for number in (2, 3)]
+    waiting = decide_removal(a_prior(4, pending_removal=True), a_live(4, "PendingAuth"))
+
+    changes = merged([first, *halves, waiting])
+
+    assert set(Plan(changes).losing) == {an_id(2), an_id(3)} | (set() if stays else {an_id(1)})
