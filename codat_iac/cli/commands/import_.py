@@ -93,7 +93,7 @@ def import_command(
         match_by=match_by,
         files_only=files_only,
         unlinked=not new or bool(filters.statuses),
-        confirm=lambda drafted: _confirm(drafted, new=new, yes=yes, verb="Write" if files_only else "Import"),
+        confirm=lambda drafted: _confirm(drafted, new=new, yes=yes, files_only=files_only),
         tell=lambda text: click.echo(text, err=True),
     )
     if files_only:
@@ -107,11 +107,12 @@ def import_command(
     return 0
 
 
-def _confirm(draft: Draft, *, new: bool, yes: bool, verb: str) -> None:
+def _confirm(draft: Draft, *, new: bool, yes: bool, files_only: bool) -> None:
     tell_skipped([each for each in draft.skipped if not (new and each.held)])
-    if not draft.arrivals:
+    coming = [each for each in draft.arrivals if not (files_only and each.declared)]
+    if not coming:
         click.echo("Nothing to import.", err=True)
         return
-    tell_lines([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in draft.arrivals])
+    tell_lines([f"+ {each.address}  {each.live.platform_key}  {each.live.status}" for each in coming])
     if not yes:
-        ask(f"{verb} {count(len(draft.arrivals), 'connection')}?")
+        ask(f"{'Write' if files_only else 'Import'} {count(len(coming), 'connection')}?")

@@ -160,7 +160,8 @@ def test_what_is_new_comes_in_once(project: Project, acme: str) -> None:
     alone = ("import", "--new", "--files-only", "--yes")
     assert project.codat_iac(*alone).out == "Written: 1; an apply takes up what is written.\n"
     assert f"connectionId: {appeared['id']}" in (folder / "mine.yaml").read_text()
-    assert project.codat_iac(*alone).out == "Nothing is new.\n"
+    nothing = project.codat_iac(*alone)
+    assert (nothing.out, nothing.err) == ("Nothing is new.\n", "Nothing to import.\n")
     assert project.recorded() == recorded
     assert project.writes() == []
 
