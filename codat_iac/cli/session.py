@@ -105,9 +105,8 @@ class Session:
             self._encrypting = threads.submit(stack.check_secrets) if to_write else None
 
     def check_secrets(self) -> None:
-        """Raise `StackError` if a run couldn't encrypt, as was tried by reading ahead *to_write*."""
-        if self._encrypting:
-            self._encrypting.result()
+        """Raise `StackError` if a run couldn't encrypt; reading ahead *to_write* has tried it already."""
+        return self._encrypting.result() if self._encrypting else self.stack.check_secrets()
 
     @cached_property
     def state(self) -> Mapping[str, Any]:

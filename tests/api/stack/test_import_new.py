@@ -28,7 +28,7 @@ from codat_iac.stack.importing import discovery
 from codat_iac.stack.importing.discovery import Filters
 from codat_iac.stack.importing.draft import Draft, draft, ignored_companies
 from codat_iac.stack.importing.importer import ImportFailed, import_into
-from codat_iac.stack.importing.target_file import Page, by_file
+from codat_iac.stack.importing.target_file import Page, alone_in, by_file
 from codat_iac.stack.stack import Stack, StackError
 from tests.support.builders import connected, writes
 from tests.support.waiting import until
@@ -409,6 +409,15 @@ def test_imports_into_one_folder_come_one_after_the_other(growing: Growing) -> N
     assert told == [f"waiting for another import into {growing.folder}"]
     assert second.arrivals == ()
     assert sorted(growing.ids) == ["acme/xero", "bee/xero"]
+
+
+def test_a_folder_that_is_not_there_is_no_reason_to_wait(tmp_path: Path) -> None:
+    """Who reads it says what is wrong."""
+    entered = False
+    with alone_in(tmp_path / "nowhere", pytest.fail):
+        entered = True
+
+    assert entered
 
 
 def test_who_connects_again_is_not_one_more(growing: Growing) -> None:

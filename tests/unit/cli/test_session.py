@@ -87,6 +87,27 @@ def test_without_a_state_nothing_is_read_ahead() -> None:
     assert stack.exports == 0
 
 
+def test_whether_a_run_can_encrypt_is_tried_once() -> None:
+    """Beside the export if it was read ahead, and else when it is asked for."""
+
+    class Encrypting(SlowStack):
+        tried = 0
+
+        def check_secrets(self) -> None:
+            self.tried += 1
+
+    stack = Encrypting()
+    stack.may_end.set()
+    ahead = session(stack)
+    ahead.read_ahead(to_write=True)
+    ahead.check_secrets()
+    assert stack.tried == 1
+
+    session(stack).check_secrets()
+
+    assert stack.tried == 2
+
+
 def test_no_project_is_no_error_yet(tmp_path: Path) -> None:
     """Whoever needs the stack says it."""
     command = Session(tmp_path)
