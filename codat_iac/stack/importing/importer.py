@@ -177,7 +177,7 @@ class _Import:
             program = self._program()
             if files_only:
                 return 0
-            tell(f"importing {len(self.draft.arrivals):,}")
+            tell(f"importing into the stack: {len(self.draft.arrivals):,}")
             self._import(program)
             self._protect(program)
             tell("proving that the plan is empty")
