@@ -48,8 +48,6 @@ DETAILED = click.option(
     help="Exit with 2 if there are changes or drift, and 3 if something only waits for customers. Always: 0"
     " fine, 1 error, 4 refused by a safety limit.",
 )
-
-
 CWD = click.option(
     "-C",
     "--cwd",
@@ -58,15 +56,12 @@ CWD = click.option(
     metavar="FOLDER",
     help="Run as if started in this folder.",
 )
+STACK = click.option("-s", "--stack", metavar="NAME", help="The stack; by default the one that is selected.")
 
 
 def stack_options(function: F) -> F:
     """Add the options `--stack` and `--cwd`, which are the same as Pulumi's own."""
-    return CWD(
-        click.option("-s", "--stack", metavar="NAME", help="The stack; by default the one that is selected.")(
-            function
-        )
-    )
+    return CWD(STACK(function))
 
 
 def output_options(*formats: str) -> Callable[[F], F]:

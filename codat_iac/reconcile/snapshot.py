@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from codat_iac.codat.client import Reader
 from codat_iac.codat.parsing import Page
-from codat_iac.model.connection import Company, LiveConnection
+from codat_iac.model.connection import Company, LiveConnection, PriorConnection
 from codat_iac.model.errors import (
     AccountLimit,
     ApiError,
@@ -120,6 +120,16 @@ class Snapshot:
                 if live:
                     company[connection_id] = live
         return found
+
+    def of_recorded(
+        self, priors: Collection[PriorConnection], besides: Iterable[str] = ()
+    ) -> dict[str, dict[str, LiveConnection] | None]:
+        """Return the connections of the companies of *priors*, and of those with the ids *besides*.
+
+        Returns and raises as `companies`; each of *priors* is looked up if a listing lacks it.
+        """
+        named = [(prior.desired.company_id, prior.id) for prior in priors]
+        return self.companies({company_id for company_id, _ in named}.union(besides), named)
 
     def prefetch(self, company_ids: Collection[str]) -> None:
         """Read many companies, several at a time, whether they can be seen or not.

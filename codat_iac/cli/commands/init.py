@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from codat_iac.cli.options import CWD
 from codat_iac.cli.output import exit_code
 from codat_iac.model.errors import EngineError
 
@@ -42,14 +43,7 @@ from codat_iac.model.errors import EngineError
 )
 @click.option("--no-import", "nothing", is_flag=True, help="Import nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask: take the default of each question.")
-@click.option(
-    "-C",
-    "--cwd",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    default=Path(),
-    metavar="FOLDER",
-    help="Run as if started in this folder.",
-)
+@CWD
 def init_command(*, cwd: Path, yes: bool, **flags: Any) -> int:
     """Start a project in this folder, and import what exists.
 

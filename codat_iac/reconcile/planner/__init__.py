@@ -116,7 +116,7 @@ class Planner:
         unknown = {each for each in program.unknown if self._belongs(each)} if program else set()
         chosen = None if chosen is None else chosen | unknown
         priors = [prior for prior in self._recorded if chosen is None or prior.address in chosen]
-        live = self._live_at_plan = self._live(declared, priors)
+        live = self._live_at_plan = self._snapshot.of_recorded(priors, (each.company_id for each in declared))
         self._recorded_at = {prior.place: prior for prior in self._recorded if not prior.pending_removal}
         decided = stack_decisions.decide(
             desired,
@@ -149,14 +149,6 @@ class Planner:
             unmanaged=tuple(
                 each for each in self._unmanaged(chosen) if each.connection_id not in matching.candidates
             ),
-        )
-
-    def _live(
-        self, declared: Iterable[DesiredConnection], priors: Sequence[PriorConnection]
-    ) -> Mapping[str, Mapping[str, LiveConnection] | None]:
-        company_ids = {each.company_id for each in (*declared, *(prior.desired for prior in priors))}
-        return self._snapshot.companies(
-            company_ids, [(prior.desired.company_id, prior.id) for prior in priors]
         )
 
     def _company(self, company_id: str) -> tuple[LiveConnection, ...]:

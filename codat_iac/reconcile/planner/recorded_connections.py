@@ -121,10 +121,7 @@ class RecordedConnections:
 
     def _read(self) -> Iterator[tuple[PriorConnection, LiveConnection | None]]:
         """Yield each recorded connection with the live one, None if it is absent."""
-        company_ids = {prior.desired.company_id for prior in self._priors}
-        live = self._snapshot.companies(
-            company_ids, [(prior.desired.company_id, prior.id) for prior in self._priors]
-        )
+        live = self._snapshot.of_recorded(self._priors)
         for prior in self._priors:
             company_id = prior.desired.company_id
             if live[company_id] is None and not self._settings.accept_missing:
