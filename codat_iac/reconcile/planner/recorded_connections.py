@@ -34,11 +34,13 @@ class RecordedConnections:
     ) -> None:
         self._reader = reader
         self._settings = settings
-        self._priors = [
+        looked_at = (
             prior
             for prior in recorded
             if not prior.pending_removal and (company is None or belongs(prior.address, company))
-        ]
+        )
+        # The state has them in the order in which some run wrote them.
+        self._priors = sorted(looked_at, key=lambda prior: prior.address)
         self._snapshot = Snapshot(reader)
 
     def drift(self) -> tuple[Drifted, ...]:

@@ -619,6 +619,16 @@ def test_links_are_of_this_moment(stack: Stack) -> None:
     assert (link.address, waiting in link.url) == ("acme/a", True)
 
 
+def test_what_is_recorded_comes_in_the_order_of_its_addresses(stack: Stack) -> None:
+    """Whatever the order in which some run wrote it."""
+    for key in "bca":
+        stack.record(f"acme/{key}", "PendingAuth", was="Linked")
+    connections = stack.connections()
+
+    assert [each.address for each in connections.drift()] == ["acme/a", "acme/b", "acme/c"]
+    assert [each.address for each in connections.links()] == ["acme/a", "acme/b", "acme/c"]
+
+
 def test_links_of_one_company_ask_for_no_other(two: Stack) -> None:
     """One listing, the company's name, and a GET for each link."""
     two.record("acme/waits", "PendingAuth")
