@@ -140,6 +140,8 @@ def project(connections: int, *, seconds: float = 0.0) -> Iterator[Project]:
                 "CODAT_REQUESTS_PER_MINUTE": "0",
                 "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
                 "PULUMI_CONFIG_PASSPHRASE": "bench",
+                # At each start it looks at all logs that it has in its home, of a week.
+                "PULUMI_HOME": str(Path(base) / "home"),
                 "PULUMI_SKIP_UPDATE_CHECK": "true",
                 "PYTHONPATH": str(PEERS),
             }

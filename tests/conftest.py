@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from codat_iac.emulator import Emulator, serving
-from tests.support.project import Project
+from tests.support.project import Project, pulumi_home
 from tests.support.waiting import Naps
 
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -21,6 +21,8 @@ for number in (signal.SIGINT, signal.SIGHUP):
 
 # Pulumi's start, which is most of a run on a small stack, makes tables that stay: not worth collecting.
 os.environ.setdefault("GOGC", "400")
+
+os.environ["PULUMI_HOME"] = pulumi_home()
 
 # The same examples each time, and no hurry on a busy machine. `HYPOTHESIS_PROFILE=default` rolls anew.
 settings.register_profile(

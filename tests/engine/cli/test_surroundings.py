@@ -123,7 +123,7 @@ def problems(project: Project, surroundings: Surroundings) -> list[str]:
 def test_a_user_without_a_home(shared: Project) -> None:
     """What needs no engine works, and each process counts its own requests; Pulumi needs a home."""
     found = str(engine.find())
-    nobody = Surroundings({"CODAT_REQUESTS_PER_MINUTE": "600"}, NOBODYS_CODAT_IAC)
+    nobody = Surroundings({"CODAT_REQUESTS_PER_MINUTE": "600", "PULUMI_HOME": ""}, NOBODYS_CODAT_IAC)
     with_engine = Surroundings(
         {**nobody.env, "PATH": f"{Path(found).parent}{os.pathsep}{os.environ['PATH']}"}, NOBODYS_CODAT_IAC
     )
