@@ -34,8 +34,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from codat_iac.cli import streams
-from codat_iac.model.errors import CodatIacError, UnsafePlan
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import CodatIacError, ExitCode, UnsafePlan
 from codat_iac.model.version import __version__
 
 DEBUG = "--debug"

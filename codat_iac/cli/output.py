@@ -15,8 +15,7 @@ import click
 
 from codat_iac.cli import render
 from codat_iac.cli.streams import OutputLost, is_heard, tell
-from codat_iac.model.errors import CodatIacError, ConfigError
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import CodatIacError, ConfigError, ExitCode
 
 
 def exit_code(code: int, *, detailed: bool) -> int:

@@ -19,7 +19,7 @@ from codat_iac.model import settings
 from codat_iac.model.connection import Declaration, DesiredConnection, PriorConnection, normalised
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.record import dependents, options, recorded, shard_marker
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names
 from codat_iac.planning.matching import of_shard
 from codat_iac.planning.plan import Plan

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 
 MINUTE = 62.0
 """Seconds that count as one minute.

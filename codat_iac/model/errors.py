@@ -1,4 +1,4 @@
-"""Every error that codat-iac raises, sorted by what its reader should do next.
+"""Every error that codat-iac raises, sorted by what its reader should do next; and the exit codes.
 
 ```
 CodatIacError                 catch this to catch them all
@@ -28,6 +28,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+
+class ExitCode:
+    """The exit codes with `--detailed-exitcode`; without it, changes and waiting are 0."""
+
+    IN_SYNC = 0
+    ERROR = 1
+    CHANGES = 2
+    WAITING = 3
+    REFUSED = 4
 
 
 class CodatIacError(Exception):

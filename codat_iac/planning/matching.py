@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Slot
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names, safe_text
 
 MAX_LOSSES = 10

@@ -20,7 +20,7 @@ from codat_iac import desired
 from codat_iac.model import record, settings
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import CodatIacError, ConfigError, UnsafePlan
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard, parse_shard
 from codat_iac.planning import rule_table
 from codat_iac.planning.matching import of_shard
 from codat_iac.planning.moves import Moves, in_this_run, moves
@@ -93,7 +93,7 @@ def own_shard(recorded: Sequence[PriorConnection], marker: str) -> Shard | None:
 
     Raises `ConfigError` if the config is invalid, or the state isn't ready for a run as this shard.
     """
-    shard = settings.parse_shard(pulumi.Config(settings.NAMESPACE).get("shard") or "")
+    shard = parse_shard(pulumi.Config(settings.NAMESPACE).get("shard") or "")
     if refusal := shard_refusal(shard, marker, recorded):
         raise ConfigError(f"stack {pulumi.get_stack()}: {refusal}")
     return shard

@@ -10,7 +10,8 @@ from typing import Any
 from codat_iac.codat.client import Client
 from codat_iac.emulator import Emulator
 from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Status
-from codat_iac.model.settings import Settings, Shard
+from codat_iac.model.settings import Settings
+from codat_iac.model.shard import Shard
 from codat_iac.planning.notices import Notice
 from codat_iac.reconcile.operations import Operations
 

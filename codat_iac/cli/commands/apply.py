@@ -30,8 +30,7 @@ from codat_iac.cli.render.approved_losses import parse_approved_losses
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
-from codat_iac.model.errors import ConfigError, UnsafePlan
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import ConfigError, ExitCode, UnsafePlan
 from codat_iac.model.text import join_names
 from codat_iac.planning.plan import Plan, still_holds
 from codat_iac.reconcile.create_once import SETTLING

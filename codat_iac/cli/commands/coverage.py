@@ -14,7 +14,7 @@ from codat_iac.cli.options import PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, terminal_options, write_output
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import ExitCode
 from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.plan.enforcement import problems
 

@@ -14,8 +14,7 @@ from codat_iac.cli.output import ask, errors_as_document, exit_code, terminal_op
 from codat_iac.cli.render.words import count
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import ABSENT, Status
-from codat_iac.model.errors import ConfigError
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import ConfigError, ExitCode
 from codat_iac.model.record import recorded
 from codat_iac.model.text import join_names
 from codat_iac.planning.plan import Drifted

@@ -14,7 +14,7 @@ from codat_iac.cli.options import COMPANY, DETAILED, output_options, stack_optio
 from codat_iac.cli.output import errors_as_document, exit_code, terminal_options, write_output
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import ExitCode
 from codat_iac.model.text import join_names
 from codat_iac.planning.plan import LinkFilter
 

@@ -13,8 +13,7 @@ from codat_iac.cli.options import PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, terminal_options, write_output
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import Declaration
-from codat_iac.model.errors import ConfigError
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import ConfigError, ExitCode
 from codat_iac.model.text import join_names
 from codat_iac.planning.platforms import advice, xero_advice
 from codat_iac.reconcile.companies.finding import find_companies

@@ -13,8 +13,7 @@ from typing import Any
 
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import Address, LiveConnection
-from codat_iac.model.errors import UnsafePlan
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import ExitCode, UnsafePlan
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.model.times import past
 from codat_iac.planning.decision import Decision, Field

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import Company, Declaration, DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError, Problem
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 from codat_iac.reconcile.companies.binding import bind
 from codat_iac.reconcile.companies.rules import Expansion, expand
 from codat_iac.reconcile.companies.tenant_scan import decided

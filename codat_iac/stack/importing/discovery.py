@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import PLATFORM_KEY, UUID, Company, LiveConnection, normalised
 from codat_iac.model.errors import ConfigError, NotFound, Rejected, TransportError
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.reconcile.snapshot import Snapshot
 

@@ -37,7 +37,8 @@ from codat_iac.model.connection import (
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.record import connections as ours
 from codat_iac.model.record import recorded, resources
-from codat_iac.model.settings import Settings, Shard
+from codat_iac.model.settings import Settings
+from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names
 from codat_iac.planning import rule_table
 from codat_iac.planning.matching import of_shard

@@ -20,6 +20,7 @@ from pulumi import ComponentResource, RunError, automation, export
 from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD, STACK, recorded, resources, shard_marker
+from codat_iac.model.shard import parse_shard
 from codat_iac.planning.safety_limits import MOVING, shard_refusal
 from codat_iac.stack import engine
 from codat_iac.stack.apply import kept
@@ -90,7 +91,7 @@ class _Work:
             name: Member(
                 name,
                 project,
-                settings.parse_shard(configs[name].get(f"{settings.NAMESPACE}:shard", "")),
+                parse_shard(configs[name].get(f"{settings.NAMESPACE}:shard", "")),
                 shard_marker(state),
             )
             for name, state in self.states.items()

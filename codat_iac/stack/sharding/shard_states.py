@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD, STACK, connections, dependents, has_secrets, recorded, resources
-from codat_iac.model.settings import Shard, shard_number
+from codat_iac.model.shard import Shard, shard_number
 from codat_iac.model.text import join_names
 from codat_iac.planning.safety_limits import LEFT, MOVING
 

@@ -13,7 +13,8 @@ from codat_iac.cli import tenant_coverage
 from codat_iac.cli.session import Session
 from codat_iac.emulator import Emulator
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.settings import Settings, Shard
+from codat_iac.model.settings import Settings
+from codat_iac.model.shard import Shard
 from codat_iac.planning.plan import Plan
 from tests.support.builders import connected
 from tests.support.project import connections

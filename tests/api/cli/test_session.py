@@ -18,7 +18,8 @@ from codat_iac.model import properties
 from codat_iac.model.connection import RESOURCE_TYPE, Address
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD
-from codat_iac.model.settings import Settings, Shard, shard_number
+from codat_iac.model.settings import Settings
+from codat_iac.model.shard import Shard, shard_number
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.slot_description import INPUT, SlotDescription
 from codat_iac.stack.importing.discovery import Filters

@@ -20,7 +20,7 @@ from codat_iac.model.connection import (
     Rule,
 )
 from codat_iac.model.errors import ConfigError, TransportError
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.companies import tenant_scan
 from codat_iac.reconcile.companies.finding import find_companies

@@ -28,7 +28,8 @@ from codat_iac.model.errors import (
     Unauthorized,
     UnsafePlan,
 )
-from codat_iac.model.settings import Settings, Shard, shard_number
+from codat_iac.model.settings import Settings
+from codat_iac.model.shard import Shard, shard_number
 from codat_iac.planning.moves import moves
 from codat_iac.planning.notices import Expected, Notice
 from codat_iac.planning.rule_table import Action

@@ -27,8 +27,7 @@ from codat_iac.model.connection import (
     PriorConnection,
     Status,
 )
-from codat_iac.model.errors import CodatBroken, Refused, Unauthorized
-from codat_iac.model.exit_code import ExitCode
+from codat_iac.model.errors import CodatBroken, ExitCode, Refused, Unauthorized
 from codat_iac.planning.decision import Cause, Decision
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.plan import Drifted, LinkFilter, Plan, Unmanaged, still_holds

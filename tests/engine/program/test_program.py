@@ -11,7 +11,7 @@ import pytest
 from codat_iac import program as stock
 from codat_iac.emulator import Emulator
 from codat_iac.model.record import SHARD, shard_marker
-from codat_iac.model.settings import shard_number
+from codat_iac.model.shard import shard_number
 from tests.support.project import Outcome, Project, connections
 from tests.support.waiting import PATIENCE, until
 

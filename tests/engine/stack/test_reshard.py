@@ -13,7 +13,7 @@ import pytest
 from codat_iac.cli import run
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.record import SHARD, connections
-from codat_iac.model.settings import shard_number
+from codat_iac.model.shard import shard_number
 from codat_iac.stack.sharding.reshard import _set_marker
 from codat_iac.stack.sharding.shard_states import Member
 from codat_iac.stack.stack import Stack, StackError, StackLocked

@@ -11,7 +11,8 @@ import pytest
 
 from codat_iac.cli.session import Session
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.settings import Settings, Shard
+from codat_iac.model.settings import Settings
+from codat_iac.model.shard import Shard
 from codat_iac.stack.stack import StackError
 
 PATIENCE = 30.0

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_iac.codat.rate_limit import PATIENCE, shared_throttle
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 from tests.support.surroundings import stopped_while_counting
 
 GREEDY = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.settings import Settings
+from codat_iac.model.shard import Shard
 
 KEY = {"CODAT_API_KEY": "from-the-environment"}
 
@@ -302,16 +302,13 @@ def test_the_key_is_not_shown() -> None:
 
 # Shards.
 
-PINNED = [1, 1, 1, 1, 10, 13, 245]
-"""The shards of one company, of 1, 2, 3, 5, 10, 100 and 1,000."""
-
 
 @pytest.mark.parametrize(("text", "shard"), [("1/1", (1, 1)), ("2/5", (2, 5)), ("1000/1000", (1000, 1000))])
 def test_a_shard_is_one_of_several(text: str, shard: tuple[int, int]) -> None:
     """Numbered from 1, in the stack's config alone: the environment is that of all stacks."""
     chosen = read({**KEY, "CODAT_SHARD": "9/9"}, {"shard": f" {text}\n"})
 
-    assert chosen.shard == settings.Shard(*shard)
+    assert chosen.shard == Shard(*shard)
     assert str(chosen.shard) == text
     assert read(KEY).shard is None
 
@@ -323,40 +320,6 @@ def test_a_shard_that_makes_no_sense_is_refused(text: str) -> None:
     """With what it takes."""
     with pytest.raises(ConfigError, match=r"^codat:shard is .*; it takes K/N, such as 2/5 for the second"):
         read(KEY, {"shard": text})
-
-
-def companies(count: int) -> list[str]:
-    """Ids of companies."""
-    return [str(uuid.UUID(int=number * 7919)) for number in range(count)]
-
-
-def test_the_shard_of_a_company_never_changes() -> None:
-    """States depend on it; the case of an id doesn't matter."""
-    id_ = "8a210b68-6988-11ed-a1eb-0242ac120002"
-
-    assert [settings.shard_number(id_, count) for count in (1, 2, 3, 5, 10, 100, 1000)] == PINNED
-    assert settings.shard_number(id_.upper(), 1000) == PINNED[-1]
-
-
-def test_a_company_is_of_exactly_one_shard_and_each_has_its_part() -> None:
-    """Within a few percent, so that the shards take equally long."""
-    ids = companies(5000)
-    shards = [settings.Shard(number, 5) for number in range(1, 6)]
-
-    owned = [[id_ for id_ in ids if shard.owns(id_)] for shard in shards]
-
-    assert sorted(id_ for own in owned for id_ in own) == sorted(ids)
-    assert all(900 < len(own) < 1100 for own in owned)
-
-
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (3, 5), (5, 6), (9, 10)])
-def test_more_shards_move_only_what_the_new_ones_get(before: int, after: int) -> None:
-    """No company moves between two that there were; the other way round it is the same."""
-    ids = companies(3000)
-    moved = [id_ for id_ in ids if settings.shard_number(id_, before) != settings.shard_number(id_, after)]
-
-    assert all(settings.shard_number(id_, after) > before for id_ in moved)
-    assert len(moved) == pytest.approx(len(ids) * (after - before) / after, rel=0.1)
 
 
 @pytest.mark.parametrize(

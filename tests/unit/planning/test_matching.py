@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection
-from codat_iac.model.settings import Shard
+from codat_iac.model.shard import Shard
 from codat_iac.planning.matching import Matching, belongs, match, of_shard, scope
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id, siblings
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.settings import Shard, shard_number
+from codat_iac.model.shard import Shard, shard_number
 from codat_iac.model.text import join_names
 from codat_iac.planning.safety_limits import (
     MAX_LOSSES,

@@ -16,7 +16,7 @@ from codat_iac.cli.commands.reshard import _confirm
 from codat_iac.model.connection import PriorConnection
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD, recorded, resources, shard_marker
-from codat_iac.model.settings import parse_shard, shard_number
+from codat_iac.model.shard import parse_shard, shard_number
 from codat_iac.planning.safety_limits import shard_refusal
 from codat_iac.stack.sharding.reshard import reshard
 from codat_iac.stack.sharding.shard_states import Arrival, Member

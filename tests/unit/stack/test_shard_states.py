@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from codat_iac.model.connection import PriorConnection
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import connections, recorded, shard_marker
-from codat_iac.model.settings import Shard, shard_number
+from codat_iac.model.shard import Shard, shard_number
 from codat_iac.stack.sharding.shard_states import (
     MOVING_TYPE,
     Arrival,
