@@ -16,6 +16,7 @@ import click
 from codat_iac.cli import render
 from codat_iac.cli.streams import OutputLost, is_heard, tell
 from codat_iac.model.errors import CodatIacError, ConfigError, ExitCode
+from codat_iac.stack.atomic_write import write_file
 
 
 def exit_code(code: int, *, detailed: bool) -> int:
@@ -41,8 +42,6 @@ def write_output(text: str, out: Path | None = None, *, private: bool = False) -
     if out is None:
         click.echo(ended, sys.__stdout__, nl=False)
         return
-    from codat_iac.desired.files import write_file  # noqa: PLC0415  yaml and jsonschema
-
     try:
         write_file(out, ended, private=private)
     except ConfigError as error:

@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from codat_iac.desired.files import write_file
 from codat_iac.model import properties
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection, PriorConnection
 from codat_iac.planning import slot_description
@@ -22,6 +21,7 @@ from codat_iac.planning.moves import Moves
 from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.provider import declared_file
+from codat_iac.stack.atomic_write import write_file
 from codat_iac.stack.stack import Stack, StackError
 
 

@@ -18,7 +18,9 @@ from typing import Any
 from codat_iac.model import record, settings
 from codat_iac.model.errors import CodatIacError, ConfigError, EngineError
 from codat_iac.model.text import safe_text
-from codat_iac.stack import engine, locks
+from codat_iac.stack import engine
+from codat_iac.stack.atomic_write import temporary_file
+from codat_iac.stack.engine import locks
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
@@ -138,8 +140,6 @@ class Stack:
 
     def check_secrets(self) -> None:
         """Raise `StackError` if a run couldn't encrypt: with a wrong passphrase, for one, or without any."""
-        from codat_iac.desired.files import temporary_file  # noqa: PLC0415  yaml and jsonschema
-
         file = self.folder / f"Pulumi.{self.short_name}.yaml"
         with temporary_file(file.read_text("utf-8") if file.exists() else "", "Pulumi.copy.yaml") as copy:
             try:

@@ -39,7 +39,7 @@ from codat_iac.stack.stack import StackError, StackLocked
 
 if TYPE_CHECKING:
     from codat_iac.stack.apply import Applied, Outcome
-    from codat_iac.stack.locks import Lock
+    from codat_iac.stack.engine.locks import Lock
 
 
 @click.command("apply")

@@ -14,6 +14,7 @@ import click
 from codat_iac.cli import render
 from codat_iac.cli.output import write_or_tell
 from codat_iac.model.errors import ConfigError
+from codat_iac.stack.atomic_write import write_file
 
 if TYPE_CHECKING:
     from codat_iac.cli.forge.forge import Forge
@@ -78,8 +79,6 @@ def reviewed_plan(name: str, out: Path) -> int:
     It is the plan of the last commit of the merged pull request which brought this commit, and no fork's.
     `codat-iac apply --plan` refuses it where its changes no longer hold.
     """
-    from codat_iac.desired.files import write_file  # noqa: PLC0415  yaml and jsonschema
-
     text = _forge().reviewed_plan(name).decode(errors="replace")
     render.parse_plan(text, "the reviewed plan")
     write_file(out, text)

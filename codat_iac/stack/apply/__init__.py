@@ -19,7 +19,6 @@ from typing import Any
 
 from pulumi import Output, RunError, automation, export
 
-from codat_iac.desired.files import temporary_file
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
 from codat_iac.model.record import SHARD, connections, is_secret, plain, recorded, resources, shard_marker
@@ -33,6 +32,7 @@ from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack import engine
 from codat_iac.stack.apply.engine_runs import EngineRun, engine_runs
+from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.pulumi_command import Pulumi, RunningStack, Workspace
 from codat_iac.stack.stack import PLUGIN_DIED, Stack, StackError, StackLocked
 

@@ -5,7 +5,8 @@
 
 `locate` finds an engine, and `builder` builds one (with `golang`, `command`, `progress`). `surroundings`
 tidies the environment of what we start. `checkup` and `project_checkup` report what breaks an engine, or a
-project on it. `language_host` runs Python programs for an engine that we built. Only TerminalProgress prints.
+project on it. `locks` reads from the engine's words who holds a stack. `language_host` runs Python programs
+for an engine that we built. Only TerminalProgress prints.
 """
 
 from codat_iac.stack.engine.builder import install

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from codat_iac.desired import load_declaration
 from codat_iac.desired.additions import add
-from codat_iac.desired.files import is_python, write_file
+from codat_iac.desired.files import is_python
+from codat_iac.stack.atomic_write import write_file
 from codat_iac.stack.importing.discovery import Found
 
 

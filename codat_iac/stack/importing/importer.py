@@ -24,7 +24,6 @@ from pulumi.dynamic.dynamic import serialize_provider
 from codat_iac import desired
 from codat_iac.codat.client import Reader
 from codat_iac.desired import yaml_writer
-from codat_iac.desired.files import temporary_file
 from codat_iac.model import properties
 from codat_iac.model.connection import (
     RESOURCE_TYPE,
@@ -47,6 +46,7 @@ from codat_iac.reconcile.companies.binding import usable_matches
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.tenant_scan import decided
 from codat_iac.reconcile.planner import Planner
+from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported, ignored_companies
 from codat_iac.stack.importing.target_file import Page, alone_in, by_file, check_target

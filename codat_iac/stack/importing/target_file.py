@@ -10,10 +10,11 @@ from pathlib import Path
 
 from codat_iac.desired import yaml_writer
 from codat_iac.desired.additions import add
-from codat_iac.desired.files import is_python, is_read, write_file
+from codat_iac.desired.files import is_python, is_read
 from codat_iac.desired.merge import DeclaredCompany
 from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError
+from codat_iac.stack.atomic_write import write_file
 
 TITLE = (
     "Written by `codat-iac import`, yours from here on. A name is half of an address, such as acme/ledger:",

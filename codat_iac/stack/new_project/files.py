@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codat_iac.desired.files import UNFINISHED, write_file
 from codat_iac.desired.schemas import packaged
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.version import __version__
+from codat_iac.stack.atomic_write import UNFINISHED, write_file
 
 PROJECT = "Pulumi.yaml"
 PROGRAM = "__main__.py"

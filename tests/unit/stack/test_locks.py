@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codat_iac.stack.locks import Lock, advice, dead_holders, parse
+from codat_iac.stack.engine.locks import Lock, advice, dead_holders, parse
 
 WORDS = """\
 error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete \
