@@ -10,8 +10,8 @@ from codat_iac.model.errors import ConfigError
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.plan.coverage import Coverage, Known, measure
 from codat_iac.planning.plan.enforcement import obey
+from codat_iac.reconcile.companies.tenant_readings import Scan, read_once
 from codat_iac.reconcile.planner import Planner
-from codat_iac.stack.importing.discovery import Scan, scan
 
 if TYPE_CHECKING:
     from codat_iac.desired import DesiredState
@@ -49,7 +49,7 @@ def plan(session: Session, state: DesiredState, company: str | None, *, with_cov
 
 def _scan(session: Session) -> Scan:
     """Read the tenant; of a shard, the companies that are its own."""
-    return scan(session.reader).of_shard(session.shard)
+    return read_once(session.reader).of_shard(session.shard)
 
 
 def _measured(session: Session, state: DesiredState, planner: Planner, read: Scan) -> Coverage:

@@ -17,6 +17,7 @@ from codat_iac.model.errors import ConfigError, ExitCode
 from codat_iac.model.text import join_names
 from codat_iac.planning.platforms import advice, xero_advice
 from codat_iac.reconcile.companies.finding import find_companies
+from codat_iac.reconcile.companies.tenant_readings import read_ids
 
 
 @click.command("validate")
@@ -47,9 +48,7 @@ def validate_command(
             connections = declared.connections
             if online:
                 platforms = {integration.key: integration for integration in session.reader.integrations()}
-                pages = session.reader.company_pages()
-                ids = frozenset(company.id for page in pages for company in page.results)
-                declared = session.declaration(path, Tenant(platforms, ids))
+                declared = session.declaration(path, Tenant(platforms, read_ids(session.reader)))
                 connections = find_companies(
                     declared, lambda: session.recorded, lambda: session.reader, session.shard
                 ).connections

@@ -1,7 +1,7 @@
 """How much of a tenant is managed: its companies and connections, counted. Pure.
 
-`stack/importing/discovery.py` reads the tenant, `enforcement.py` says what the policy makes of it, and
-`cli/render/` shows it.
+`reconcile/companies/tenant_readings.py` reads the tenant, `enforcement.py` says what the policy makes of it,
+and `cli/render/` shows it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from codat_iac.model.errors import ConfigError, Problem
 from codat_iac.model.shard import Shard
 from codat_iac.reconcile.companies.binding import bind
 from codat_iac.reconcile.companies.rules import Expansion, expand
-from codat_iac.reconcile.companies.tenant_scan import decided
+from codat_iac.reconcile.companies.tenant_readings import decided
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,26 +6,17 @@ Filtering by the server is only an optimisation, since Codat's pages disagree ab
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import PLATFORM_KEY, UUID, Company, LiveConnection, normalised
-from codat_iac.model.errors import ConfigError, NotFound, Rejected, TransportError
+from codat_iac.model.errors import ConfigError, NotFound, Rejected
 from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names, safe_text
+from codat_iac.reconcile.companies.tenant_readings import owned, read_all, with_connections
 from codat_iac.reconcile.snapshot import Snapshot
-
-PAGE_SIZES = (500, 1000, 2000, 2000)
-"""Companies on a page, for each time that the tenant is read: with fewer pages, fewer rows are missed."""
-
-SCAN_PAGE_SIZE = 1000
-"""Companies on a page when the tenant is read once: a tenant on a single page is read at one moment."""
-
-MOST_LOOKED_UP = 100
-"""The most companies that are looked up by id because a reading missed them."""
 
 LONGEST_QUERY = 2048
 """A query must have fewer characters (https://docs.codat.io/using-the-api/querying)."""
@@ -70,7 +61,7 @@ class Found:
 
     def of_shard(self, shard: Shard | None) -> Found:
         """Return the same, with the companies of *shard* alone if there is one."""
-        return replace(self, companies=_owned(self.companies, shard))
+        return replace(self, companies=owned(self.companies, shard))
 
 
 def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None = None) -> Found:
@@ -85,7 +76,7 @@ def find(client: Reader, filters: Filters, keys: Mapping[str, set[str]] | None =
         check_platform_key(key)
     snapshot = Snapshot(client)
     companies = tuple(
-        _with_connections(company, snapshot)
+        with_connections(company, snapshot)
         for company in sorted(_companies(client, filters, keys or {}), key=lambda each: each.id)
     )
     statuses = {status.casefold() for status in filters.statuses}
@@ -105,55 +96,6 @@ def check_platform_key(key: str) -> None:
         raise ConfigError(f"{safe_text(key)!r} is not a platform key (four lower-case letters, gbol is Xero)")
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """All companies, each once and with all its connections, as one reading of the tenant has them.
-
-    `complete` is False if companies came or went meanwhile, so that some may be missing, and some be gone.
-    """
-
-    companies: tuple[Company, ...]
-    complete: bool
-
-    def of_shard(self, shard: Shard | None) -> Scan:
-        """Return the same, with the companies of *shard* alone if there is one."""
-        return replace(self, companies=_owned(self.companies, shard))
-
-
-def _owned(companies: tuple[Company, ...], shard: Shard | None) -> tuple[Company, ...]:
-    return tuple(company for company in companies if shard is None or shard.owns(company.id))
-
-
-def scan(client: Reader) -> Scan:
-    """Read the tenant once, page by page, without looking anything up again.
-
-    A connection's platform and a company's connections take more calls only if Codat's pages lack them.
-    """
-    pages = list(client.company_pages(client.list_companies(page_size=SCAN_PAGE_SIZE)))
-    rows = [company for page in pages for company in page.results]
-    unique = {company.id: company for company in rows}
-    totals = {page.total_results for page in pages}
-    snapshot = Snapshot(client)
-    whole = []
-    gone = False
-    for company in sorted(unique.values(), key=lambda each: each.id):
-        try:
-            whole.append(_with_connections(company, snapshot))
-        except NotFound:
-            gone = True
-    return Scan(tuple(whole), not gone and totals == {len(unique)} and len(rows) == len(unique))
-
-
-def _with_connections(company: Company, snapshot: Snapshot) -> Company:
-    """Return the company with its connections, read if Codat didn't send them, and their platform keys."""
-    if company.connections is None:
-        connections = snapshot.relist(company.id)
-    else:
-        connections = tuple(snapshot.with_platform_key(connection) for connection in company.connections)
-    ordered = sorted(connections, key=lambda connection: (connection.created, connection.id))
-    return dataclasses.replace(company, connections=tuple(ordered))
-
-
 def _companies(client: Reader, filters: Filters, keys: Mapping[str, set[str]]) -> list[Company]:
     tests = [tag_test(query) for query in filters.tags]
     if filters.companies and all(UUID.fullmatch(wanted) for wanted in filters.companies):
@@ -161,7 +103,7 @@ def _companies(client: Reader, filters: Filters, keys: Mapping[str, set[str]]) -
             _company(client, wanted) for wanted in sorted({normalised(each) for each in filters.companies})
         ]
     elif filters.companies:
-        listed = _named(_scan(client), filters.companies, keys)
+        listed = _named(read_all(client), filters.companies, keys)
     else:
         listed = _tagged(client, filters.tags)
     unique = {company.id: company for company in listed}
@@ -208,48 +150,11 @@ def _folded(name: str) -> str:
 def _tagged(client: Reader, tags: tuple[str, ...]) -> list[Company]:
     query = tags[0] if len(tags) == 1 else " && ".join(f"{{{tag}}}" for tag in tags)
     if not query or len(query) >= LONGEST_QUERY:
-        return _scan(client)
+        return read_all(client)
     try:
-        return _scan(client, query)
+        return read_all(client, query)
     except Rejected:
-        return _scan(client)
-
-
-def _scan(client: Reader, tags: str | None = None) -> list[Company]:
-    """Read all companies, each once: as many as Codat's `totalResults` says.
-
-    Rows move between pages (offset paging, https://docs.codat.io/using-the-api/paging). Companies that only
-    an earlier reading had are looked up by id, so that a reading need not be perfect.
-    """
-    seen: dict[str, Company] = {}
-    for size in PAGE_SIZES:
-        latest: dict[str, Company] = {}
-        total = 0
-        for page in client.company_pages(client.list_companies(page_size=size, tags=tags)):
-            latest |= {company.id: company for company in page.results}
-            total = page.total_results
-        if len(latest) < total <= len(seen | latest) <= len(latest) + MOST_LOOKED_UP:
-            latest |= _looked_up(client, seen.keys() - latest.keys())
-        if len(latest) == total:
-            return list(latest.values())
-        seen |= latest
-    doing = "GET /companies"
-    raise TransportError(
-        f"{doing}: {total} companies are announced and {len(latest)} come, {len(PAGE_SIZES)} times over; try"
-        " again when the tenant is at rest",
-        doing=doing,
-    )
-
-
-def _looked_up(client: Reader, company_ids: Iterable[str]) -> dict[str, Company]:
-    """Return by id those of the companies that still exist."""
-    found = {}
-    for company_id in sorted(company_ids):
-        try:
-            found[company_id] = client.get_company(company_id)
-        except NotFound:
-            continue
-    return found
+        return read_all(client)
 
 
 # Codat's query language for tags: `key op value` with =, != and ~, joined by && and ||, grouped by braces.

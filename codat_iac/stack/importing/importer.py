@@ -44,7 +44,7 @@ from codat_iac.planning.matching import of_shard
 from codat_iac.provider import ConnectionProvider
 from codat_iac.reconcile.companies.binding import usable_matches
 from codat_iac.reconcile.companies.finding import find_companies
-from codat_iac.reconcile.companies.tenant_scan import decided
+from codat_iac.reconcile.companies.tenant_readings import decided
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.importing.discovery import Found

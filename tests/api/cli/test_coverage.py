@@ -18,7 +18,7 @@ from codat_iac.emulator import Emulator
 from codat_iac.model.settings import Settings
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.plan.coverage import Coverage, Tally
-from codat_iac.stack.importing import discovery
+from codat_iac.reconcile.companies import tenant_readings
 from codat_iac.stack.stack import Stack
 from tests.support import ROOT
 from tests.support.builders import a_desired, a_prior, connected
@@ -166,7 +166,7 @@ def test_a_share_that_is_not_certain_fails(
     tenant: Tenant, capfd: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tenant changed while it was read; without a demand it is only said."""
-    monkeypatch.setattr(discovery, "SCAN_PAGE_SIZE", 2)
+    monkeypatch.setattr(tenant_readings, "PAGE_SIZE_ONCE", 2)
     for number in range(4):
         tenant.company(f"Empty {number}")
     tenant.emulator.knobs({"rowShift": 1})

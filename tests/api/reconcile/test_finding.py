@@ -22,7 +22,7 @@ from codat_iac.model.connection import (
 from codat_iac.model.errors import ConfigError, TransportError
 from codat_iac.model.shard import Shard
 from codat_iac.planning.rule_table import Action
-from codat_iac.reconcile.companies import tenant_scan
+from codat_iac.reconcile.companies import tenant_readings
 from codat_iac.reconcile.companies.finding import find_companies
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.worlds import a_planner
@@ -99,11 +99,11 @@ def test_a_tenant_of_several_pages_is_read_until_two_readings_agree(
         emulator.add_company(f"Other {number}")
     emulator.clear_requests()
 
-    monkeypatch.setattr(tenant_scan, "FIRST_SIZE", 2)
+    monkeypatch.setattr(tenant_readings, "FIRST_SIZE", 2)
     assert [each.company_id for each in found(emulator, a_declaration())] == [acme]
     assert scans(emulator) == 2
 
-    monkeypatch.setattr(tenant_scan, "LARGEST_SIZE", 3)
+    monkeypatch.setattr(tenant_readings, "LARGEST_SIZE", 3)
     assert [each.company_id for each in found(emulator, a_declaration())] == [acme]
     assert scans(emulator) == 2 + 1 + 2 * 2
 

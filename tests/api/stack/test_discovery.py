@@ -11,8 +11,9 @@ import requests
 from codat_iac.codat.client import Reader
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.errors import ConfigError, NotFound, TransportError, Unauthorized
+from codat_iac.reconcile.companies import tenant_readings
 from codat_iac.stack.importing import discovery
-from codat_iac.stack.importing.discovery import Filters, Found, Scan, tag_test
+from codat_iac.stack.importing.discovery import Filters, Found, tag_test
 from tests.support.builders import connected
 
 NOBODY = "8a210b68-6988-11ed-a1eb-0242ac120002"
@@ -22,11 +23,6 @@ def look(emulator: Emulator, keys: Mapping[str, set[str]] | None = None, **filte
     """Find what fits; nothing waits."""
     reader = Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
     return discovery.find(reader, Filters(**filters), keys)
-
-
-def once(emulator: Emulator) -> Scan:
-    """Read the tenant once; nothing waits."""
-    return discovery.scan(Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None))
 
 
 def found(emulator: Emulator, **filters: Any) -> set[str]:
@@ -280,7 +276,7 @@ def test_an_error_is_never_an_empty_tenant(emulator: Emulator) -> None:
 
 def test_a_tenant_that_moves_is_read_until_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that rotate under the pages hide some at each reading; bigger pages, or all readings, have all."""
-    monkeypatch.setattr(discovery, "PAGE_SIZES", (10, 20, 25))
+    monkeypatch.setattr(tenant_readings, "PAGE_SIZES", (10, 20, 25))
     with serving(companies=60, linked=True) as emulator:
         emulator.knobs({"rowShift": 1})
 
@@ -292,7 +288,7 @@ def test_a_tenant_that_moves_is_read_until_it_is_whole(monkeypatch: pytest.Monke
 
 def test_what_only_an_earlier_reading_saw_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is gone meanwhile isn't counted, and then the tenant is read again."""
-    monkeypatch.setattr(discovery, "PAGE_SIZES", (10, 20, 60))
+    monkeypatch.setattr(tenant_readings, "PAGE_SIZES", (10, 20, 60))
     with serving(companies=60, linked=True) as emulator:
         emulator.knobs({"rowShift": 1})
         emulator.faults([{"on": "GET /companies/*", "do": "status", "status": 404, "times": 1}])
@@ -303,73 +299,10 @@ def test_what_only_an_earlier_reading_saw_is_looked_up(monkeypatch: pytest.Monke
 
 def test_a_tenant_that_never_stands_still_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is called whole that isn't."""
-    monkeypatch.setattr(discovery, "PAGE_SIZES", (10, 10))
+    monkeypatch.setattr(tenant_readings, "PAGE_SIZES", (10, 10))
     with serving(companies=60) as emulator:
         emulator.knobs({"rowShift": 1})
         emulator.faults([{"on": "GET /companies/*", "do": "status", "status": 404}])
 
         with pytest.raises(TransportError, match=r"60 companies are announced and 5\d come, 2 times over"):
             look(emulator)
-
-
-# Once.
-
-
-def test_one_reading_of_the_tenant_has_all_companies(emulator: Emulator) -> None:
-    """In a single call, with connections, tags, and companies that have none."""
-    acme, bolt = tagged(emulator, "Acme", region="uk"), tagged(emulator, "Bolt")
-    ids = [connected(emulator, acme, key) for key in ("gbol", "suuo")]
-    emulator.clear_requests()
-
-    read = once(emulator)
-
-    assert read.complete
-    assert {each.id: each.tags for each in read.companies} == {acme: {"region": "uk"}, bolt: {}}
-    by_id = {each.id: each.connections or () for each in read.companies}
-    assert [(c.id, c.platform_key) for c in by_id[acme]] == [(ids[0], "gbol"), (ids[1], "suuo")]
-    assert emulator.counts() == {"list-companies": 1}
-
-
-def test_pages_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large tenant takes as many calls as it has pages."""
-    monkeypatch.setattr(discovery, "SCAN_PAGE_SIZE", 25)
-    with serving(companies=60, linked=True) as emulator:
-        read = once(emulator)
-
-        assert (read.complete, len(read.companies)) == (True, 60)
-        assert emulator.counts() == {"list-companies": 3}
-
-
-def test_a_reading_during_which_rows_move_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says so, and doesn't go on until the tenant rests."""
-    monkeypatch.setattr(discovery, "SCAN_PAGE_SIZE", 25)
-    with serving(companies=60, linked=True) as emulator:
-        emulator.knobs({"rowShift": 1})
-
-        read = once(emulator)
-
-        assert not read.complete
-        assert len({each.id for each in read.companies}) == len(read.companies) < 60
-        assert pages(emulator) == 3
-
-
-def test_a_company_that_goes_while_its_connections_are_listed_is_told(emulator: Emulator) -> None:
-    """Where Codat sends none inline, each company is one more call."""
-    emulator.knobs({"inlineConnections": "absent"})
-    acme, bolt = (str(emulator.add_company(name)["id"]) for name in ("Acme", "Bolt"))
-    ledger = connected(emulator, bolt)
-    assert once(emulator).complete
-    emulator.faults([{"on": f"GET /companies/{acme}/connections", "do": "status", "status": 404}])
-
-    read = once(emulator)
-
-    assert not read.complete
-    assert [c.id for each in read.companies for c in each.connections or ()] == [ledger]
-
-
-def test_a_reading_that_fails_is_an_error(emulator: Emulator) -> None:
-    """And never an empty tenant."""
-    emulator.faults([{"on": "GET /companies", "do": "status", "status": 401}])
-
-    with pytest.raises(Unauthorized):
-        once(emulator)

@@ -28,7 +28,7 @@ from codat_iac.model.connection import (
 )
 from codat_iac.model.errors import TransportError
 from codat_iac.reconcile.companies.binding import bind
-from codat_iac.reconcile.companies.tenant_scan import decided
+from codat_iac.reconcile.companies.tenant_readings import decided
 from tests.support.builders import an_id
 
 TRIALS = int(os.environ.get("CODAT_BINDING_TRIALS", "500"))
