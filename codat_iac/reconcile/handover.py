@@ -16,7 +16,7 @@ from typing import Any
 from codat_iac.model import properties
 from codat_iac.model.connection import LiveConnection, PriorConnection
 from codat_iac.model.errors import ConfigError
-from codat_iac.reconcile.operations import Operations
+from codat_iac.reconcile.preview import Preview
 
 VARIABLE = "CODAT_HANDOVER"
 """The environment variable that names the file, for the process that acts."""
@@ -56,8 +56,8 @@ def to_json(
     )
 
 
-def load(path: Path, operations: Operations) -> None:
-    """Read the file into *operations*. Raises `ConfigError` if it isn't one of ours."""
+def load(path: Path, operations: Preview) -> None:
+    """Read the file into what *operations* knows. Raises `ConfigError` if it isn't one of ours."""
     try:
         known: dict[str, Any] = json.loads(path.read_text())
         recorded = [
