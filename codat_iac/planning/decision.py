@@ -343,7 +343,7 @@ def _incomplete(desired: DesiredConnection, free: Sequence[LiveConnection]) -> s
     )
 
 
-class Unmanaged(str):
+class ExistsAlready(str):
     """The problem that somebody authorised a connection that nobody manages here."""
 
     __slots__ = ()
@@ -366,7 +366,7 @@ def _adopt_authorised(
         return (
             f"several addresses could adopt {shown}; name it by `connectionId` at the one that is to have it"
         )
-    return Unmanaged(
+    return ExistsAlready(
         f"company {desired.company_id} has a connection to {desired.platform_key} that nobody manages here:"
         f" {shown}; if this is the right stack, set `onExisting: adopt` to take it, `connectionId` to name"
         " it, or `onExisting: create` for one more"

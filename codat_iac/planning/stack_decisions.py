@@ -17,7 +17,7 @@ from codat_iac.planning import rule_table
 from codat_iac.planning.decision import (
     Cause,
     Decision,
-    Unmanaged,
+    ExistsAlready,
     decide_existing,
     decide_new,
     decide_removal,
@@ -237,10 +237,10 @@ class _Deciding:
 
 def _of_an_empty_stack(decisions: list[Decision]) -> list[Decision]:
     """Return the decisions with one reason for all connections that exist already, if they are many."""
-    many = sum(isinstance(each.problem, Unmanaged) for each in decisions) > MANY_UNMANAGED
+    many = sum(isinstance(each.problem, ExistsAlready) for each in decisions) > MANY_UNMANAGED
     return [
         dataclasses.replace(each, problem=EMPTY_STACK)
-        if many and isinstance(each.problem, Unmanaged)
+        if many and isinstance(each.problem, ExistsAlready)
         else each
         for each in decisions
     ]

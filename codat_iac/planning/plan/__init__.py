@@ -1,6 +1,6 @@
 """A plan is data: what an apply will do, who waits for a customer, and what is unmanaged. Pure.
 
-`reconcile/planner.py` computes it, `cli/render/` shows it, `stack/apply/__init__.py` carries it out.
+`reconcile/planner/` computes it, `cli/render/` shows it, `stack/apply/` carries it out.
 """
 
 from __future__ import annotations
