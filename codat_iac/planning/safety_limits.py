@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names, safe_text
+
+
+class Limit(StrEnum):
+    """A limit that a plan may exceed."""
+
+    LOSSES = "losses"
+    CREATES = "creates"
+    LEAVERS = "leavers"
+
 
 MAX_LOSSES = 10
 MAX_SHARE = 0.3

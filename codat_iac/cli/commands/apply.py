@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +32,7 @@ from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError, ExitCode, UnsafePlan
 from codat_iac.model.text import join_names
 from codat_iac.planning.plan import Plan, still_holds
+from codat_iac.planning.safety_limits import Limit
 from codat_iac.reconcile.create_once import SETTLING
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.stack import StackError, StackLocked
@@ -155,12 +155,11 @@ def apply_command(  # noqa: PLR0913  each is an option
 
 def _options_for(plan: Plan) -> Iterator[str]:
     """Yield which option of this command lifts each limit that refuses the plan."""
-    refusal = plan.refusal or ""
-    if "CODAT_MAX_LOSSES" in refusal:
+    if Limit.LOSSES in plan.exceeded:
         yield f"refused by the limit on losses; pass --allow-losing {plan.losses} if you mean it"
-    if most := re.search("CODAT_MAX_CREATES=([0-9]+)", refusal):
-        yield f"refused by the limit on what rules make; pass --max-creates {most[1]} if you mean it"
-    if "CODAT_ACCEPT_LEAVERS" in refusal:
+    if most := plan.exceeded.get(Limit.CREATES):
+        yield f"refused by the limit on what rules make; pass --max-creates {most} if you mean it"
+    if Limit.LEAVERS in plan.exceeded:
         yield "refused, since companies left the tags of rules; pass --accept-leavers if they are to go"
 
 

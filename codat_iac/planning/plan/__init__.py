@@ -19,6 +19,7 @@ from codat_iac.model.times import past
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import Limit
 
 FORMAT_VERSION = 3
 """The version of the JSON form; see `schemas/plan.schema.json`."""
@@ -112,6 +113,8 @@ class Plan:
     """The names of the platforms by their keys, as far as they were read anyway."""
     companies: Mapping[str, str] = field(default_factory=dict)
     """The names of the companies by their ids, as far as they were read anyway."""
+    exceeded: Mapping[Limit, int] = field(default_factory=dict, compare=False)
+    """The limits of which `refusal` tells that can be lifted, each with how much the plan needs."""
 
     @property
     def losses(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from codat_iac.model.connection import (
     ADDRESS_HALF,
@@ -26,7 +26,7 @@ from codat_iac.model.settings import Settings
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning.moves import Moves, grouped
 from codat_iac.planning.rule_table import replacing_inputs
-from codat_iac.planning.safety_limits import CreateLimit, leavers_refusal
+from codat_iac.planning.safety_limits import CreateLimit, Limit, leavers_refusal
 from codat_iac.reconcile.companies.binding import described, recorded_companies
 
 LONGEST_KEY = 100
@@ -221,10 +221,14 @@ def in_words(
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the rules do in a run: `notes` say what they expand to, `refusals` which limits that exceeds."""
+    """What the rules do in a run: `notes` say what they expand to, `refusals` which limits that exceeds.
+
+    `exceeded` are those limits, each with how much the run needs.
+    """
 
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    exceeded: Mapping[Limit, int] = field(default_factory=dict)
 
 
 def effect(
@@ -244,10 +248,13 @@ def effect(
     def counted(addressed: Iterable[DesiredConnection | PriorConnection]) -> list[str]:
         return [each.address for each in addressed if chosen is None or each.address in chosen]
 
-    refusals = (
-        CreateLimit(settings.max_creates).refusal(counted(new)),
-        leavers_refusal(counted(leaving), accepted=settings.accept_leavers),
+    making, going = counted(new), counted(leaving)
+    limits = (
+        (Limit.CREATES, making, CreateLimit(settings.max_creates).refusal(making)),
+        (Limit.LEAVERS, going, leavers_refusal(going, accepted=settings.accept_leavers)),
     )
     return Effect(
-        tuple(in_words(each, new, leaving) for each in expansions), tuple(each for each in refusals if each)
+        tuple(in_words(each, new, leaving) for each in expansions),
+        tuple(refusal for _, _, refusal in limits if refusal),
+        {limit: len(addresses) for limit, addresses, refusal in limits if refusal},
     )

@@ -35,7 +35,7 @@ from codat_iac.planning.plan import (
 )
 from codat_iac.planning.platforms import advice, platform_problem, xero_advice
 from codat_iac.planning.rule_table import Action
-from codat_iac.planning.safety_limits import LossLimit
+from codat_iac.planning.safety_limits import Limit, LossLimit
 from codat_iac.planning.stack_decisions import Program, StackDecisions
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.companies.rules import Expansion, effect
@@ -181,9 +181,11 @@ class Planner:
         limit = LossLimit(self._settings.max_losses, self._settings.approved_losses, self._settings.shards)
         quota = self._reader.quota
         now = datetime.now(UTC)
-        losses = limit.unapproved(losing) or limit.refusal(
+        unapproved = limit.unapproved(losing)
+        losses = unapproved or limit.refusal(
             losing.values(), len({prior.id for prior in self._recorded}), declares=declares
         )
+        exceeded = {Limit.LOSSES: len(losing)} if losses and not unapproved else {}
         ruled = effect(self._rules, desired, self._recorded, self.decided.moved, self._settings, chosen)
         return Plan(
             changes=merged(changes),
@@ -201,6 +203,7 @@ class Planner:
             refusal="; and ".join(filter(None, (losses, *ruled.refusals))) or None,
             platforms=self._platform_names(),
             companies=self._company_names(),
+            exceeded={**exceeded, **ruled.exceeded},
         )
 
     def _advice(self, declared: Sequence[DesiredConnection], changes: Sequence[Decision]) -> Iterator[str]:

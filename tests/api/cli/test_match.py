@@ -10,6 +10,7 @@ from codat_iac.cli import run
 from codat_iac.cli.commands import apply
 from codat_iac.emulator import Emulator
 from codat_iac.planning.plan import Plan
+from codat_iac.planning.safety_limits import Limit
 from tests.api.reconcile.test_finding import tagged
 from tests.support.builders import connected
 
@@ -111,20 +112,20 @@ def test_validate_names_rules_and_checks_their_platforms(capfd: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    ("refusal", "said"),
+    ("exceeded", "said"),
     [
-        ("set CODAT_MAX_LOSSES=0", ["refused by the limit on losses; pass --allow-losing 0 if you mean it"]),
+        ({Limit.LOSSES: 1}, ["refused by the limit on losses; pass --allow-losing 0 if you mean it"]),
         (
-            "set CODAT_MAX_CREATES=12; and set CODAT_ACCEPT_LEAVERS=true",
+            {Limit.CREATES: 12, Limit.LEAVERS: 1},
             [
                 "refused by the limit on what rules make; pass --max-creates 12 if you mean it",
                 "refused, since companies left the tags of rules; pass --accept-leavers if they are to go",
             ],
         ),
-        (None, []),
+        ({}, []),
     ],
     ids=["losses", "rules", "nothing"],
 )
-def test_an_apply_says_which_option_lifts_a_limit(refusal: str | None, said: list[str]) -> None:
+def test_an_apply_says_which_option_lifts_a_limit(exceeded: dict[Limit, int], said: list[str]) -> None:
     """The plan names the variable, which is for `pulumi up`."""
-    assert list(apply._options_for(Plan(refusal=refusal))) == said
+    assert list(apply._options_for(Plan(exceeded=exceeded))) == said

@@ -70,6 +70,7 @@ def test_no_change_of_plan_file_or_reality_loses_what_nobody_approved(
         planner = a_planner(emulator, priors, approved_losses=frozenset(approved))
         plan = planner.plan(stays)
         assert bool(plan.refusal) is bool(plan.losing.keys() - approved), (seed, mutation, plan.refusal)
+        assert plan.exceeded == {}  # no number lifts it
         refused += bool(plan.refusal)
         passed += bool(plan.losing and not plan.refusal)
 

@@ -32,6 +32,7 @@ from codat_iac.planning.decision import Cause, Decision
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.plan import Drifted, LinkFilter, Plan, Unmanaged, still_holds
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import Limit
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.reconcile.planner import Planner
 from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
@@ -316,8 +317,10 @@ def test_a_plan_that_loses_too_much_is_refused_whole(
         assert f"would end {losing} authorisation" in plan.refusal
         assert f" of {recorded} recorded connections (acme/b00" in plan.refusal
         assert f"CODAT_MAX_LOSSES={losing}" in plan.refusal
+        assert plan.exceeded == {Limit.LOSSES: losing}
     else:
         assert plan.refusal is None
+        assert plan.exceeded == {}
 
 
 def test_one_connection_at_two_addresses_is_one_loss(stack: Stack) -> None:

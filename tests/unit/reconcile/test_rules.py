@@ -10,6 +10,7 @@ import pytest
 from codat_iac.model.connection import Address, Company, DesiredConnection, PriorConnection, Rule
 from codat_iac.model.settings import Settings
 from codat_iac.planning.moves import moves
+from codat_iac.planning.safety_limits import Limit
 from codat_iac.reconcile.companies.rules import (
     Effect,
     Expansion,
@@ -269,7 +270,9 @@ def test_a_wrong_tag_invites_no_thousand_customers() -> None:
         "the rules would make 11 new connections (1/ledger, 10/ledger, 11/ledger, 2/ledger,"
     )
     assert refusal.endswith("If you mean it, set CODAT_MAX_CREATES=11 for this run")
+    assert an_effect().exceeded == {Limit.CREATES: 11}
     assert an_effect(max_creates=11).refusals == ()
+    assert an_effect(max_creates=11).exceeded == {}
     assert "would make 11" in an_effect(max_creates=0).refusals[0]
     assert an_effect(*recorded(made("1/ledger", an_id(1)))).refusals == ()
     assert an_effect(chosen={"1/ledger"}).refusals == ()
@@ -286,6 +289,7 @@ def test_who_leaves_is_let_go_only_if_that_is_said() -> None:
         " nothing is done. Give the tag back, or, if they are to go, set CODAT_ACCEPT_LEAVERS=true for this"
         " run"
     )
+    assert an_effect(*left).exceeded == {Limit.LEAVERS: 1}
     assert an_effect(*left, accept_leavers=True).refusals == ()
     assert an_effect(*left, chosen={"1/ledger"}).refusals == ()
 
