@@ -51,10 +51,15 @@ def recorded(state: Mapping[str, Any]) -> list[PriorConnection]:
     ]
 
 
+def stack_outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the outputs of an exported state's stack."""
+    outputs = (each.get("outputs") or {} for each in resources(state) if each["type"] == STACK)
+    return next(outputs, {})
+
+
 def shard_marker(state: Mapping[str, Any]) -> str:
     """Return what an exported state says of its stack's shard, empty if nothing."""
-    outputs = (each.get("outputs") or {} for each in resources(state) if each["type"] == STACK)
-    return str(next(outputs, {}).get(SHARD, ""))
+    return str(stack_outputs(state).get(SHARD, ""))
 
 
 def marker_from_outputs(outputs: Mapping[str, Any]) -> str:

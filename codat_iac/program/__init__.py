@@ -168,9 +168,18 @@ def declare(
 
 def export_summary(declared: Sequence[DesiredConnection], statuses: Awaitable[list[str | None]]) -> None:
     """Export the count of connections by status, and the addresses that wait for their customers."""
-    found = known(statuses)
-    pulumi.export("connections", found.apply(lambda each: dict(sorted(Counter(each).items()))))
-    pulumi.export("waiting", found.apply(lambda each: waiting(declared, each)))
+    for name, output in summary(declared, known(statuses)).items():
+        pulumi.export(name, output)
+
+
+def summary(
+    declared: Sequence[DesiredConnection], statuses: pulumi.Output[list[str]]
+) -> dict[str, pulumi.Output[Any]]:
+    """Return the outputs that sum up *declared*, whose *statuses* are in the same order."""
+    return {
+        "connections": statuses.apply(lambda found: dict(sorted(Counter(found).items()))),
+        "waiting": statuses.apply(lambda found: waiting(declared, found)),
+    }
 
 
 def waiting(declared: Sequence[DesiredConnection], statuses: Sequence[str]) -> list[str]:

@@ -38,7 +38,7 @@ from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.stack import StackError, StackLocked
 
 if TYPE_CHECKING:
-    from codat_iac.stack.apply import Applied, Outcome
+    from codat_iac.stack.apply.outcomes import Applied, Outcome
     from codat_iac.stack.engine.locks import Lock
 
 

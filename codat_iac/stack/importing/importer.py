@@ -34,8 +34,8 @@ from codat_iac.model.connection import (
     normalised,
 )
 from codat_iac.model.errors import CodatIacError, ConfigError
+from codat_iac.model.record import STACK, recorded, resources
 from codat_iac.model.record import connections as ours
-from codat_iac.model.record import recorded, resources
 from codat_iac.model.settings import Settings
 from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names
@@ -60,7 +60,7 @@ EXPORT_TITLE = (
     "none is ever made. Once a stack has them take the ids out, so that what is deleted can be made again.",
 )
 
-OWN_TYPES = frozenset({"pulumi:pulumi:Stack", "pulumi:providers:pulumi-python"})
+OWN_TYPES = frozenset({STACK, "pulumi:providers:pulumi-python"})
 """The types of resources that the engine adds to an empty stack by itself."""
 
 

@@ -13,17 +13,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pulumi import ComponentResource, RunError, automation, export
 
 from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
-from codat_iac.model.record import SHARD, STACK, recorded, resources, shard_marker
+from codat_iac.model.record import SHARD, recorded, resources, shard_marker, stack_outputs
 from codat_iac.model.shard import parse_shard
 from codat_iac.planning.safety_limits import MOVING, shard_refusal
 from codat_iac.stack import engine
-from codat_iac.stack.apply import kept
+from codat_iac.stack.apply.stack_outputs import kept
 from codat_iac.stack.project import project_name
 from codat_iac.stack.pulumi_command import Pulumi, RunningStack, Workspace
 from codat_iac.stack.sharding import shard_states
@@ -187,8 +187,4 @@ def _set_marker(stack: Stack, member: Member, tell: Callable[[str], None]) -> No
 
 
 def _outputs(stack: Stack) -> Mapping[str, object]:
-    state = json.loads(stack.pulumi("stack", "export", "--show-secrets"))
-    own: Iterable[Mapping[str, object]] = (
-        each.get("outputs") or {} for each in resources(state) if each["type"] == STACK
-    )
-    return next(iter(own), {})
+    return stack_outputs(json.loads(stack.pulumi("stack", "export", "--show-secrets")))

@@ -20,7 +20,7 @@ from codat_iac.cli.session import Session
 from codat_iac.model.errors import ConfigError
 from codat_iac.planning.plan import Drifted, LinkFilter
 from codat_iac.planning.rule_table import Action
-from codat_iac.stack.apply import Outcome, Result
+from codat_iac.stack.apply.outcomes import Outcome, Result
 from codat_iac.stack.stack import StackError
 from tests.support.builders import a_desired, a_live, a_prior
 from tests.support.project import recorded_resources

@@ -1,0 +1,142 @@
+"""The outcome of each change of a run, from what the engine says of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pulumi import automation
+
+from codat_iac.model.text import safe_text
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.rule_table import Action
+from codat_iac.stack.stack import PLUGIN_DIED
+
+_UNSAVED = "failed to save snapshot"
+"""The engine's words, before or after a change, if it couldn't write the state."""
+
+
+class Result(StrEnum):
+    """The result of one planned change."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of one address's change; `text` is the error in one line, empty if it is done."""
+
+    address: str
+    step: Action
+    result: Result
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The outcome of each change, in the order of the plan.
+
+    `error` is a failure of Pulumi itself, apart from the changes, such as a state that it couldn't write.
+    `interrupted` says that the user stopped it; changes that are not tried are not begun then.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    error: str = ""
+    interrupted: bool = False
+
+
+@dataclass
+class Watcher:
+    """Collects outcomes from the engine's events. `changes` are by URN; `report` gets each new outcome."""
+
+    changes: Mapping[str, Decision]
+    report: Callable[[Outcome], None]
+    checkpoints: bool = True
+    became: dict[str, Outcome] = field(default_factory=dict)
+    general: list[str] = field(default_factory=list)
+    plugin_said: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hear(self, event: automation.EngineEvent) -> None:
+        """Handle one event of the engine."""
+        with self.lock:
+            if event.res_outputs_event:
+                self._finished(event.res_outputs_event.metadata)
+            elif said := event.diagnostic_event:
+                if said.severity == "error":
+                    self._failed(said.urn or "", said.message)
+                elif said.severity == "info#err":
+                    self.plugin_said = safe_text(said.message) or self.plugin_said
+
+    def _finished(self, step: automation.StepEventMetadata) -> None:
+        change = self.changes.get(step.urn)
+        if change and change.address not in self.became and _ends(step, change):
+            self._tell(change, Result.DONE)
+
+    def _failed(self, urn: str, message: str) -> None:
+        text = " ".join(message.split())
+        change = self.changes.get(urn)
+        if change is None:
+            self.general.append(text)
+        elif change.address not in self.failed:
+            # A change reported as done may still fail: the engine reports it before it writes the state.
+            result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
+            self._tell(change, result, _unsaved(change.address, text) if _UNSAVED in text else text)
+
+    def ended(self, message: str) -> None:
+        """Note what the engine said as it failed. Without checkpoints, an unwritten state has nothing."""
+        lines = [*self.general, *message.splitlines()]
+        unsaved = next((line for line in lines if _UNSAVED in line), None)
+        if unsaved and not self.checkpoints:
+            for change in self.changes.values():
+                if change.address in self.became and change.address not in self.failed:
+                    self._tell(change, Result.FAILED, _unsaved(change.address, unsaved))
+
+    def _tell(self, change: Decision, result: Result, text: str = "") -> None:
+        self.became[change.address] = Outcome(change.address, change.action, result, text)
+        self.report(self.became[change.address])
+
+    @property
+    def failed(self) -> Collection[str]:
+        """The addresses of changes that failed, or whose outcome is uncertain."""
+        return {address for address, outcome in self.became.items() if outcome.result is not Result.DONE}
+
+    def outcomes(self, changes: Iterable[Decision]) -> tuple[Outcome, ...]:
+        """Return the outcomes of *changes*, in their order."""
+        return tuple(
+            self.became.get(change.address, Outcome(change.address, change.action, Result.NOT_TRIED))
+            for change in changes
+        )
+
+
+def _unsaved(address: str, text: str) -> str:
+    """Return a message for a state that the engine couldn't write; its own text has the cause at the end."""
+    cause = text.rpartition(": ")[2]
+    return (
+        f"{address}: Pulumi can't write the stack's state ({cause}); see to where it is kept, then run again:"
+        " what was made is taken up, and not made twice"
+    )
+
+
+def _ends(step: automation.StepEventMetadata, change: Decision) -> bool:
+    """Return whether *change* is complete after *step*. If it removes something, that is its last step.
+
+    A move is complete when the connection is recorded at the new URN.
+    """
+    gone = step.op in {automation.OpType.DELETE, automation.OpType.DELETE_REPLACED}
+    return gone == (change.removal is not None)
+
+
+def reason(error: Exception, watcher: Watcher) -> str:
+    """Return why `pulumi up` failed, in one line: *error* is what it ended with."""
+    code, *lines = str(error).strip().splitlines()
+    words = [line.partition("error: ")[2] for line in lines if "error: " in line]
+    said = next(iter([*watcher.general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")
+    if said.startswith(PLUGIN_DIED) and watcher.plugin_said:
+        said = f"{said} ({watcher.plugin_said})"
+    return f"`pulumi up` failed: {said.partition(' Traceback ')[0]}"

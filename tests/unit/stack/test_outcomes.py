@@ -1,0 +1,170 @@
+"""What is told of an apply, out of the engine's events."""
+
+from __future__ import annotations
+
+import pytest
+from pulumi import RunError
+from pulumi.automation import EngineEvent, OpType
+from pulumi.automation.events import DiagnosticEvent, ResOutputsEvent, StepEventMetadata
+
+from codat_iac.planning.decision import Decision
+from codat_iac.planning.rule_table import Action
+from codat_iac.stack.apply.outcomes import Outcome, Result, Watcher, reason
+from tests.support.samples import a_change
+
+CHANGE = a_change()
+URN = f"urn:pulumi:dev::shop::pulumi-python:dynamic:Resource::{CHANGE.address}"
+
+
+def heard(*heard: EngineEvent) -> tuple[list[Outcome], Watcher]:
+    """What a watcher reports of *heard*, and the watcher."""
+    told: list[Outcome] = []
+    watcher = Watcher({URN: CHANGE}, told.append)
+    for event in heard:
+        watcher.hear(event)
+    return told, watcher
+
+
+def done() -> EngineEvent:
+    """The engine has created the connection."""
+    return EngineEvent(1, 1, res_outputs_event=ResOutputsEvent(StepEventMetadata(OpType.CREATE, URN, "", "")))
+
+
+def failed(message: str, urn: str | None = URN, severity: str = "error") -> EngineEvent:
+    """The engine says *message* about *urn*."""
+    return EngineEvent(1, 1, diagnostic_event=DiagnosticEvent(message, "never", severity, urn=urn))
+
+
+def an_outcome(result: Result, text: str = "") -> Outcome:
+    """What became of CHANGE."""
+    return Outcome(CHANGE.address, CHANGE.action, result, text)
+
+
+def test_each_change_is_reported_once() -> None:
+    """The engine may say a thing several times, and a warning is no failure."""
+    told, watcher = heard(failed("waits", severity="warning"), done(), done())
+
+    assert told == [an_outcome(Result.DONE)]
+    assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)
+    assert watcher.failed == set()
+
+
+def test_the_first_error_is_thereason() -> None:
+    """What follows from it says less."""
+    told, watcher = heard(failed("no\n  key"), failed("update failed"), failed("general", urn=None))
+
+    assert told == [an_outcome(Result.FAILED, "no key")]
+    assert watcher.failed == {CHANGE.address}
+    assert watcher.general == ["general"]
+
+
+def test_a_plugin_that_dies_at_its_start_says_why_on_stderr() -> None:
+    """The engine only says that it is gone."""
+    died = "could not read plugin [/bin/host]: exit status 1"
+    _, watcher = heard(
+        failed("Traceback:", urn=None, severity="info#err"),
+        failed("ImportError: no such thing\n\n", urn=None, severity="info#err"),
+        failed("\n", urn=None, severity="info#err"),
+        failed(died, urn="urn:of:the:provider"),
+    )
+
+    assert reason(RunError("code: 255"), watcher) == (
+        f"`pulumi up` failed: {died} (ImportError: no such thing)"
+    )
+    watcher.plugin_said = ""
+    assert reason(RunError("code: 255"), watcher) == f"`pulumi up` failed: {died}"
+
+
+def test_what_is_done_may_fail_after_all() -> None:
+    """Where the state can't be written, for one."""
+    told, watcher = heard(done(), failed("read-only file system"))
+
+    assert told == [an_outcome(Result.DONE), an_outcome(Result.FAILED, "read-only file system")]
+    assert watcher.outcomes([CHANGE]) == (told[1],)
+
+
+def test_a_state_that_cant_be_written_is_said_plainly() -> None:
+    """The engine's words for it name a step, a blob and a key before they come to the point."""
+    told, _ = heard(
+        failed(
+            "post-step event returned an error: failed to save snapshot: An IO error occurred while writing"
+            ' the new snapshot file: blob (key ".pulumi/stacks/shop/dev.json") (code=Unknown): open'
+            " /state/dev.json.18eb.tmp: read-only file system"
+        )
+    )
+
+    assert told[0].text == (
+        f"{CHANGE.address}: Pulumi can't write the stack's state (read-only file system); see to where it is"
+        " kept, then run again: what was made is taken up, and not made twice"
+    )
+
+
+def test_without_checkpoints_nothing_is_done_if_the_state_cant_be_written() -> None:
+    """It is written once, at the end."""
+    unsaved = "failed to save snapshot: open /state/dev.json: no space left on device"
+    told, watcher = heard(done())
+    watcher.ended(unsaved)
+    assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)  # the checkpoint has it
+
+    watcher.checkpoints = False
+    watcher.ended("interrupted")
+    assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)
+
+    watcher.ended(unsaved)
+    assert watcher.failed == {CHANGE.address}
+    assert "can't write the stack's state (no space left on device)" in told[-1].text
+
+    _, other = heard(failed("no key"))
+    other.checkpoints = False
+    other.ended(unsaved)
+    assert other.outcomes([CHANGE]) == (an_outcome(Result.FAILED, "no key"),)
+
+
+def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> None:
+    """They are told apart, since only one of them may have been done."""
+    told, _ = heard(failed("it is not certain whether it was made"))
+    _, watcher = heard()
+
+    assert told[0].result is Result.UNCERTAIN
+    assert watcher.outcomes([CHANGE]) == (an_outcome(Result.NOT_TRIED),)
+
+
+@pytest.mark.parametrize(
+    ("change", "operations", "done"),
+    [
+        pytest.param(a_change(), [OpType.CREATE], True, id="a create"),
+        pytest.param(a_change(action=Action.MOVE), [OpType.UPDATE], True, id="a move"),
+        pytest.param(
+            a_change(action=Action.REPLACE, removal=Action.UNLINK),
+            [OpType.CREATE_REPLACEMENT, OpType.REPLACE],
+            False,
+            id="half a replacement",
+        ),
+        pytest.param(
+            a_change(action=Action.REPLACE, removal=Action.UNLINK),
+            [OpType.CREATE_REPLACEMENT, OpType.REPLACE, OpType.DELETE_REPLACED],
+            True,
+            id="a whole replacement",
+        ),
+        pytest.param(
+            a_change(action=Action.REMOVE, removal=Action.FORGET), [OpType.DELETE], True, id="a removal"
+        ),
+        pytest.param(
+            a_change(action=Action.UPDATE, removal=Action.DELETE),
+            [OpType.UPDATE],
+            False,
+            id="an update beside the removal of an old half",
+        ),
+    ],
+)
+def test_a_change_is_done_when_its_last_step_is(
+    change: Decision, operations: list[OpType], done: bool
+) -> None:
+    """Where something is removed that comes last, and only then the change is one."""
+    told: list[Outcome] = []
+    watcher = Watcher({URN: change}, told.append)
+    for operation in operations:
+        step = StepEventMetadata(operation, URN, "", "")
+        watcher.hear(EngineEvent(1, 1, res_outputs_event=ResOutputsEvent(step)))
+
+    assert [outcome.result for outcome in told] == ([Result.DONE] if done else [])
