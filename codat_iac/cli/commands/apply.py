@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,17 +28,14 @@ from codat_iac.cli.render.approved_losses import parse_approved_losses
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
-from codat_iac.model.errors import ConfigError, ExitCode, UnsafePlan
-from codat_iac.model.text import join_names
-from codat_iac.planning.plan import Plan, still_holds
+from codat_iac.model.errors import ConfigError, ExitCode
+from codat_iac.planning.plan import Plan, restricted
 from codat_iac.planning.safety_limits import Limit
-from codat_iac.reconcile.create_once import SETTLING
 from codat_iac.reconcile.planner import Planner
-from codat_iac.stack.stack import StackError, StackLocked
+from codat_iac.stack.stack import StackError
 
 if TYPE_CHECKING:
     from codat_iac.stack.apply.outcomes import Applied, Outcome
-    from codat_iac.stack.engine.locks import Lock
 
 
 @click.command("apply")
@@ -121,7 +117,8 @@ def apply_command(  # noqa: PLR0913  each is an option
         planner = session.planner(company, desired)
         plan = session.plan_with(planner, desired)
         if kept is not None:
-            plan = _restricted_to(plan, kept)
+            whole, plan = plan, restricted(plan, kept)
+            _tell_rest(len(whole.changes) - len(plan.changes))
         if plan.changes and not plan.problems and not plan.refusal:
             session.check_secrets()  # before the plan is shown, which nothing would follow
         shown = render.plan(plan, "text", datetime.now(UTC), **terminal_options("text", None, sys.stderr))
@@ -136,11 +133,13 @@ def apply_command(  # noqa: PLR0913  each is an option
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
-        while _needs_second_run(applied, plan):
+        from codat_iac.stack.apply.second_run import needs_second_run, second_run  # noqa: PLC0415  as pulumi
+
+        while needs_second_run(applied, plan):
             session = replace(session)  # reads the stack anew
             session.check_shard()
             planner = session.planner(company, desired)
-            plan = _second_run(session.plan_with(planner, desired), plan)
+            plan = second_run(session.plan_with(planner, desired), plan)
             applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
             outcomes += applied.outcomes
             waiting += words.made_to_wait(plan, _done(applied.outcomes))
@@ -173,6 +172,7 @@ def _carry_out(
     allow_losing: int | None,
 ) -> Applied:
     from codat_iac.stack.apply import apply  # noqa: PLC0415  pulumi is slow to import
+    from codat_iac.stack.apply.unlocking import unlocking  # noqa: PLC0415
 
     def attempt() -> Applied:
         with _progress(sum(not change.later for change in plan.changes)) as report:
@@ -180,83 +180,17 @@ def _carry_out(
                 session.stack, session.state, planner, plan, desired, report, tell, max_losses=allow_losing
             )
 
-    return attempt() if yes else _apply_unlocking(session, attempt)
+    return attempt() if yes else unlocking(attempt, session.stack, session.state, ask, tell)
 
 
 def _done(outcomes: Iterable[Outcome]) -> set[str]:
     return {outcome.address for outcome in outcomes if outcome.result == "done"}
 
 
-def _needs_second_run(applied: Applied, plan: Plan) -> bool:
-    """Return whether a second run follows: all of the first is done, and a change had to wait for it."""
-    done = not applied.error and all(outcome.result == "done" for outcome in applied.outcomes)
-    return done and not applied.interrupted and any(change.later for change in plan.changes)
-
-
-def _second_run(now: Plan, before: Plan) -> Plan:
-    """Return *now* with only the changes that had to wait in the plan *before*.
-
-    Raises `UnsafePlan` if the second run has a problem, is refused, or has losses that weren't shown.
-    """
-    waited = {change.address: change for change in before.changes if change.later}
-    changes = tuple(change for change in now.changes if change.address in waited)
-    unseen = [
-        c.address
-        for c in changes
-        if c.action is not waited[c.address].action or (c.loses and not waited[c.address].loses)
-    ]
-    if now.problems:
-        raise UnsafePlan(f"the first run is done, and the second can't be: {now.problems[0].text}")
-    if unseen or now.refusal or all(change.later for change in changes):
-        raise UnsafePlan("the second run is not what was shown; look at `codat-iac plan`, and apply again")
-    return replace(now, changes=changes)
-
-
-def _apply_unlocking(session: Session, attempt: Callable[[], Applied]) -> Applied:
-    """Apply; if a dead run on this machine has left its lock, ask whether to cancel the lock and go on.
-
-    The dead run's provider may still live. It writes nothing more, but a request that it sent may be under
-    way, so this waits for that. Raises `StackError` if the state changed since the plan was made.
-    """
-    agreed: Sequence[Lock] = ()
-    while True:
-        try:
-            return attempt()
-        except StackLocked as locked:
-            if not locked.dead:
-                raise
-            if locked.locks == agreed:
-                session.stack.pulumi("cancel", "--yes")
-                tell(f"the lock is cancelled; waiting {SETTLING:.0f} seconds for what was under way")
-                time.sleep(SETTLING)
-            else:
-                holder = f"{locked.dead} of this machine, which is dead"
-                ask(f"The stack is locked by {holder}. Cancel its lock and go on?")
-                # Try once more before cancelling: meanwhile somebody else may have cancelled it and begun.
-                agreed = locked.locks
-        now = session.stack.export()
-        if now != session.state:
-            from codat_iac.stack.apply import differences  # noqa: PLC0415  pulumi is slow to import
-
-            named = join_names(differences(session.state, now))
-            also = f" ({named})" if named else ""
-            raise StackError(f"the stack changed since this plan was made; run again{also}")
-
-
-def _restricted_to(plan: Plan, kept: Plan) -> Plan:
-    """Return *plan* restricted to the saved plan's addresses.
-
-    Raises `UnsafePlan` if it doesn't have the same changes there as the saved plan.
-    """
-    addresses = {change.address for change in kept.changes}
-    narrowed = replace(plan, changes=tuple(each for each in plan.changes if each.address in addresses))
-    still_holds(kept, narrowed)
-    rest = len(plan.changes) - len(narrowed.changes)
-    if rest:
-        click.echo(
-            f"Not in the saved plan, and left to the next one: {words.count(rest, 'change')}.", err=True
-        )
-    return narrowed
+def _tell_rest(number: int) -> None:
+    if number:
+        rest = words.count(number, "change")
+        click.echo(f"Not in the saved plan, and left to the next one: {rest}.", err=True)
 
 
 def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bool) -> int:

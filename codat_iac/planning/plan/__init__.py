@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -224,6 +224,14 @@ def still_holds(saved: Plan, now: Plan) -> None:
     if moved:
         said = [_moved(each, names, before.get(each), after.get(each)) for each, names in moved.items()]
         raise UnsafePlan(f"the saved plan no longer holds: {join_names(said)}; make another plan")
+
+
+def restricted(plan: Plan, saved: Plan) -> Plan:
+    """Return *plan* with only the changes at the addresses of a *saved* plan. Raises as `still_holds`."""
+    addresses = {change.address for change in saved.changes}
+    narrowed = replace(plan, changes=tuple(each for each in plan.changes if each.address in addresses))
+    still_holds(saved, narrowed)
+    return narrowed
 
 
 def _of_stack(plan: Plan) -> str:

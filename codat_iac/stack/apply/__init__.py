@@ -6,7 +6,9 @@ are the targets. A handover file tells the run's provider what the planning proc
 ```
 engine_runs    which changes come in which run of the engine
 outcomes       the outcome of each change, from what the engine says
+second_run     what follows, if a change had to wait
 stack_outputs  the stack's outputs, which each run exports again
+unlocking      what is done about the lock of a dead run
 ```
 """
 

@@ -20,6 +20,7 @@ from codat_iac.planning.plan import (
     Problem,
     Unmanaged,
     Waiting,
+    restricted,
     still_holds,
     summary,
 )
@@ -167,6 +168,16 @@ def test_a_plan_of_another_stack_is_none_of_this_one(before: str | None, said: s
     """Two stacks may have the very same changes before them."""
     with pytest.raises(UnsafePlan, match=f"{said} and not of stack dev; make a plan"):
         still_holds(Plan((a_change(),), stack=before), Plan((a_change(),), stack="dev"))
+
+
+def test_a_plan_is_restricted_to_what_was_saved() -> None:
+    """All else of it stays; what was saved must still hold."""
+    saved = Plan((a_change("acme/a"),))
+    now = Plan((a_change("acme/a"), a_change("acme/new")), waiting=(a_waiting(),), declared=7)
+
+    assert restricted(now, saved) == Plan((a_change("acme/a"),), waiting=(a_waiting(),), declared=7)
+    with pytest.raises(UnsafePlan, match="acme/a needs no change any more"):
+        restricted(Plan((a_change("acme/new"),)), saved)
 
 
 def test_a_plan_that_says_the_same_still_holds() -> None:
