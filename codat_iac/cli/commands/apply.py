@@ -24,12 +24,12 @@ from codat_iac.cli.output import (
     write_output,
 )
 from codat_iac.cli.render import words
-from codat_iac.cli.render.approved_losses import parse_approved_losses
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError, ExitCode
 from codat_iac.planning.plan import Plan, restricted
+from codat_iac.planning.plan.approved_losses import parse_approved_losses
 from codat_iac.planning.safety_limits import Limit
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.stack import StackError
@@ -107,9 +107,7 @@ def apply_command(  # noqa: PLR0913  each is an option
             max_losses=allow_losing,
             max_creates=max_creates,
             accept_leavers=accept_leavers,
-            approved_losses=parse_approved_losses(_read(approvals, _LOSSES), approvals.name)
-            if approvals
-            else None,
+            approved_losses=_approved(approvals) if approvals else None,
         )
         session.read_ahead(live=company is None, to_write=True)
         kept = render.parse_plan(_read(saved, _PLAN), saved.name) if saved else None
@@ -201,6 +199,10 @@ def _without_applying(plan: Plan, output: str, out: Path | None, *, detailed: bo
 
 _PLAN = "as a plan; make it with `codat-iac plan --output json --out FILE`"
 _LOSSES = "as a list of losses; make it with `codat-iac plan --losses-out FILE`"
+
+
+def _approved(file: TextIO) -> frozenset[str]:
+    return parse_approved_losses(_read(file, _LOSSES), file.name, render.parse_plan)
 
 
 def _read(file: TextIO, what: str) -> str:

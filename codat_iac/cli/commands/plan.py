@@ -10,9 +10,9 @@ import click
 from codat_iac.cli import render, tenant_coverage
 from codat_iac.cli.options import COMPANY, DETAILED, OUT_FILE, PATH, output_options, stack_options
 from codat_iac.cli.output import errors_as_document, exit_code, terminal_options, write_output
-from codat_iac.cli.render import approved_losses
 from codat_iac.cli.session import Session
 from codat_iac.model.errors import ConfigError
+from codat_iac.planning.plan import approved_losses
 
 
 @click.command("plan")

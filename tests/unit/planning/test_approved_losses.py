@@ -7,11 +7,16 @@ import dataclasses
 import pytest
 
 from codat_iac.cli import render
-from codat_iac.cli.render.approved_losses import parse_approved_losses, written
 from codat_iac.model.errors import ConfigError
 from codat_iac.planning.plan import Plan
+from codat_iac.planning.plan.approved_losses import parse_approved_losses, written
 from codat_iac.planning.rule_table import Action
 from tests.support.samples import EVERYTHING, NOW, a_change, an_id
+
+
+def parse(text: str, name: str = "f") -> frozenset[str]:
+    """What the text of a file approves."""
+    return parse_approved_losses(text, name, render.parse_plan)
 
 
 def test_what_is_written_is_read() -> None:
@@ -27,27 +32,27 @@ def test_what_is_written_is_read() -> None:
     plan = dataclasses.replace(EVERYTHING, changes=(*EVERYTHING.changes, half))
     ids = {an_id(number) for number in (21, 23, 25, 40, 41)}
 
-    assert parse_approved_losses(written(plan), "f") == ids
-    assert parse_approved_losses(render.plan(plan, "json", NOW), "f") == ids
+    assert parse(written(plan)) == ids
+    assert parse(render.plan(plan, "json", NOW)) == ids
     assert written(plan).splitlines()[1] == f"{an_id(21)}  # beta/ledger"
 
 
 def test_a_plan_that_loses_nothing_approves_nothing() -> None:
     """Which is not the same as no file."""
-    assert parse_approved_losses(written(Plan()), "f") == frozenset()
-    assert parse_approved_losses("", "f") == frozenset()
+    assert parse(written(Plan())) == frozenset()
+    assert parse("") == frozenset()
 
 
 def test_ids_may_stand_in_any_case_with_comments_and_empty_lines() -> None:
     """People edit it."""
-    assert parse_approved_losses(f"\n# mine\n  {an_id(171).upper()}  # acme\n\n", "f") == {an_id(171)}
+    assert parse(f"\n# mine\n  {an_id(171).upper()}  # acme\n\n") == {an_id(171)}
 
 
 @pytest.mark.parametrize("line", ["acme/ledger", f"{an_id(1)} {an_id(2)}", "[]", an_id(1)[:-1], "\x1b[1m"])
 def test_what_is_no_id_is_refused_with_its_line(line: str) -> None:
     """An address may get another connection, so it approves nothing."""
     with pytest.raises(ConfigError, match=r"^losses\.txt, line 2: .* is no id of a connection; write"):
-        parse_approved_losses(f"# first\n{line}\n", "losses.txt")
+        parse(f"# first\n{line}\n", "losses.txt")
 
 
 def test_an_edited_plan_approves_nothing() -> None:
@@ -59,4 +64,4 @@ def test_an_edited_plan_approves_nothing() -> None:
     )
 
     with pytest.raises(ConfigError, match=r"^plan\.json: was edited at losses"):
-        parse_approved_losses(edited, "plan.json")
+        parse(edited, "plan.json")

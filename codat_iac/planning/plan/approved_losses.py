@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from codat_iac.cli.render import parse_plan
+from collections.abc import Callable
+
 from codat_iac.model.connection import UUID, normalised
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.text import safe_text
 from codat_iac.planning.plan import Plan
 
 
-def parse_approved_losses(text: str, name: str) -> frozenset[str]:
+def parse_approved_losses(text: str, name: str, parse_plan: Callable[[str, str], Plan]) -> frozenset[str]:
     """Read the ids of connections, one on each line, or those that a saved plan would lose.
 
-    What follows a `#` is a comment. Raises `ConfigError`, which begins with *name*.
+    What follows a `#` is a comment. *parse_plan* reads a saved plan. Raises `ConfigError`, which begins with
+    *name*.
     """
     if text.lstrip().startswith("{"):
         return frozenset(map(normalised, parse_plan(text, name).losing))
