@@ -1,4 +1,4 @@
-"""Clean text from elsewhere, such as Codat's, before it is shown. No I/O, no clock."""
+"""Text that is shown: clean what comes from elsewhere, such as Codat's; join and count. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -38,3 +38,8 @@ def join_names(names: Sequence[str], most: int = 5) -> str:
     """Join the first *most* of the names, and say how many more there are."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: `1 change`, `2 changes`; *plural* if that isn't made with an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -28,6 +28,7 @@ from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
 from codat_iac.model.errors import ConfigError, ExitCode
+from codat_iac.model.text import count
 from codat_iac.planning.plan import Plan, restricted
 from codat_iac.planning.plan.approved_losses import parse_approved_losses
 from codat_iac.planning.safety_limits import Limit
@@ -127,7 +128,7 @@ def apply_command(  # noqa: PLR0913  each is an option
             return _without_applying(plan, output, out, detailed=detailed_exitcode)
         session.check_options(plan)
         if not yes:
-            ask(f"Apply {words.count(len(plan.changes), 'change')}?")
+            ask(f"Apply {count(len(plan.changes), 'change')}?")
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
@@ -187,7 +188,7 @@ def _done(outcomes: Iterable[Outcome]) -> set[str]:
 
 def _tell_rest(number: int) -> None:
     if number:
-        rest = words.count(number, "change")
+        rest = count(number, "change")
         click.echo(f"Not in the saved plan, and left to the next one: {rest}.", err=True)
 
 
@@ -234,7 +235,7 @@ def _outcomes(outcomes: Sequence[Outcome], output: str, waiting: int = 0, stack:
     ]
     rest = "" if done == len(rows) else " What is left is what the next run does."
     links = [words.links_to_send(waiting, stack)] if waiting else []
-    return "\n".join([*lines, f"Applied: {done} of {words.count(len(rows), 'change')}.{rest}", *links])
+    return "\n".join([*lines, f"Applied: {done} of {count(len(rows), 'change')}.{rest}", *links])
 
 
 @contextmanager

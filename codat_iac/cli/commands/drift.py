@@ -11,12 +11,11 @@ import click
 from codat_iac.cli import render
 from codat_iac.cli.options import COMPANY, DETAILED, output_options, stack_options
 from codat_iac.cli.output import ask, errors_as_document, exit_code, terminal_options, write_output
-from codat_iac.cli.render.words import count
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import ABSENT, Status
 from codat_iac.model.errors import ConfigError, ExitCode
 from codat_iac.model.record import recorded
-from codat_iac.model.text import join_names
+from codat_iac.model.text import count, join_names
 from codat_iac.planning.plan import Drifted
 from codat_iac.stack.stack import StackError
 

@@ -11,8 +11,8 @@ import click
 from codat_iac.cli.connection_filters import filter_options, find_connections, tell_lines, tell_skipped
 from codat_iac.cli.options import stack_options
 from codat_iac.cli.output import ask, write_or_tell
-from codat_iac.cli.render.words import count
 from codat_iac.cli.session import Session
+from codat_iac.model.text import count
 from codat_iac.stack.importing.discovery import Filters
 
 if TYPE_CHECKING:

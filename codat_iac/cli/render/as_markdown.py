@@ -16,6 +16,7 @@ from datetime import datetime
 from codat_iac.cli.render import words
 from codat_iac.cli.render.words import fit, sentence
 from codat_iac.model import errors
+from codat_iac.model.text import count
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import STEPS, Drifted, Plan, Problem, summary
 from codat_iac.planning.plan.coverage import Coverage
@@ -100,7 +101,7 @@ def _changes(plan: Plan) -> Iterator[str]:
     yield f"### Changes ({len(gravest):,})"
     yield _table(("", "Step", "Address", "Platform", "Status", "Why, and what it leads to"), rows)
     if rest := gravest[len(rows) :]:
-        yield f"And {words.count(len(rest), 'more change')}, by company:"
+        yield f"And {count(len(rest), 'more change')}, by company:"
         yield _counted(rest)
 
 

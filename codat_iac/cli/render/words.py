@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from codat_iac.model.connection import ABSENT, Address, Status
 from codat_iac.model.errors import Problem
-from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.text import count, join_names, safe_text
 from codat_iac.model.times import parse_time, past
 from codat_iac.planning.decision import Cause, Decision, Field
 from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged, Waiting
@@ -115,11 +115,6 @@ def problems_by_reason(problems: Iterable[PlanProblem], most: int) -> list[tuple
     for each in problems:
         addresses.setdefault(without_address(each.address, each.text), []).append(fit(each.address))
     return [(join_names(named, most), text) for text, named in addresses.items()]
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 change`, `2 changes`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def by_company(items: Iterable[Addressed]) -> dict[str, list[Addressed]]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from codat_iac.model.connection import Company, LiveConnection
-from codat_iac.model.text import safe_text
+from codat_iac.model.text import count, safe_text
 
 MOST_PLATFORMS = 20
 """The most platforms that are shown; the rest is counted."""
@@ -25,26 +25,16 @@ def overview(
     ordered = sorted(by_platform, key=lambda key: (-by_platform[key].total(), key))
     titles = {key: _title(key, names) for key in ordered[:MOST_PLATFORMS]}
     width = max(map(len, titles.values()), default=0)
-    lines = [f"{_counted(len(companies), 'company', 'companies')}, {_connections(len(connections))}"]
+    lines = [f"{count(len(companies), 'company', 'companies')}, {count(len(connections), 'connection')}"]
     for key, title in titles.items():
-        statuses = ", ".join(f"{count:,} {status}" for status, count in sorted(by_platform[key].items()))
+        statuses = ", ".join(f"{number:,} {status}" for status, number in sorted(by_platform[key].items()))
         lines.append(f"  {title:{width}}  {statuses}")
     if rest := ordered[MOST_PLATFORMS:]:
         held = sum(by_platform[key].total() for key in rest)
-        lines.append(
-            f"  and {_connections(held)} on {_counted(len(rest), 'other platform', 'other platforms')}"
-        )
+        lines.append(f"  and {count(held, 'connection')} on {count(len(rest), 'other platform')}")
     return "\n".join(lines)
 
 
 def _title(key: str, names: Mapping[str, str]) -> str:
     name = safe_text(names.get(key, ""))
     return f"{name} ({key})" if name else safe_text(key) or "unknown platform"
-
-
-def _connections(number: int) -> str:
-    return _counted(number, "connection", "connections")
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

@@ -14,7 +14,7 @@ from typing import Any
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import Address, LiveConnection
 from codat_iac.model.errors import ExitCode, UnsafePlan
-from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.text import count, join_names, safe_text
 from codat_iac.model.times import past
 from codat_iac.planning.decision import Decision, Field
 from codat_iac.planning.plan.coverage import Coverage
@@ -297,19 +297,15 @@ def summary(plan: Plan) -> str:
     if later:
         said.append(f"{later:,} of them {'comes' if later == 1 else 'come'} in a second run.")
     if plan.losses:
-        said.append(f"{_count(plan.losses, 'customer')} would have to authorise again.")
+        said.append(f"{count(plan.losses, 'customer')} would have to authorise again.")
     coming = sum(change.posts for change in plan.changes)
     if coming:
         waits = "will wait for its customer" if coming == 1 else "will wait for their customers"
-        said.append(f"{_count(coming, 'new connection')} {waits}.")
+        said.append(f"{count(coming, 'new connection')} {waits}.")
     if plan.problems:
-        said.append(f"{_count(len(plan.problems), 'problem')} to solve first.")
+        said.append(f"{count(len(plan.problems), 'problem')} to solve first.")
     if plan.waiting:
         waits = "waits for its customer" if len(plan.waiting) == 1 else "wait for their customers"
-        said.append(f"{_count(len(plan.waiting), 'connection')} {waits}.")
+        said.append(f"{count(len(plan.waiting), 'connection')} {waits}.")
     shard = f"Shard {safe_text(plan.shard)}: " if plan.shard else ""
     return shard + " ".join(said)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
