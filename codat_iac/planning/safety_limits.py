@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, auto
 
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError
@@ -12,12 +12,12 @@ from codat_iac.model.shard import Shard
 from codat_iac.model.text import join_names, safe_text
 
 
-class Limit(StrEnum):
+class Limit(Enum):
     """A limit that a plan may exceed."""
 
-    LOSSES = "losses"
-    CREATES = "creates"
-    LEAVERS = "leavers"
+    LOSSES = auto()
+    CREATES = auto()
+    LEAVERS = auto()
 
 
 MAX_LOSSES = 10

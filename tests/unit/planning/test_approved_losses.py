@@ -33,12 +33,15 @@ def test_what_is_written_is_read() -> None:
     ids = {an_id(number) for number in (21, 23, 25, 40, 41)}
 
     assert parse(written(plan)) == ids
-    assert parse(render.plan(plan, "json", NOW)) == ids
+    assert parse(render.plan(plan, "json", NOW)) == parse(f"\n {render.plan(plan, 'json', NOW)}") == ids
     assert written(plan).splitlines()[1] == f"{an_id(21)}  # beta/ledger"
 
 
 def test_a_plan_that_loses_nothing_approves_nothing() -> None:
     """Which is not the same as no file."""
+    assert written(Plan()) == (
+        "# Whose customers would have to authorise again; for `codat-iac apply --approve-losses FILE`."
+    )
     assert parse(written(Plan())) == frozenset()
     assert parse("") == frozenset()
 
@@ -51,7 +54,8 @@ def test_ids_may_stand_in_any_case_with_comments_and_empty_lines() -> None:
 @pytest.mark.parametrize("line", ["acme/ledger", f"{an_id(1)} {an_id(2)}", "[]", an_id(1)[:-1], "\x1b[1m"])
 def test_what_is_no_id_is_refused_with_its_line(line: str) -> None:
     """An address may get another connection, so it approves nothing."""
-    with pytest.raises(ConfigError, match=r"^losses\.txt, line 2: .* is no id of a connection; write"):
+    remedy = "write the file with `codat-iac plan --losses-out FILE`"
+    with pytest.raises(ConfigError, match=rf"^losses\.txt, line 2: .* is no id of a connection; {remedy}$"):
         parse(f"# first\n{line}\n", "losses.txt")
 
 
