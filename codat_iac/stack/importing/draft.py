@@ -22,6 +22,7 @@ from codat_iac.model.connection import (
 )
 from codat_iac.model.text import join_names, safe_text
 from codat_iac.planning import rule_table
+from codat_iac.planning.moves import Moves, moves
 from codat_iac.planning.plan.unmanaged import OnUnmanaged, UnmanagedPolicy
 from codat_iac.planning.rule_table import Action
 from codat_iac.stack.importing import addresses
@@ -159,6 +160,7 @@ class _Known:
         self._found = found
         self._declared = declared
         self._recorded = tuple(recorded)
+        self._standing = [prior for prior in self._recorded if not prior.pending_removal]
         self._held = {prior.id: prior for prior in self._recorded}
         self._pinned = {each.connection_id: each for each in declared if each.connection_id}
         self._occupied = {prior.address for prior in self._recorded}
@@ -182,7 +184,8 @@ class _Known:
         ]
         if not waiting:
             return self._as_newcomer(live)
-        if len(waiting) == len(self._unclaimed[_slot(live)]) == 1:
+        certain = len(waiting) == len(self._unclaimed[_slot(live)]) == 1
+        if certain and waiting[0].address not in self._moved.problems:
             return self._as_declared(waiting[0], live)
         there = join_names([each.address for each in waiting])
         return Skipped(
@@ -237,12 +240,18 @@ class _Known:
 
     @cached_property
     def _unrecorded(self) -> Mapping[Slot, Sequence[DesiredConnection]]:
-        """The connections that are declared without an id and not recorded, by slot."""
+        """The connections that are declared without an id and not recorded, at whatever name, by slot."""
         found = defaultdict(list)
+        settled = self._occupied | self._moved.origins.keys()
         for each in self._declared:
-            if not each.connection_id and each.address not in self._occupied:
+            if not each.connection_id and each.address not in settled:
                 found[each.slot].append(each)
         return found
+
+    @cached_property
+    def _moved(self) -> Moves:
+        """Which recorded connections the declared addresses continue, if a rename isn't applied yet."""
+        return moves(self._declared, self._standing)
 
     @cached_property
     def _unclaimed(self) -> Mapping[Slot, Sequence[LiveConnection]]:
@@ -257,7 +266,8 @@ class _Known:
     @cached_property
     def _missed(self) -> Mapping[Slot, Address]:
         """The addresses whose connection is gone, by slot: a customer may have connected again."""
-        at = {prior.address: prior.id for prior in self._recorded if not prior.pending_removal}
+        at: dict[str, str] = {prior.address: prior.id for prior in self._standing}
+        at |= {address: prior.id for address, prior in self._moved.origins.items()}
         known = {each.address: each.connection_id or at.get(each.address) for each in self._declared}
         return {each.slot: each.address for each in self._declared if known[each.address] not in self._live}
 

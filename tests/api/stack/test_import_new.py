@@ -185,6 +185,34 @@ def test_newcomers_come_where_their_company_is_declared(growing: Growing) -> Non
     assert growing.files["imported.yaml"].startswith(files["imported.yaml"].rstrip(b"\n"))
 
 
+@pytest.mark.parametrize("files_only", [False, True])
+def test_a_newcomer_beside_a_rename_that_is_still_to_be_applied(growing: Growing, files_only: bool) -> None:
+    """The rename stays to be done, and the newcomer is one more: nobody takes it for the renamed one."""
+    ledger = connected(growing.emulator, growing.acme)
+    growing.run()
+    growing.write("a.yaml", growing.files["a.yaml"].decode().replace("xero:", "ledger:"))
+    assert growing.changes == ["acme/ledger"]
+    late = connected(growing.emulator, growing.acme)
+
+    done = growing.run(files_only=files_only)
+
+    assert [(str(each.address), each.live.id, each.declared) for each in done.arrivals] == [
+        ("acme/xero-2", late, False)
+    ]
+    assert growing.ids == {"acme/xero": ledger} | ({} if files_only else {"acme/xero-2": late})
+    assert growing.changes == ["acme/ledger"] + (["acme/xero-2"] if files_only else [])
+    assert [(each.address, each.connection_id) for each in load(growing.folder)] == [
+        ("acme/ledger", None),
+        ("acme/xero-2", late if files_only else None),
+    ]
+    plan = Planner(growing.reader, growing.settings, recorded(growing.stack.export())).plan(
+        load(growing.folder)
+    )
+    assert [(each.action, each.becomes) for each in plan.changes] == [(Action.MOVE, ledger)] + (
+        [(Action.ADOPT, late)] if files_only else []
+    )
+
+
 def test_the_filters_choose_among_the_newcomers(growing: Growing) -> None:
     """The rest is proposed by the next run."""
     connected(growing.emulator, growing.acme)

@@ -190,6 +190,44 @@ def test_what_is_declared_otherwise_stays_out(
     assert drafted(a_found(a_live(1)), [declared], recorded) == ({}, [f"is declared as acme/ledger {reason}"])
 
 
+# Renamed in the desired state, and not applied yet.
+
+
+def test_what_is_renamed_has_its_connection_and_waits_for_none() -> None:
+    """The newcomer beside it is one more; its address is taken already."""
+    renamed = [a_desired("acme/ledger", on_existing=OnExisting.ADOPT)]
+    result = draft(a_found(a_live(1), a_live(2)), renamed, [a_prior(1, a_desired("acme/old"))])
+
+    assert [(each.address, each.live.id, each.declared) for each in result.arrivals] == [
+        ("acme/gbol", an_id(2), False)
+    ]
+
+
+def test_what_is_renamed_and_gone_may_have_been_connected_again() -> None:
+    """As at its old name: its customer knows nothing of names."""
+    arrivals, reasons = drafted(
+        a_found(a_live(2)), [a_desired("acme/ledger")], [a_prior(1, a_desired("acme/old"))]
+    )
+
+    assert arrivals == {}
+    assert [each.partition(",")[0] for each in reasons] == ["may be in place of what acme/ledger means"]
+
+
+def test_where_a_rename_is_unclear_a_newcomer_may_be_any_of_the_new_ones() -> None:
+    """The way out that is named decides it."""
+    recorded = [a_prior(1, a_desired("acme/a")), a_prior(2, a_desired("acme/b"))]
+    found = a_found(a_live(1), a_live(2), a_live(3), chosen=[3])
+    for declared in (["acme/x"], ["acme/x", "acme/y"]):
+        arrivals, reasons = drafted(found, [a_desired(each) for each in declared], recorded)
+        assert arrivals == {}
+        assert [each.partition(" and the state")[0] for each in reasons] == [
+            f"may be what {', '.join(declared)} declares"
+        ]
+
+    named = [a_desired("acme/x", connection_id=an_id(3)), a_desired("acme/b")]
+    assert drafted(found, named, recorded) == ({"acme/x": an_id(3)}, [])
+
+
 # Names of companies.
 
 
