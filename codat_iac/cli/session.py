@@ -165,6 +165,20 @@ class Session:
         """Return whether no desired state is named, so that the stack's own program says what it declares."""
         return given is None and not self.stateless and f"{settings.NAMESPACE}:desired" not in self.config
 
+    def check_declared_by_file(self, given: str | None) -> None:
+        """Raise `ConfigError` if the stack's own program declares it: an apply would remove all of that.
+
+        *given* is the path of the desired state to apply, if one was given.
+        """
+        if not self.is_own_program(None):
+            return
+        file = os.path.relpath(self.cwd / given, self.stack.folder) if given and given != "-" else "FILE"
+        raise ConfigError(
+            f"stack {self.stack.short_name}: no `{settings.NAMESPACE}:desired` is set, so a program of your"
+            f" own declares it, and `pulumi up` brings that about; if a file is to declare it, `pulumi config"
+            f" set {settings.NAMESPACE}:desired {file}`, and look at `codat-iac plan` before you apply"
+        )
+
     def plan_program(self, company: str | None) -> Plan:
         """Return the plan for what the stack's own program declares."""
         from codat_iac.stack.own_program import declared  # noqa: PLC0415  pulumi is slow to import

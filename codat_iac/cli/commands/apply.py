@@ -95,8 +95,8 @@ def apply_command(  # noqa: PLR0913  each is an option
 ) -> int:
     """Show the plan, ask, and carry it out through Pulumi, at exactly the planned resources.
 
-    PATH is a YAML or Python file, or a folder of them; by default what the stack's config names. For a
-    program of your own there is `pulumi up`.
+    PATH is a YAML or Python file, or a folder of them; by default what the stack's `codat:desired` names. If
+    that is not set, the stack has a program of your own, and `pulumi up` applies that.
 
     What isn't done at the end is what the next run does. A saved plan is computed again first, and refused
     where its changes moved; other connections may move, since customers authorise all day.
@@ -112,6 +112,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         )
         session.read_ahead(live=company is None, to_write=True)
         kept = render.parse_plan(_read(saved, _PLAN), saved.name) if saved else None
+        session.check_declared_by_file(path)
         desired = session.declared(path)
         planner = session.planner(company, desired)
         plan = session.plan_with(planner, desired)

@@ -114,6 +114,21 @@ def test_whose_program_it_is(session: Session) -> None:
     assert not session.is_own_program(None)
 
 
+def test_no_file_is_applied_to_what_a_program_declares(session: Session) -> None:
+    """An apply would remove all that the program declares; the way to a file is a setting of the stack."""
+    for given, file in (("deep/all.yaml", "deep/all.yaml"), ("-", "FILE"), (None, "FILE")):
+        with pytest.raises(ConfigError) as refused:
+            session.check_declared_by_file(given)
+        assert str(refused.value) == (
+            "stack dev: no `codat:desired` is set, so a program of your own declares it, and `pulumi up`"
+            f" brings that about; if a file is to declare it, `pulumi config set codat:desired {file}`, and"
+            " look at `codat-iac plan` before you apply"
+        )
+    session.__dict__["config"] = {"codat:desired": "connections.yaml"}
+    for named in ("deep/all.yaml", "-", None):
+        session.check_declared_by_file(named)
+
+
 def test_an_import_of_a_shard_finds_what_is_its_own(
     emulator: Emulator, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -146,12 +146,20 @@ def test_a_company_is_named_by_its_key_or_its_id(project: Project, acme: str, em
 
 
 def test_without_a_desired_state_it_says_how_to_name_one(project: Project) -> None:
-    """By its path, or in the stack's config; a plan first asks the program, which needs one here."""
+    """By its path, or in the stack's config; a plan first asks the program, which needs one here.
+
+    An apply takes no path alone, since what isn't named in the config is a program's own.
+    """
     file = project.folder / "Pulumi.yaml"
     file.write_text(file.read_text().partition("config:")[0])
 
     one_line(
         project.codat_iac("apply", "--yes"),
+        "stack dev: no `codat:desired` is set, so a program of your own declares it, and `pulumi up` brings"
+        " that about; if a file is to declare it, `pulumi config set codat:desired FILE`, and look at",
+    )
+    one_line(
+        project.codat_iac("coverage"),
         "no desired state: give its PATH, or `pulumi config set codat:desired FILE`; what a program of your"
         " own declares is planned by `codat-iac plan` and brought about by `pulumi up`",
     )

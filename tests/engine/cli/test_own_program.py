@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from codat_iac.emulator import Emulator
 from codat_iac.model.connection import RESOURCE_TYPE
 from tests.support.builders import connected
-from tests.support.project import Project
+from tests.support.project import Project, connections
 
 pytestmark = [pytest.mark.engine, pytest.mark.measured]
 
@@ -138,8 +139,7 @@ def test_plan_and_preview_agree_on_a_program(tried: Tried, emulator: Emulator) -
 
     refused = project.codat_iac("apply", "--yes")
     assert (refused.code, project.writes()) == (1, [])
-    assert "what a program of your own declares is planned by `codat-iac plan`" in refused.err
-    assert "brought about by `pulumi up`" in refused.err
+    assert "a program of your own declares it, and `pulumi up` brings that about" in refused.err
 
     project.settle("--skip-preview")
     again = project.codat_iac("plan", "--output", "json", "--detailed-exitcode")
@@ -191,3 +191,24 @@ def test_what_cant_be_planned_is_said(tried: Tried, emulator: Emulator) -> None:
     )
     (link,) = project.codat_iac("links", "--output", "json").json["links"]
     assert link["address"] == "acme/ledger"
+
+
+def test_a_file_is_applied_once_the_stack_names_it(project: Project, acme: str) -> None:
+    """Before, it would take away what the program declares; the way that the refusal names leads there."""
+    file = project.folder / "Pulumi.yaml"
+    file.write_text(file.read_text().partition("config:")[0])
+    project.program(PREAMBLE.format(acme=acme, bolt=acme) + 'connection("acme/ledger", "gbol")\n')
+    project.settle("--skip-preview")
+    project.declare(connections(acme, "ledger: {platformKey: gbol}", "shop: {platformKey: fztf}"))
+
+    refused = project.codat_iac("apply", "--yes", "connections.yaml")
+    assert (refused.code, refused.out, project.writes()) == (1, "", [])
+    (said,) = refused.said
+    remedy = re.findall("`(pulumi config set .*?)`", said)
+    assert remedy == ["pulumi config set codat:desired connections.yaml"]
+
+    assert project.pulumi(*remedy[0].split()[1:]).code == 0
+    assert "Plan: 1 to create." in project.codat_iac("plan").out
+    applied = project.codat_iac("apply", "--yes")
+    assert (applied.code, project.writes()) == (0, ["POST 200"])
+    assert sorted(project.recorded()) == ["acme/ledger", "acme/shop"]
