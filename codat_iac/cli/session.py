@@ -77,6 +77,8 @@ class Session:
             max_creates=read.max_creates if self.max_creates is None else self.max_creates,
             accept_leavers=read.accept_leavers or self.accept_leavers,
             approved_losses=self.approved_losses,
+            loss_option="" if self.max_losses is None else "--allow-losing",
+            create_option="" if self.max_creates is None else "--max-creates",
         )
 
     @cached_property

@@ -62,7 +62,8 @@ class Settings:
     `accept_leavers` means that who left the tag of a rule is let go. `requests_per_minute` is the limit for
     all processes of this machine together, or of this shard if there is one; 0, the default on loopback, is
     no limit. `client_cert` are the paths of a client certificate and of its key, for the enterprise API, and
-    `client_name` is the GUID that goes with them.
+    `client_name` is the GUID that goes with them. `loss_option` and `create_option` are the options of the
+    command line that gave `max_losses` and `max_creates`, empty if the environment did.
     """
 
     api_key: str = field(repr=False)
@@ -75,6 +76,8 @@ class Settings:
     client_cert: tuple[str, str] | None = None
     client_name: str | None = field(default=None, repr=False)
     approved_losses: frozenset[str] | None = None
+    loss_option: str = ""
+    create_option: str = ""
     shard: Shard | None = None
     """The stack's share of the companies, None if all are its own. Only a stack's config says it."""
 

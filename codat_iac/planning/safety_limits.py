@@ -39,6 +39,8 @@ class LossLimit:
     explicit: int | None = None
     approved: frozenset[str] | None = None
     shards: int = 1
+    option: str = ""
+    """The option of the command line that gave `explicit`, empty if the environment did."""
 
     @property
     def is_default(self) -> bool:
@@ -85,11 +87,17 @@ class LossLimit:
         if not refused:
             return None
         question = "" if declares else "nothing is declared: is it the right file, and the right stack? It "
+        remedy = _lift("CODAT_MAX_LOSSES", self.option, count)
         return (
             f"{question}would end {certainty}{count} {'authorisation' if count == 1 else 'authorisations'} of"
             f" {recorded} recorded connections ({join_names(sorted(losing))}), whose customers would have to"
-            f" authorise again; nothing is done. If you mean it, set CODAT_MAX_LOSSES={count} for this run"
+            f" authorise again; nothing is done. If you mean it, {remedy}"
         )
+
+
+def _lift(variable: str, option: str, count: int) -> str:
+    """Return how to raise a limit to *count*: the *option* that gave it wins over the *variable*."""
+    return f"pass {option} {count}" if option else f"set {variable}={count} for this run"
 
 
 MAX_CREATES = 10
@@ -104,6 +112,8 @@ class CreateLimit:
     """
 
     explicit: int | None = None
+    option: str = ""
+    """The option of the command line that gave `explicit`, empty if the environment did."""
 
     def refusal(self, making: Collection[str]) -> str | None:
         """Return why a run is refused whose rules make connections at the addresses *making*, or None."""
@@ -113,7 +123,7 @@ class CreateLimit:
         return (
             f"the rules would make {count:,} new {'connection' if count == 1 else 'connections'}"
             f" ({join_names(sorted(making))}), and as many customers would be asked to authorise; nothing is"
-            f" done. If you mean it, set CODAT_MAX_CREATES={count} for this run"
+            f" done. If you mean it, {_lift('CODAT_MAX_CREATES', self.option, count)}"
         )
 
 

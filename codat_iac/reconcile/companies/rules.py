@@ -250,7 +250,7 @@ def effect(
 
     making, going = counted(new), counted(leaving)
     limits = (
-        (Limit.CREATES, making, CreateLimit(settings.max_creates).refusal(making)),
+        (Limit.CREATES, making, CreateLimit(settings.max_creates, settings.create_option).refusal(making)),
         (Limit.LEAVERS, going, leavers_refusal(going, accepted=settings.accept_leavers)),
     )
     return Effect(

@@ -178,7 +178,8 @@ class Planner:
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
         losing = {each.connection_id or "": each.address for each in changes if each.loses}
-        limit = LossLimit(self._settings.max_losses, self._settings.approved_losses, self._settings.shards)
+        given = self._settings
+        limit = LossLimit(given.max_losses, given.approved_losses, given.shards, given.loss_option)
         quota = self._reader.quota
         now = datetime.now(UTC)
         unapproved = limit.unapproved(losing)

@@ -114,6 +114,16 @@ def test_whose_program_it_is(session: Session) -> None:
     assert not session.is_own_program(None)
 
 
+def test_a_limit_that_was_typed_is_lifted_by_typing(session: Session) -> None:
+    """Its option wins over the variable; what wasn't typed is lifted by that."""
+    typed = Session(session.cwd, max_losses=0)
+    typed.stack = session.stack
+    assert (typed.settings.loss_option, typed.settings.create_option) == ("--allow-losing", "")
+    typed = Session(session.cwd, max_creates=0)
+    typed.stack = session.stack
+    assert (typed.settings.loss_option, typed.settings.create_option) == ("", "--max-creates")
+
+
 def test_no_file_is_applied_to_what_a_program_declares(session: Session) -> None:
     """An apply would remove all that the program declares; the way to a file is a setting of the stack."""
     for given, file in (("deep/all.yaml", "deep/all.yaml"), ("-", "FILE"), (None, "FILE")):

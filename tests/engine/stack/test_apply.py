@@ -417,7 +417,10 @@ def test_losses_over_the_limit_are_refused_before_the_first(project: Project, em
 
     assert (ran.code, outcomes(ran)) == (4, {})
     assert "--allow-losing 4" in ran.err
-    assert applied(project, "--allow-losing", "3", env=limit).code == 4
+    typed = applied(project, "--allow-losing", "3", env=limit)
+    assert (typed.code, outcomes(typed)) == (4, {})
+    assert "If you mean it, pass --allow-losing 4" in " ".join(typed.err.split())
+    assert "CODAT_MAX_LOSSES" not in typed.err
     assert project.writes() == []
     assert state(project) == before
     succeeds(applied(project, "--allow-losing", "4", env=limit))

@@ -13,6 +13,7 @@ from codat_iac.planning.safety_limits import (
     MAX_LOSSES,
     MAX_SHARE,
     MIN_STACK_SIZE,
+    CreateLimit,
     LossLimit,
     missing_refusal,
     refuse_foreign,
@@ -89,6 +90,17 @@ def test_a_refusal_for_losses_names_them_and_the_way_out() -> None:
         " acme/bank-2, acme/bank-3, acme/bank-4 and 2 more), whose customers would have to authorise again;"
         " nothing is done. If you mean it, set CODAT_MAX_LOSSES=7 for this run"
     )
+
+
+def test_a_refusal_names_the_option_that_gave_the_limit() -> None:
+    """It wins over the variable, so to set that would change nothing."""
+    losses = LossLimit(0, option="--allow-losing").refusal(names(2), 20)
+    creates = CreateLimit(0, option="--max-creates").refusal(names(2))
+
+    assert [each and each.rpartition(". ")[2] for each in (losses, creates)] == [
+        "If you mean it, pass --allow-losing 2",
+        "If you mean it, pass --max-creates 2",
+    ]
 
 
 def test_a_refusal_of_a_run_that_declares_nothing_asks_whether_that_is_meant() -> None:
