@@ -40,6 +40,9 @@ the disk is full.
 PLUGIN_DIED = "could not read plugin"
 """Pulumi's words for a program of its own that ended as it began; why, only that one's stderr says."""
 
+_NONE_SELECTED = "no stack selected"
+"""Pulumi's words, also if a stack is named by a variable and isn't there."""
+
 _TRACEBACK = "Traceback (most recent call last):"
 _UNHANDLED = "unhandled exception:"
 """The end of the line above a traceback, if an error of a user's program has more lines than one."""
@@ -86,7 +89,7 @@ class Stack:
         pulumi_path = engine.find()
         if pulumi_path is None:
             raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
-        return cls(folder, name or _run(pulumi_path, folder, ["stack", "--show-name"]).strip(), pulumi_path)
+        return cls(folder, name or _selected(pulumi_path, folder), pulumi_path)
 
     @property
     def short_name(self) -> str:
@@ -170,6 +173,20 @@ def project_file(start: Path) -> Path:
     raise ConfigError(
         f"no Pulumi.yaml in {start} or above it; run this in a Pulumi project, or name one with --cwd"
     )
+
+
+def _selected(pulumi_path: Path, folder: Path) -> str:
+    """Return the name of the stack that PULUMI_STACK names, or else of the one that is selected."""
+    try:
+        return _run(pulumi_path, folder, ["stack", "--show-name"]).strip()
+    except StackError as error:
+        named = os.environ.get("PULUMI_STACK")
+        if named and _NONE_SELECTED in str(error):
+            raise StackError(
+                f"there is no stack {named!r}, which PULUMI_STACK names; set it to one that `pulumi stack ls`"
+                " lists, or unset it"
+            ) from error
+        raise
 
 
 def _run(

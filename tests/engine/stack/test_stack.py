@@ -368,6 +368,24 @@ def test_what_pulumi_itself_refuses_is_one_line(
 
 
 @pytest.mark.engine
+def test_a_stack_that_a_variable_names_is_said_to_be_named_by_it(
+    opened: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi says that none is selected, and to select one changes nothing while the variable is set."""
+    monkeypatch.setenv("PULUMI_STACK", "nobody")
+
+    with pytest.raises(StackError) as caught:
+        Stack.open(opened.folder)
+    assert str(caught.value) == (
+        "there is no stack 'nobody', which PULUMI_STACK names; set it to one that `pulumi stack ls` lists, or"
+        " unset it"
+    )
+    assert Stack.open(opened.folder, opened.name) == opened
+    monkeypatch.setenv("PULUMI_STACK", "dev")
+    assert Stack.open(opened.folder).short_name == "dev"
+
+
+@pytest.mark.engine
 def test_a_project_without_a_selected_stack_says_so(
     tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
