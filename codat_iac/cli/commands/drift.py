@@ -85,6 +85,8 @@ def drift_command(
         datetime.now(UTC),
         progress=progress,
         failing=failing,
+        acknowledging=acknowledge,
+        of=render.Recorded(session.stack.short_name, recorded.count),
         **terminal_options(output, out),
     )
     write_output(shown, out)

@@ -75,10 +75,11 @@ def links_command(
         for key in platforms:
             check_platform_key(key)
         chosen = LinkFilter(frozenset(platforms), tuple(map(tag_test, tags)), older_than)
-        waiting = session.recorded_connections(company).links(chosen, undated.append)
+        recorded = session.recorded_connections(company)
+        waiting = recorded.links(chosen, undated.append)
     if undated:
         tell(f"left out, since Codat doesn't say since when they wait: {join_names(undated)}")
-    write_output(
-        render.links(waiting, output, datetime.now(UTC), **terminal_options(output, out)), out, private=True
-    )
+    of = render.Recorded(session.stack.short_name, recorded.count)
+    shown = render.links(waiting, output, datetime.now(UTC), of=of, **terminal_options(output, out))
+    write_output(shown, out, private=True)
     return exit_code(ExitCode.WAITING if waiting else ExitCode.IN_SYNC, detailed=detailed_exitcode)

@@ -20,6 +20,7 @@ from enum import StrEnum
 from codat_iac.cli.render import as_csv, as_html, as_json, as_markdown, as_text
 from codat_iac.cli.render.as_text import Terminal
 from codat_iac.cli.render.from_json import parse_plan, parse_problems
+from codat_iac.cli.render.words import Recorded
 from codat_iac.model import errors
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.planning.plan import Drifted, Link, Plan, Problem
@@ -28,6 +29,7 @@ from codat_iac.planning.plan.coverage import Coverage
 __all__ = [
     "FORMATS",
     "Output",
+    "Recorded",
     "coverage",
     "drift",
     "links",
@@ -119,23 +121,27 @@ def drift(
     *,
     progress: Sequence[Drifted] = (),
     failing: Sequence[Drifted] = (),
+    acknowledging: bool = False,
+    of: Recorded | None = None,
     width: int | None = None,
     color: bool = False,
 ) -> str:
     """Return the drift in the format *output*; the other arguments are as in `plan`.
 
     *progress* is what customers authorised since it was recorded, *failing* what has a status to be
-    alerted of.
+    alerted of. *acknowledging* means that it is going to be recorded, so how to do that isn't said.
     """
     match _checked("drift", output):
         case Output.JSON:
-            return as_json.drift(drifted, now, progress, failing)
+            return as_json.drift(drifted, now, progress, failing, of)
         case Output.MARKDOWN:
-            return as_markdown.drift(drifted, progress, failing)
+            return as_markdown.drift(drifted, progress, failing, of, hint=not acknowledging)
         case Output.HTML:
-            return as_html.drift(drifted, now, progress, failing)
+            return as_html.drift(drifted, now, progress, failing, of, hint=not acknowledging)
         case _:
-            return as_text.drift(drifted, Terminal(width, color), progress, failing)
+            return as_text.drift(
+                drifted, Terminal(width, color), progress, failing, of, hint=not acknowledging
+            )
 
 
 def links(
@@ -143,19 +149,20 @@ def links(
     output: Output | str,
     now: datetime,
     *,
+    of: Recorded | None = None,
     width: int | None = None,
     color: bool = False,
 ) -> str:
     """Return the links in the format *output*. They are secrets: never write them to a log."""
     match _checked("links", output):
         case Output.JSON:
-            return as_json.links(waiting, now)
+            return as_json.links(waiting, now, of)
         case Output.CSV:
             return as_csv.links(waiting)
         case Output.HTML:
-            return as_html.links(waiting, now)
+            return as_html.links(waiting, now, of)
         case _:
-            return as_text.links(waiting, now, Terminal(width, color))
+            return as_text.links(waiting, now, Terminal(width, color), of)
 
 
 def problems(

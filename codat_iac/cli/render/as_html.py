@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from codat_iac.cli.render import words
+from codat_iac.cli.render.words import Recorded
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import STEPS, Drifted, Link, Plan, Problem, summary
@@ -77,20 +78,28 @@ def drift(
     now: datetime,
     progress: Sequence[Drifted] = (),
     failing: Sequence[Drifted] = (),
+    of: Recorded | None = None,
+    *,
+    hint: bool = True,
 ) -> str:
-    """Return the drift, the progress, and what has a status to be alerted of, as a page."""
+    """Return the drift, the progress, and what has a status to be alerted of, as a page.
+
+    *hint* says how to record it.
+    """
     return _page(
         "drift.html",
         now,
         moved=[*drifted, *progress],
         failing=failing,
         summary=words.drift_summary(drifted, progress),
+        of=of,
+        hint=hint,
     )
 
 
-def links(waiting: Sequence[Link], now: datetime) -> str:
+def links(waiting: Sequence[Link], now: datetime, of: Recorded | None = None) -> str:
     """Return the links as a page, by company, for the people who send them to their customers."""
-    return _page("links.html", now, companies=words.by_company(waiting), number=len(waiting))
+    return _page("links.html", now, companies=words.by_company(waiting), number=len(waiting), of=of)
 
 
 def problems(

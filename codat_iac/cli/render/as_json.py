@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from codat_iac.cli.render.words import coverage_summary, timestamp
+from codat_iac.cli.render.words import Recorded, coverage_summary, timestamp
 from codat_iac.model import errors
 from codat_iac.model.text import redact
 from codat_iac.planning.decision import Cause, Decision
@@ -162,11 +162,21 @@ def drift(
     now: datetime,
     progress: Sequence[Drifted] = (),
     failing: Sequence[Drifted] = (),
+    of: Recorded | None = None,
 ) -> str:
     """Return the drift in JSON."""
     return _report(
-        "drift", now, drifted=_drifted(drifted), progress=_drifted(progress), failing=_drifted(failing)
+        "drift",
+        now,
+        **_of(of),
+        drifted=_drifted(drifted),
+        progress=_drifted(progress),
+        failing=_drifted(failing),
     )
+
+
+def _of(of: Recorded | None) -> dict[str, Any]:
+    return {"stack": of and redact(of.stack), "recorded": of.connections if of else 0}
 
 
 def _drifted(drifted: Sequence[Drifted]) -> Any:
@@ -184,7 +194,7 @@ def _drifted(drifted: Sequence[Drifted]) -> Any:
     return _without_links(rows)
 
 
-def links(waiting: Sequence[Link], now: datetime) -> str:
+def links(waiting: Sequence[Link], now: datetime, of: Recorded | None = None) -> str:
     """Return the links in JSON. No other JSON report contains link URLs."""
     rows = [
         {
@@ -201,7 +211,7 @@ def links(waiting: Sequence[Link], now: datetime) -> str:
     ]
     urls = [{"url": each.url} for each in waiting]
     both = zip(_without_links(rows), urls, strict=True)
-    return _report("links", now, links=[{**row, **url} for row, url in both])
+    return _report("links", now, **_of(of), links=[{**row, **url} for row, url in both])
 
 
 def problems(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from codat_iac.cli.render import words
-from codat_iac.cli.render.words import fit, sentence
+from codat_iac.cli.render.words import Recorded, fit, sentence
 from codat_iac.model import errors
 from codat_iac.model.text import count
 from codat_iac.planning.decision import Decision
@@ -214,17 +214,26 @@ def _coverage(found: Coverage, limit: TableLimit) -> Iterator[str]:
 
 
 def drift(
-    drifted: Sequence[Drifted], progress: Sequence[Drifted] = (), failing: Sequence[Drifted] = ()
+    drifted: Sequence[Drifted],
+    progress: Sequence[Drifted] = (),
+    failing: Sequence[Drifted] = (),
+    of: Recorded | None = None,
+    *,
+    hint: bool = True,
 ) -> str:
-    """Return the drift, the progress, and what has a status to be alerted of, in Markdown."""
+    """Return the drift, the progress, and what has a status to be alerted of, in Markdown.
+
+    *hint* says how to record it.
+    """
     alert = f"> [!CAUTION]\n> {escaped(words.failing_summary(failing))}" if failing else ""
     return _joined(
         "## codat-iac drift",
+        escaped(words.recorded_summary(of)),
         f"**{escaped(words.drift_summary(drifted, progress))}**",
         alert,
         _drifted(failing, _HALF) if failing else "",
         _drifted([*drifted, *progress], _HALF) if drifted or progress else "",
-        _prose(words.ACKNOWLEDGE) if drifted or progress else "",
+        _prose(words.ACKNOWLEDGE) if hint and (drifted or progress) else "",
     )
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from codat_iac.cli.render import layout, words
 from codat_iac.cli.render.layout import Paint
-from codat_iac.cli.render.words import fit, sentence
+from codat_iac.cli.render.words import Recorded, fit, sentence
 from codat_iac.model import errors
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Drifted, Link, Plan, Problem, summary
@@ -234,13 +234,19 @@ def drift(
     terminal: Terminal,
     progress: Sequence[Drifted] = (),
     failing: Sequence[Drifted] = (),
+    of: Recorded | None = None,
+    *,
+    hint: bool = True,
 ) -> str:
-    """Return the drift, the progress, and what has a status to be alerted of, as text."""
+    """Return the drift, the progress, and what has a status to be alerted of, as text.
+
+    *hint* says how to record it.
+    """
     paint = layout.paint(terminal.color)
     closing = paint(layout.hanging("", words.drift_summary(drifted, progress), terminal.width), "bold")
-    if drifted or progress:
+    if hint and (drifted or progress):
         closing += "\n" + layout.hanging("", words.ACKNOWLEDGE, terminal.width)
-    blocks = ["\n".join(_drifted([*drifted, *progress], terminal)), closing]
+    blocks = [_of(of, terminal, paint), "\n".join(_drifted([*drifted, *progress], terminal)), closing]
     if failing:
         alert = layout.hanging("", words.failing_summary(failing), terminal.width)
         blocks.append("\n".join([paint(alert, "bold red"), *_drifted(failing, terminal)]))
@@ -261,9 +267,18 @@ def _drifted(drifted: Sequence[Drifted], terminal: Terminal) -> list[str]:
     return layout.rows(rows, terminal.width)
 
 
-def links(waiting: Sequence[Link], now: datetime, terminal: Terminal) -> str:
+def _of(of: Recorded | None, terminal: Terminal, paint: Paint) -> str:
+    return paint(layout.hanging("", words.recorded_summary(of), terminal.width), "bold")
+
+
+def links(waiting: Sequence[Link], now: datetime, terminal: Terminal, of: Recorded | None = None) -> str:
     """Return the links as a table, a row for each connection; a link is never wrapped."""
     paint = layout.paint(terminal.color)
+    blocks = [_of(of, terminal, paint), _links(waiting, now, terminal, paint)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _links(waiting: Sequence[Link], now: datetime, terminal: Terminal, paint: Paint) -> str:
     if not waiting:
         return paint(words.NO_LINKS, "bold")
     rows = [

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from codat_iac.model.connection import ABSENT, Address, Status
@@ -77,6 +77,13 @@ class HasAddress(Protocol):
     @property
     def address(self) -> Address:
         """The address, `acme/ledger`."""
+
+
+class Recorded(NamedTuple):
+    """What a drift or links are of: the stack's name, and how many of its connections were looked at."""
+
+    stack: str
+    connections: int
 
 
 Addressed = TypeVar("Addressed", bound=HasAddress)
@@ -153,6 +160,11 @@ def stack_summary(plan: Plan) -> str:
         return ""
     sizes = f"{count(plan.declared, 'connection')} declared, {plan.recorded:,} recorded"
     return f"Stack {fit(plan.stack)}: {sizes}."
+
+
+def recorded_summary(of: Recorded | None) -> str:
+    """Return what a drift or links are of, in one line; "" if that isn't known."""
+    return "" if of is None else f"Stack {fit(of.stack)}: {count(of.connections, 'connection')} recorded."
 
 
 def cause(change: Decision) -> str:

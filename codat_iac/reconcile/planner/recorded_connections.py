@@ -43,6 +43,11 @@ class RecordedConnections:
         self._priors = sorted(looked_at, key=lambda prior: prior.address)
         self._snapshot = Snapshot(reader)
 
+    @property
+    def count(self) -> int:
+        """The number of connections that are looked at."""
+        return len(self._priors)
+
     def drift(self) -> tuple[Drifted, ...]:
         """Return what somebody else moved."""
         return tuple(each for each in self._compared() if rule_table.is_drift(each.was, each.now))

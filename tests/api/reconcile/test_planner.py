@@ -1101,6 +1101,7 @@ def test_a_status_is_alerted_of_however_long_it_is_recorded(stack: Stack) -> Non
     stack.record("acme/fine", "Linked")
     stack.emulator.delete_connection(stack.record("acme/gone", "Linked", was="absent"))
     connections = stack.connections()
+    assert connections.count == 6
 
     def found(*statuses: str) -> list[str]:
         return [each.address for each in connections.in_status(statuses)]

@@ -41,12 +41,16 @@ def test_what_moved_can_be_acknowledged(project: Project, acme: str, emulator: E
     assert done.code == 0, done.err
     assert "Recorded 3 connections; nothing is changed in Codat." in done.err
     assert "Linked -> absent" in done.out
+    assert "drift --acknowledge" not in done.out
     assert "Progress: 1 connection has been authorised since: 1 PendingAuth -> Linked." in done.out
     assert project.recorded() == before
     assert project.writes() == []
 
     again = project.codat_iac("drift", "--acknowledge", "--yes", "--detailed-exitcode")
-    assert (again.code, again.out) == (0, "No drift. What was recorded is what there is.\n")
+    assert (again.code, again.out) == (
+        0,
+        "Stack dev: 3 connections recorded.\n\nNo drift. What was recorded is what there is.\n",
+    )
     alert = project.codat_iac("drift", "--fail-on", "Deauthorized,absent")
     assert alert.code == 2
     assert "Alert: 2 connections have a status that --fail-on names: 1 Deauthorized, 1 absent." in alert.out
@@ -55,6 +59,7 @@ def test_what_moved_can_be_acknowledged(project: Project, acme: str, emulator: E
     assert len(project.codat_iac("links", "--platform", "gbol", "-o", "csv").out.splitlines()) == 2
     assert len(project.codat_iac("links", "--platform", "suuo", "-o", "csv").out.splitlines()) == 1
     assert project.codat_iac("links", "--platform", "Xero").code == 1
+    assert project.codat_iac("links").out.startswith("Stack dev: 3 connections recorded.\n\nADDRESS")
     emulator.unlink(linked)
     undated = project.codat_iac("links", "--older-than", "7d").err
     assert undated == "codat-iac: left out, since Codat doesn't say since when they wait: acme/shop\n"

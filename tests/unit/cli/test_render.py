@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 import time
@@ -118,6 +119,36 @@ def test_no_drift_is_a_full_sentence(output: Output) -> None:
     assert (
         '"drifted": []' if output is Output.JSON else "No drift. What was recorded is what there is."
     ) in (rendered)
+
+
+@pytest.mark.parametrize("output", FORMATS["drift"])
+def test_a_drift_names_its_stack(output: Output) -> None:
+    """As a plan does; who runs several knows which one it is of."""
+    rendered = render.drift(DRIFTED, output, NOW, of=render.Recorded("prod", 1234))
+
+    if output is Output.JSON:
+        assert (json.loads(rendered)["stack"], json.loads(rendered)["recorded"]) == ("prod", 1234)
+    else:
+        assert "Stack prod: 1,234 connections recorded." in rendered
+
+
+@pytest.mark.parametrize("output", FORMATS["links"])
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_the_links_name_their_stack(output: Output, waiting: int) -> None:
+    """Also if there are none; a sheet has the columns that people's mail merges know, and nothing else."""
+    rendered = render.links([a_link()][:waiting], output, NOW, of=render.Recorded("prod", 1))
+
+    if output is Output.JSON:
+        assert (json.loads(rendered)["stack"], json.loads(rendered)["recorded"]) == ("prod", 1)
+    else:
+        assert ("Stack prod: 1 connection recorded." in rendered) is (output is not Output.CSV)
+
+
+@pytest.mark.parametrize("output", [Output.TEXT, Output.MARKDOWN, Output.HTML])
+def test_how_to_record_the_drift_is_said_unless_it_is_being_recorded(output: Output) -> None:
+    """That may fail, and then the hint would lead back to it."""
+    assert "drift --acknowledge" in render.drift(DRIFTED, output, NOW)
+    assert "drift --acknowledge" not in render.drift(DRIFTED, output, NOW, acknowledging=True)
 
 
 @pytest.mark.parametrize("output", [Output.TEXT, Output.MARKDOWN, Output.HTML])

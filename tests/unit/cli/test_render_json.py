@@ -173,6 +173,8 @@ def test_drift_links_and_problems_are_given_whole_too() -> None:
         "formatVersion": FORMAT_VERSION,
         "kind": "drift",
         "generatedAt": "2026-11-24T11:05:00Z",
+        "stack": None,
+        "recorded": 0,
         "drifted": [
             {
                 "address": "acme/bank",

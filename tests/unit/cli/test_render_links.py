@@ -39,6 +39,15 @@ def test_a_table_without_rows_is_a_sentence() -> None:
     assert render.links([], "text", NOW) == "No connection waits for its customer."
 
 
+def test_the_stack_of_a_table_stands_above_it() -> None:
+    """In a paragraph of its own."""
+    first, empty, header, *_ = render.links(
+        [a_link()], "text", NOW, of=render.Recorded("dev", 3)
+    ).splitlines()
+
+    assert (first, empty, header[:7]) == ("Stack dev: 3 connections recorded.", "", "ADDRESS")
+
+
 def test_a_link_is_never_wrapped() -> None:
     """It would no longer be one."""
     rendered = render.links([a_link()], "text", NOW, width=40, color=True)

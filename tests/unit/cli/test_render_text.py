@@ -280,6 +280,16 @@ def test_drift_reads_like_this() -> None:
     )
 
 
+def test_the_stack_of_a_drift_stands_above_it() -> None:
+    """In a paragraph of its own, as in a plan."""
+    rendered = render.drift((), "text", NOW, of=render.Recorded("dev", 2), color=True)
+
+    assert rendered == (
+        "\x1b[1mStack dev: 2 connections recorded.\x1b[0m\n\n"
+        "\x1b[1mNo drift. What was recorded is what there is.\x1b[0m"
+    )
+
+
 def test_problems_read_like_error_messages() -> None:
     """Where, what, what to do."""
     found = [Problem("a.yaml", 2, 3, "acme/x: is bad"), Problem("", 0, 0, "no engine")]
