@@ -27,6 +27,10 @@ MAX_SHARE = 0.3
 MIN_STACK_SIZE = 10
 
 
+UNAPPROVED = "that nobody approved"
+"""The words by which an apply recognises this refusal, of which the engine passes on the text alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class LossLimit:
     """Which losses one run may cause.
@@ -59,7 +63,7 @@ class LossLimit:
             return None
         count = "an authorisation" if len(others) == 1 else f"{len(others)} authorisations"
         return (
-            f"would end {count} that nobody approved: {join_names(sorted(others))}; nothing is done. Look at"
+            f"would end {count} {UNAPPROVED}: {join_names(sorted(others))}; nothing is done. Look at"
             " the plan again, since a customer may have authorised meanwhile; if you mean it, `codat-iac plan"
             " --losses-out FILE` writes what to approve"
         )

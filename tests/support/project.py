@@ -104,7 +104,9 @@ def select(folder: Path) -> None:
     """Do what `pulumi stack select dev` does, which Pulumi notes in its home by the project's path."""
     project = hashlib.sha1(os.fsencode(folder / "Pulumi.yaml"), usedforsecurity=False).hexdigest()
     selected = {"stacks": {f"file://{folder / 'state'}": "organization/shop/dev"}}
-    (Path(os.environ["PULUMI_HOME"]) / "workspaces" / f"shop-{project}-workspace.json").write_text(json.dumps(selected))
+    (Path(os.environ["PULUMI_HOME"]) / "workspaces" / f"shop-{project}-workspace.json").write_text(
+        json.dumps(selected)
+    )
 
 
 @dataclass(frozen=True)

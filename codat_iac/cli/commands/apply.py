@@ -27,7 +27,7 @@ from codat_iac.cli.render import words
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
-from codat_iac.model.errors import ConfigError, ExitCode
+from codat_iac.model.errors import ConfigError
 from codat_iac.model.text import count
 from codat_iac.planning.plan import Plan, restricted
 from codat_iac.planning.plan.approved_losses import parse_approved_losses
@@ -133,7 +133,8 @@ def apply_command(  # noqa: PLR0913  each is an option
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
-        from codat_iac.stack.apply.second_run import needs_second_run, second_run  # noqa: PLC0415  as pulumi
+        from codat_iac.stack.apply.outcomes import exit_code  # noqa: PLC0415  pulumi is slow to import
+        from codat_iac.stack.apply.second_run import needs_second_run, second_run  # noqa: PLC0415
 
         while needs_second_run(applied, plan):
             session = replace(session)  # reads the stack anew
@@ -148,8 +149,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         raise click.Abort
     if applied.error:
         raise StackError(applied.error)
-    done = all(outcome.result == "done" for outcome in outcomes)
-    return ExitCode.IN_SYNC if done else ExitCode.ERROR
+    return exit_code(outcomes)
 
 
 def _options_for(plan: Plan) -> Iterator[str]:

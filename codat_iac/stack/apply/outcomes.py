@@ -9,9 +9,11 @@ from enum import StrEnum
 
 from pulumi import automation
 
+from codat_iac.model.errors import ExitCode
 from codat_iac.model.text import safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
+from codat_iac.planning.safety_limits import UNAPPROVED
 from codat_iac.stack.stack import PLUGIN_DIED
 
 _UNSAVED = "failed to save snapshot"
@@ -23,6 +25,7 @@ class Result(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    REFUSED = "refused"
     UNCERTAIN = "uncertain"
     NOT_TRIED = "not tried"
 
@@ -85,8 +88,7 @@ class Watcher:
             self.general.append(text)
         elif change.address not in self.failed:
             # A change reported as done may still fail: the engine reports it before it writes the state.
-            result = Result.UNCERTAIN if "not certain whether" in text else Result.FAILED
-            self._tell(change, result, _unsaved(change.address, text) if _UNSAVED in text else text)
+            self._tell(change, _result(text), _unsaved(change.address, text) if _UNSAVED in text else text)
 
     def ended(self, message: str) -> None:
         """Note what the engine said as it failed. Without checkpoints, an unwritten state has nothing."""
@@ -112,6 +114,22 @@ class Watcher:
             self.became.get(change.address, Outcome(change.address, change.action, Result.NOT_TRIED))
             for change in changes
         )
+
+
+def _result(text: str) -> Result:
+    """Return the result of a change that isn't done, by the *text* that the engine says about it."""
+    if "not certain whether" in text:
+        return Result.UNCERTAIN
+    return Result.REFUSED if UNAPPROVED in text else Result.FAILED
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """Return the exit code of an apply: the most serious one that applies, as of a plan."""
+    left = {each.result for each in outcomes} - {Result.DONE}
+    if not left:
+        return ExitCode.IN_SYNC
+    refused = Result.REFUSED in left and left <= {Result.REFUSED, Result.NOT_TRIED}
+    return ExitCode.REFUSED if refused else ExitCode.ERROR
 
 
 def _unsaved(address: str, text: str) -> str:

@@ -51,7 +51,7 @@ def test_only_what_was_reviewed_is_lost(project: Project, acme: str, emulator: E
 
 
 def test_what_is_authorised_at_the_prompt_stays(project: Project, acme: str, emulator: Emulator) -> None:
-    """The plan showed no loss, so none is carried out; what it did show is."""
+    """The plan showed no loss, so none is carried out; what it did show is. The code is a refusal's."""
     ledger = connected(emulator, acme, status="PendingAuth")
     shop = connected(emulator, acme, "fztf", status="PendingAuth")
     project.declare("companies: {}\n")
@@ -66,7 +66,7 @@ def test_what_is_authorised_at_the_prompt_stays(project: Project, acme: str, emu
     emulator.authorise(ledger)
     terminal.type("y\n")
 
-    assert terminal.end() == 1
+    assert terminal.end() == 4
     assert rows(emulator, acme) == {ledger: "Linked"}
     assert "would end an authorisation that nobody approved" in " ".join(terminal.shown.split())
     assert list(project.recorded()) == ["acme/ledger"]

@@ -7,9 +7,12 @@ from pulumi import RunError
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.events import DiagnosticEvent, ResOutputsEvent, StepEventMetadata
 
+from codat_iac.model.errors import ExitCode
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
-from codat_iac.stack.apply.outcomes import Outcome, Result, Watcher, reason
+from codat_iac.planning.safety_limits import LossLimit
+from codat_iac.stack.apply.outcomes import Outcome, Result, Watcher, exit_code, reason
+from tests.support.builders import an_id
 from tests.support.samples import a_change
 
 CHANGE = a_change()
@@ -49,7 +52,7 @@ def test_each_change_is_reported_once() -> None:
     assert watcher.failed == set()
 
 
-def test_the_first_error_is_thereason() -> None:
+def test_the_first_error_is_the_reason() -> None:
     """What follows from it says less."""
     told, watcher = heard(failed("no\n  key"), failed("update failed"), failed("general", urn=None))
 
@@ -118,6 +121,32 @@ def test_without_checkpoints_nothing_is_done_if_the_state_cant_be_written() -> N
     other.checkpoints = False
     other.ended(unsaved)
     assert other.outcomes([CHANGE]) == (an_outcome(Result.FAILED, "no key"),)
+
+
+def test_what_a_safety_limit_refuses_is_told_from_what_fails() -> None:
+    """The engine carries the provider's text and no more, and that has the rule's words."""
+    refusal = LossLimit(approved=frozenset()).unapproved({an_id(1): CHANGE.address})
+    told, watcher = heard(failed(f"deleting {URN}: {refusal}"))
+
+    assert [each.result for each in told] == [Result.REFUSED]
+    assert watcher.failed == {CHANGE.address}
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [
+        ((), ExitCode.IN_SYNC),
+        (("done",), ExitCode.IN_SYNC),
+        (("done", "refused"), ExitCode.REFUSED),
+        (("refused", "not tried"), ExitCode.REFUSED),
+        (("refused", "failed"), ExitCode.ERROR),
+        (("refused", "uncertain"), ExitCode.ERROR),
+        (("done", "not tried"), ExitCode.ERROR),
+    ],
+)
+def test_an_apply_that_a_limit_refused_exits_as_a_plan_does(results: tuple[str, ...], code: int) -> None:
+    """With the most serious code that applies: an error is one."""
+    assert exit_code([an_outcome(Result(each)) for each in results]) == code
 
 
 def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> None:
