@@ -23,7 +23,6 @@ from typing import Any
 
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.connection import OnRemoval, PriorConnection, Slot
-from codat_iac.stack.apply.engine_runs import FEWEST as FEWEST_APART
 from tests.campaign.tables import table
 from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import Outcome, Project, Ran
@@ -65,19 +64,14 @@ PATIENCE = 240.0
 
 @dataclass(frozen=True)
 class Kind:
-    """The command that is started, its process that is killed, and the moment.
-
-    *many*: it creates so many that `codat-iac apply` writes the state once, at the end.
-    """
+    """The command that is started, its process that is killed, and the moment."""
 
     command: tuple[str, ...]
     victim: str
     moment: str
-    many: bool = False
 
     def __str__(self) -> str:
-        many = " of many creates" if self.many else ""
-        return f"{self.command[0]}{many}, {self.victim} killed {self.moment}"
+        return f"{self.command[0]}, {self.victim} killed {self.moment}"
 
 
 @dataclass
@@ -101,10 +95,7 @@ def campaign(runs: int, seed: int, tell: Callable[[str], None]) -> list[str]:
         kind = _kind(number, dice)
         with tempfile.TemporaryDirectory() as folder, serving() as emulator:
             project = Project(Path(folder) / "project", emulator, {"CODAT_MAX_LOSSES": "100"})
-            world = _world(dice, emulator)
-            if kind.many:
-                _add_many(world, emulator)
-            run = _Run(dice, kind, project, world, found)
+            run = _Run(dice, kind, project, _world(dice, emulator), found)
             try:
                 run.go()
             except (ValueError, AssertionError, subprocess.TimeoutExpired) as error:
@@ -132,16 +123,13 @@ def _report(found: Found) -> Iterator[str]:
 
 
 def _kind(number: int, dice: Random) -> Kind:
-    """Choose the kind of run *number*.
-
-    Every second one kills between a POST's commit and its checkpoint, and every third one has many creates.
-    """
-    command, many = dice.choice((UP, APPLY)), number % 3 == 2
+    """Choose the kind of run *number*. Every second one kills between a POST's commit and its checkpoint."""
+    command = dice.choice((UP, APPLY))
     if number % 2 == 0:
         # Killing only `codat-iac apply` doesn't count: the engine lives on, and records what was created.
-        return Kind(command, (PROVIDER, ENGINE, ALL)[number // 2 % 3], BETWEEN, many)
+        return Kind(command, (PROVIDER, ENGINE, ALL)[number // 2 % 3], BETWEEN)
     victims = (PROVIDER, ENGINE, ALL) if command == UP else (PROVIDER, ENGINE, ALL, APPLIER, APPLIER)
-    return Kind(command, dice.choice(victims), dice.choice(MOMENTS), many)
+    return Kind(command, dice.choice(victims), dice.choice(MOMENTS))
 
 
 # The world of a run.
@@ -185,16 +173,6 @@ def _world(dice: Random, emulator: Emulator) -> _World:
             world.yaml = f"{world.yaml.rstrip()} {{}}\n"
         world.statuses[connected(emulator, company_id, FOREIGN)] = "Linked"
     return world
-
-
-def _add_many(world: _World, emulator: Emulator) -> None:
-    """Add companies of which each only gets a connection."""
-    for number in range(FEWEST_APART):
-        name, company_id = f"m{number}", str(emulator.add_company(f"One of many {number}")["id"])
-        world.companies.add(company_id)
-        world.yaml += f"  {name}:\n    id: {company_id}\n    connections:\n"
-        world.created.add(f"{name}/new")
-        world.declare(f"{name}/new", Slot(company_id, MADE[number % 2]))
 
 
 def _edit(dice: Random, emulator: Emulator, world: _World, name: str, slot: Slot, edit: str) -> None:

@@ -149,6 +149,6 @@ def _full(on_disk: Project, acme: str, disk: Disk) -> None:
     assert failed
     for line in failed:
         assert "Pulumi can't write the stack's state" in line
-        assert line.endswith("then run again: what was made is taken up, and not made twice")
+        assert line.endswith("then run again: what was done is found, and not done twice")
     disk.recover()
     _recovers(on_disk, acme)

@@ -59,7 +59,7 @@ def apply(
 
     *state* is the state that the plan was made for, *desired* are all declared connections, and *max_losses*
     overrides the limit in the user's settings. *report* gets each outcome at once, *tell* gets messages for
-    the user. Changes that must wait for a second run are skipped. Many creates take several runs of the
+    the user. Changes that must wait for a second run are skipped. Many changes take several runs of the
     engine; after one that fails as a whole, no other is begun.
 
     Raises `StackError` if Pulumi didn't begin (a wrong passphrase, a broken project; `StackLocked` for a
@@ -130,7 +130,7 @@ class _Applying:
                 program=lambda: None,
             )
             targets = self._targets(run, workspace.project_settings().name)
-            watcher = Watcher(targets, self.report, run.checkpoints)
+            watcher = Watcher(targets, self.report)
             try:
                 RunningStack(self.stack.name, workspace).up(
                     program=lambda: self._declare(run, stale),
@@ -147,26 +147,26 @@ class _Applying:
                     raise StackError(f"{_STALE} ({join_names(stale)})") from error
                 return _applied_in_part(error, watcher, run, interrupted=command.interrupted)
             finally:
-                self.changed |= {name for each in run.changes for name in (each.address, each.moved_from)}
-            return Applied(watcher.outcomes(run.changes), interrupted=command.interrupted)
+                self.changed |= {name for each in run for name in (each.address, each.moved_from)}
+            return Applied(watcher.outcomes(run), interrupted=command.interrupted)
 
     @contextmanager
     def _handed_over(self, run: EngineRun, max_losses: int | None) -> Iterator[dict[str, str]]:
         """Yield the environment of a run, which names a file with all that its provider has to know."""
-        planned = dataclasses.replace(self.plan, changes=run.changes)
+        planned = dataclasses.replace(self.plan, changes=run)
         with temporary_file(self.planner.hand_over(planned)) as file:
             yield {
                 **engine.environment(os.environ, self.stack.pulumi_path),
                 handover.VARIABLE: str(file),
                 "PULUMI_OPTION_REFRESH": "false",
-                "PULUMI_SKIP_CHECKPOINTS": str(not run.checkpoints).lower(),
+                "PULUMI_SKIP_CHECKPOINTS": "true",
                 **({} if max_losses is None else {"CODAT_MAX_LOSSES": str(max_losses)}),
             }
 
     def _targets(self, run: EngineRun, project: str) -> dict[str, Decision]:
         """Return the changes of a run by the URNs that the engine is to look at."""
         origins = self.planner.decided.moved.origins
-        by_address = {change.address: change for change in run.changes}
+        by_address = {change.address: change for change in run}
         prefix = f"urn:pulumi:{self.stack.short_name}::{project}"
         targets = {
             each.urn or f"{prefix}::{RESOURCE_TYPE}::{each.address}": by_address[each.address]
@@ -176,7 +176,7 @@ class _Applying:
         # If a replaced connection moved too, the engine deletes the old half only if its URN is a target.
         return targets | {
             origins[each.address].urn: each
-            for each in run.changes
+            for each in run
             if each.action is Action.REPLACE and each.address in origins
         }
 
@@ -191,7 +191,7 @@ class _Applying:
         if stale:
             raise RunError(_STALE)
         later = self.planner.decided.moved.later
-        changing = {change.address for change in run.changes if change.address not in later}
+        changing = {change.address for change in run if change.address not in later}
         acting = [each for each in self.desired if each.address in changing]
         registrations = self._registrations(acting)
         outputs = own_outputs(self.stack, now)
@@ -218,7 +218,7 @@ def _applied_in_part(error: Exception, watcher: Watcher, run: EngineRun, *, inte
     watcher.ended(str(error))
     # If changes failed, they are the reason why the run failed.
     told = "" if watcher.failed or interrupted else why
-    return Applied(watcher.outcomes(run.changes), told, interrupted)
+    return Applied(watcher.outcomes(run), told, interrupted)
 
 
 _STALE = "the stack changed since this plan was made, so nothing is done; run again"

@@ -17,7 +17,7 @@ from codat_iac.planning.safety_limits import UNAPPROVED
 from codat_iac.stack.stack import PLUGIN_DIED
 
 _UNSAVED = "failed to save snapshot"
-"""The engine's words, before or after a change, if it couldn't write the state."""
+"""The engine's words if it couldn't write the state."""
 
 
 class Result(StrEnum):
@@ -59,7 +59,6 @@ class Watcher:
 
     changes: Mapping[str, Decision]
     report: Callable[[Outcome], None]
-    checkpoints: bool = True
     became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
     plugin_said: str = ""
@@ -87,14 +86,13 @@ class Watcher:
         if change is None:
             self.general.append(text)
         elif change.address not in self.failed:
-            # A change reported as done may still fail: the engine reports it before it writes the state.
-            self._tell(change, _result(text), _unsaved(change.address, text) if _UNSAVED in text else text)
+            self._tell(change, _result(text), text)
 
     def ended(self, message: str) -> None:
-        """Note what the engine said as it failed. Without checkpoints, an unwritten state has nothing."""
+        """Note what the engine said as it failed. If it couldn't write the state at last, all failed."""
         lines = [*self.general, *message.splitlines()]
         unsaved = next((line for line in lines if _UNSAVED in line), None)
-        if unsaved and not self.checkpoints:
+        if unsaved:
             for change in self.changes.values():
                 if change.address in self.became and change.address not in self.failed:
                     self._tell(change, Result.FAILED, _unsaved(change.address, unsaved))
@@ -137,7 +135,7 @@ def _unsaved(address: str, text: str) -> str:
     cause = text.rpartition(": ")[2]
     return (
         f"{address}: Pulumi can't write the stack's state ({cause}); see to where it is kept, then run again:"
-        " what was made is taken up, and not made twice"
+        " what was done is found, and not done twice"
     )
 
 

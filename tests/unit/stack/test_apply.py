@@ -22,7 +22,7 @@ from tests.support.builders import an_id
 from tests.support.samples import a_change
 
 FIRST, SECOND = a_change("acme/a"), a_change("acme/b")
-RUNS = (EngineRun((SECOND,)), EngineRun((FIRST,), checkpoints=False))
+RUNS = ((SECOND,), (FIRST,))
 
 
 def in_two(first: Applied | StackError, second: Applied | StackError) -> Applied:

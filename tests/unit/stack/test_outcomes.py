@@ -88,28 +88,22 @@ def test_what_is_done_may_fail_after_all() -> None:
 
 def test_a_state_that_cant_be_written_is_said_plainly() -> None:
     """The engine's words for it name a step, a blob and a key before they come to the point."""
-    told, _ = heard(
-        failed(
-            "post-step event returned an error: failed to save snapshot: An IO error occurred while writing"
-            ' the new snapshot file: blob (key ".pulumi/stacks/shop/dev.json") (code=Unknown): open'
-            " /state/dev.json.18eb.tmp: read-only file system"
-        )
+    told, watcher = heard(done())
+    watcher.ended(
+        "failed to save snapshot: An IO error occurred while writing the new snapshot file: blob (key"
+        ' ".pulumi/stacks/shop/dev.json") (code=Unknown): open /state/dev.json.tmp: read-only file system'
     )
 
-    assert told[0].text == (
+    assert told[-1].text == (
         f"{CHANGE.address}: Pulumi can't write the stack's state (read-only file system); see to where it is"
-        " kept, then run again: what was made is taken up, and not made twice"
+        " kept, then run again: what was done is found, and not done twice"
     )
 
 
-def test_without_checkpoints_nothing_is_done_if_the_state_cant_be_written() -> None:
-    """It is written once, at the end."""
+def test_all_has_failed_if_the_state_cant_be_written() -> None:
+    """It is written once, at the end; what failed before keeps its own reason."""
     unsaved = "failed to save snapshot: open /state/dev.json: no space left on device"
     told, watcher = heard(done())
-    watcher.ended(unsaved)
-    assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)  # the checkpoint has it
-
-    watcher.checkpoints = False
     watcher.ended("interrupted")
     assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)
 
@@ -118,7 +112,6 @@ def test_without_checkpoints_nothing_is_done_if_the_state_cant_be_written() -> N
     assert "can't write the stack's state (no space left on device)" in told[-1].text
 
     _, other = heard(failed("no key"))
-    other.checkpoints = False
     other.ended(unsaved)
     assert other.outcomes([CHANGE]) == (an_outcome(Result.FAILED, "no key"),)
 
