@@ -6,12 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := check
-.PHONY: help check lint fmt types unit test lowest demo docs bench faults mutants package engine lock clean
+.PHONY: help check lint fmt types unit test slow lowest demo docs bench faults mutants package engine lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-check: lint types test lowest ## lint, types and tests: what CI does
+check: lint types lowest test slow ## lint, types and all tests: what CI does
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -38,10 +38,13 @@ types: $(VENV)/installed ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/installed ## the tests that need no engine and no server: under a minute
-	$(BIN)/pytest -n auto --dist worksteal -q tests/unit
+	$(BIN)/pytest -n auto --dist worksteal -q -m "not slow" tests/unit
 
-test: engine ## all tests, with coverage
-	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term
+test: engine ## the tests, with coverage: all but the slow ones
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow" --cov --cov-report=term
+
+slow: engine ## the slow tests: more cases of what the others show, most on the engine
+	$(BIN)/pytest -n auto --dist worksteal -m slow
 
 LOWEST := $(shell sed -n 's/^    "pulumi>=\([0-9.]*\),.*/\1.0/p' pyproject.toml)
 

@@ -30,33 +30,7 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-MEASURE = "COVERAGE_PROCESS_CONFIG"
-MEASURING = os.environ.get(MEASURE)
-"""What coverage tells children to do, if this is a run with coverage."""
-
 CANARY = "c4nary-0f-an-api-key-that-is-n0where-else"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Don't measure what the children of a module cover, if it is marked `unmeasured` or `engine`.
-
-    That doubles their time. What they cover is covered by other tests, or by those marked `measured`, or the
-    whole isn't at 100 %.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        if request.node.get_closest_marker("unmeasured") or request.node.get_closest_marker("engine"):
-            patch.delenv(MEASURE, raising=False)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure the children of a test if it or its module is marked so, and of no other engine test."""
-    if MEASURING and request.node.get_closest_marker("measured"):
-        monkeypatch.setenv(MEASURE, MEASURING)
-    elif request.node.get_closest_marker("engine"):
-        monkeypatch.delenv(MEASURE, raising=False)
 
 
 @pytest.fixture

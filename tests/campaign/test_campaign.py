@@ -13,7 +13,7 @@ from tests.campaign import living, machine, operations
 from tests.campaign.faults import CELLS, FAULTS
 from tests.campaign.story import Found
 
-pytestmark = pytest.mark.unmeasured
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("chunk", range(4))

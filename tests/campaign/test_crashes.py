@@ -6,7 +6,7 @@ import pytest
 
 from tests.campaign.crashes import campaign
 
-pytestmark = pytest.mark.unmeasured
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.engine

@@ -11,7 +11,7 @@ from codat_iac.desired.yaml_writer import dump
 from codat_iac.model.connection import OnExisting
 from tests.campaign import answers, children, files
 
-pytestmark = pytest.mark.unmeasured
+pytestmark = pytest.mark.slow
 
 
 def test_rubbish_as_a_file_is_loaded_right_or_explained() -> None:

@@ -160,7 +160,6 @@ def test_a_renamed_company_key_with_one_gone(project: Project, acme: str, door: 
 
 
 @both_doors
-@pytest.mark.measured
 def test_which_of_two_new_ones_is_the_renamed_one_is_refused(project: Project, acme: str, door: Door) -> None:
     """Nothing is done until the file says it by id, or says it in two steps."""
     project.declare(connections(acme, "a: {platformKey: suuo}"))
@@ -537,7 +536,6 @@ def test_outputs_and_secrets_may_say_company_and_platform(project: Project, acme
 # What apply leaves as it was declared.
 
 
-@pytest.mark.measured
 def test_apply_keeps_what_a_program_of_ones_own_protects(project: Project, acme: str) -> None:
     """It updates under `protect`, and neither replaces nor removes what has it."""
     project.program(OWN + own("acme/a", acme, ", opts=pulumi.ResourceOptions(protect=True)"))
@@ -572,7 +570,6 @@ def test_apply_refuses_options_that_it_would_lose(project: Project, acme: str) -
     assert project.writes() == []
 
 
-@pytest.mark.measured
 def test_apply_keeps_outputs_that_are_not_its_own(project: Project, acme: str) -> None:
     """A program of one's own may call its outputs as the stock program calls its own."""
     outputs = 'pulumi.export("connections", "mine")\npulumi.export("waiting", {"for": "Godot"})\n'
@@ -591,7 +588,6 @@ def test_apply_keeps_outputs_that_are_not_its_own(project: Project, acme: str) -
 # Somebody else's run in between.
 
 
-@pytest.mark.measured
 def test_apply_stops_if_a_colleague_was_faster(project: Project, acme: str) -> None:
     """While it waits at its question, another run adds a sibling: nothing is done after the answer."""
     project.declare(connections(acme, "a: {platformKey: suuo}"))
@@ -616,7 +612,6 @@ def test_apply_stops_if_a_colleague_was_faster(project: Project, acme: str) -> N
 
 
 @both_doors
-@pytest.mark.measured
 def test_a_shift_by_ids_takes_two_runs(project: Project, acme: str, door: Door) -> None:
     """`b` goes on with what `a` had, and `c` with what `b` had: nothing is called for either."""
     project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: suuo}"))
@@ -852,7 +847,6 @@ def test_a_stack_of_the_version_before_previews_empty(project: Project, acme: st
 # What fresh eyes found.
 
 
-@pytest.mark.measured
 def test_what_stays_for_a_run_is_left_alone(project: Project, acme: str) -> None:
     """It is recorded Unlinked, its customer authorised again, and another name wants it Linked."""
     project.declare(connections(acme, "a: {platformKey: gbol}", "b: {platformKey: suuo}"))
@@ -884,7 +878,6 @@ def test_a_rename_into_a_component_by_its_name_alone(project: Project, acme: str
     assert project.recorded() == {"acme/b": recorded_a}
 
 
-@pytest.mark.measured
 def test_a_program_of_ones_own_is_warned_of_what_it_ends(
     project: Project, acme: str, recorded_a: str
 ) -> None:
@@ -900,7 +893,6 @@ def test_a_program_of_ones_own_is_warned_of_what_it_ends(
     assert project.recorded() == {"acme/a": recorded_a}
 
 
-@pytest.mark.measured
 def test_what_a_preview_doesnt_know_may_be_a_replacement(
     project: Project, acme: str, recorded_a: str
 ) -> None:
@@ -918,7 +910,6 @@ def test_what_a_preview_doesnt_know_may_be_a_replacement(
     assert statuses(project)["acme/a"] == "Linked"
 
 
-@pytest.mark.measured
 def test_the_stock_program_is_alone_in_its_stack(project: Project, acme: str) -> None:
     """It takes for gone what the file doesn't say."""
     project.declare(connections(acme, "a: {platformKey: gbol}"))
@@ -946,7 +937,6 @@ def test_a_changed_setting_beside_a_loss_is_no_dead_end(project: Project, acme: 
     assert plan(project) == {}
 
 
-@pytest.mark.measured
 def test_an_apply_refuses_to_take_away_what_another_one_needs(project: Project, acme: str) -> None:
     """The engine wouldn't let it, half-way."""
     program = f'a = Connection("acme/a", company_id="{acme}", platform_key="gbol")\n' + own(

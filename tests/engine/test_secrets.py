@@ -13,8 +13,6 @@ from codat_iac.emulator import Emulator
 from tests.support.project import KEY, Project, Started, connections, leaked
 from tests.support.waiting import descendants
 
-pytestmark = pytest.mark.measured
-
 LEDGER = "ledger: {platformKey: gbol}"
 ONE_TIME = "a one-time password"
 

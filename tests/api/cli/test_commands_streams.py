@@ -24,7 +24,7 @@ from tests.support.streams import (
     run_with,
 )
 
-pytestmark = pytest.mark.unmeasured
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

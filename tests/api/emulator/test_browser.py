@@ -111,6 +111,7 @@ def pages_of(demo: Emulator) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_every_page_is_for_everybody(demo: Emulator, page: Page) -> None:
     """Axe finds nothing to complain about, also in the dark; on a phone, nobody has to scroll sideways."""
     list_companies(demo)

@@ -101,7 +101,7 @@ def test_a_demo_has_what_a_real_tenant_has() -> None:
     assert any(company["dataConnections"] == [] for company in shown)
 
 
-@pytest.mark.parametrize("count", [1, 24, 500, 20_000])
+@pytest.mark.parametrize("count", [1, 24, 500, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_a_demo_is_the_same_each_time_and_counts_its_dates_from_now(count: int) -> None:
     """Whatever its size: oldest first, all within some 400 days, nothing in the future."""
     made = list(demo_companies(count, 7, NOW))
@@ -127,6 +127,7 @@ def test_a_demo_of_another_seed_is_another_tenant() -> None:
         assert companies(one)[-1].created > time.time() - 401 * 86_400
 
 
+@pytest.mark.slow
 def test_five_hundred_companies_live_through_thousands_of_acts(tmp_path: Path) -> None:
     """Every act happens, nothing is torn apart, and what was kept in the file is what was there."""
     state = tmp_path / "state.db"

@@ -9,7 +9,7 @@ from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import Project, connections
 from tests.support.terminal import Terminal
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 
 def test_only_what_was_reviewed_is_lost(project: Project, acme: str, emulator: Emulator) -> None:

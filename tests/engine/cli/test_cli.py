@@ -23,7 +23,7 @@ from tests.support.streams import run_with
 from tests.support.terminal import Terminal
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 LEDGER = "ledger: {platformKey: gbol}"
 

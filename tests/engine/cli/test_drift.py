@@ -10,7 +10,7 @@ from codat_iac.emulator import Emulator
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project, connections
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 
 def test_what_moved_can_be_acknowledged(project: Project, acme: str, emulator: Emulator) -> None:

@@ -13,8 +13,6 @@ from codat_iac.model.connection import LiveConnection
 from codat_iac.stack.importing.draft import Skipped
 from tests.support.project import Project, connections
 
-pytestmark = pytest.mark.measured
-
 Shown = pytest.CaptureFixture[str]
 
 

@@ -21,7 +21,7 @@ from tests.support.project import Project, leaked
 from tests.support.streams import FULL, run_with
 from tests.support.terminal import Terminal
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 IN_SYNC = "No changes."
 

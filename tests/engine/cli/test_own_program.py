@@ -14,7 +14,7 @@ from codat_iac.model.connection import RESOURCE_TYPE
 from tests.support.builders import connected
 from tests.support.project import Project, connections
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 PREAMBLE = """\
 import pulumi

@@ -16,7 +16,7 @@ from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import CODAT_IAC, Project, Ran, connections
 from tests.support.surroundings import NOBODYS_CODAT_IAC, stopped_while_counting
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 DEAD = "http://127.0.0.1:9"
 """A proxy that refuses all connections."""

@@ -9,7 +9,7 @@ from codat_iac.emulator import Emulator
 from tests.support.builders import connected, rows, writes
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 MATCH = """\
 companies:

@@ -11,7 +11,7 @@ from codat_iac.emulator import Emulator
 from tests.support import ROOT
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 
 def test_the_example_declares_a_table(project: Project, emulator: Emulator, acme: str) -> None:

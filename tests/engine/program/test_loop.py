@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.project import Project, connections
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 
 LEDGER = "ledger: {platformKey: gbol}"

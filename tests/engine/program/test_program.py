@@ -15,7 +15,7 @@ from codat_iac.model.shard import shard_number
 from tests.support.project import Outcome, Project, connections
 from tests.support.waiting import PATIENCE, until
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 LEDGER = "ledger: {platformKey: gbol}"
 

@@ -11,7 +11,7 @@ from codat_iac.emulator import serving
 from codat_iac.model.connection import Address, DesiredConnection, PriorConnection
 from tests.support.project import Outcome, Project
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 COMPANIES = 9
 PLATFORMS = ("gbol", "fztf", "suuo")

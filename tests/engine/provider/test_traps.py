@@ -13,7 +13,7 @@ from codat_iac.provider import engine_link
 from tests.support.project import Project, connections, holding_posts
 from tests.support.waiting import PATIENCE, alive, descendants, until
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 LEDGER = "ledger: {platformKey: gbol}"
 

@@ -20,7 +20,7 @@ from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import PROGRAM, Project, Ran, connections, holding_posts
 from tests.support.waiting import PATIENCE, alive, descendants, until
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 Outcomes = dict[str, tuple[str, str]]
 

@@ -11,7 +11,7 @@ from codat_iac.emulator import Emulator
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 
 NEW = 12

@@ -77,7 +77,6 @@ def asked_about_the_lock(project: Project) -> Terminal:
     return terminal
 
 
-@pytest.mark.measured
 def test_the_lock_of_a_dead_run_is_cancelled_when_a_person_says_so(
     project: Project, acme: str, stale: int
 ) -> None:
@@ -102,7 +101,6 @@ def test_the_lock_of_a_dead_run_is_cancelled_when_a_person_says_so(
     ],
 )
 @pytest.mark.usefixtures("stale")
-@pytest.mark.measured
 def test_the_lock_of_a_dead_run_stays_when_a_person_says_no(
     project: Project, answer: str, code: int, text: str
 ) -> None:
@@ -117,7 +115,6 @@ def test_the_lock_of_a_dead_run_stays_when_a_person_says_no(
 
 
 @pytest.mark.usefixtures("stale")
-@pytest.mark.measured
 def test_a_lock_that_became_anothers_meanwhile_is_left_alone(project: Project) -> None:
     """While a person thinks, somebody cancels it and begins: that lock is nobody's to cancel here."""
     terminal = asked_about_the_lock(project)
@@ -132,7 +129,6 @@ def test_a_lock_that_became_anothers_meanwhile_is_left_alone(project: Project) -
 
 
 @pytest.mark.usefixtures("stale")
-@pytest.mark.measured
 def test_a_stack_that_changed_meanwhile_is_planned_anew(project: Project, acme: str) -> None:
     """While a person thinks, somebody cancels it and applies: what they were asked is no longer so."""
     terminal = asked_about_the_lock(project)

@@ -37,8 +37,6 @@ from codat_iac.stack.engine.locate import FILES, MODULE, Version
 from tests.support.project import plain_lines
 from tests.support.waiting import alive, until
 
-pytestmark = pytest.mark.measured
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

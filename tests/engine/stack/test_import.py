@@ -27,7 +27,7 @@ from codat_iac.stack.stack import Stack
 from tests.support.builders import connected
 from tests.support.project import Project, connections
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 UP_TO_DATE = "--expect-no-changes"
 

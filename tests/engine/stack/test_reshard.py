@@ -21,7 +21,7 @@ from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project, recorded_resources
 from tests.support.waiting import PATIENCE
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 COMPANIES = 12
 STACKS = [f"s{number}" for number in range(1, 6)]

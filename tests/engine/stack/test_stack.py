@@ -23,8 +23,6 @@ from codat_iac.stack import engine
 from codat_iac.stack.stack import Stack, StackError, StackLocked
 from tests.support.project import Project, connections
 
-pytestmark = pytest.mark.measured
-
 # Where it is.
 
 

@@ -14,7 +14,7 @@ from tests.support import ROOT
 from tests.support.builders import connected
 from tests.support.project import Project, connections
 
-pytestmark = [pytest.mark.engine, pytest.mark.measured]
+pytestmark = pytest.mark.engine
 
 STATES = sorted((Path(__file__).parent / "states").glob("*.json"))
 
