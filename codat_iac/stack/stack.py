@@ -43,6 +43,11 @@ PLUGIN_DIED = "could not read plugin"
 _NONE_SELECTED = "no stack selected"
 """Pulumi's words, also if a stack is named by a variable and isn't there."""
 
+PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105  the name of a variable
+_INCORRECT = "incorrect passphrase"
+_MISSING = "passphrase must be set"
+"""Pulumi's words for these, which don't say what to do, or name no stack."""
+
 _TRACEBACK = "Traceback (most recent call last):"
 _UNHANDLED = "unhandled exception:"
 """The end of the line above a traceback, if an error of a user's program has more lines than one."""
@@ -55,6 +60,10 @@ _REPAIR = (
 
 class StackError(CodatIacError):
     """Pulumi failed; the message holds its own words."""
+
+
+class WrongPassphrase(StackError):
+    """The stack's secrets are encrypted with a passphrase, and another one or none is given."""
 
 
 class StackLocked(StackError):
@@ -147,9 +156,10 @@ class Stack:
         with temporary_file(file.read_text("utf-8") if file.exists() else "", "Pulumi.copy.yaml") as copy:
             try:
                 self.pulumi("config", "set", "--secret", "codat:doctor", "any text", f"--config-file={copy}")
+            except WrongPassphrase:
+                raise
             except StackError as error:
-                remedy = "if the stack has a passphrase, set PULUMI_CONFIG_PASSPHRASE to it"
-                raise StackError(f"a run can't encrypt secrets here ({error}); {remedy}") from error
+                raise StackError(f"a run can't encrypt secrets here: {error}") from error
 
     def settings(self) -> settings.Settings:
         """Return the settings: from the environment first, then from this stack's config."""
@@ -220,10 +230,29 @@ def _run(
         if locks.LOCKED in errors + output:
             raise StackLocked(errors + output, stack)
         words = _error_text(errors, output) or f"exit status {process.returncode}"
+        if about := _about_passphrase(words, stack):
+            raise WrongPassphrase(about)
         if _DAMAGED in words:
             words += f"; {_REPAIR}"
         raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
     return output
+
+
+def _about_passphrase(words: str, stack: str) -> str | None:
+    """Return what to do if Pulumi's *words* are about the passphrase of *stack*, in one line, or None."""
+    named = f"stack {stack.rpartition('/')[2]}"
+    if _INCORRECT in words:
+        variable = PASSPHRASE if PASSPHRASE in os.environ else f"{PASSPHRASE}_FILE"
+        return (
+            f"{variable} has another passphrase than {named}; set it to the one that its secrets were"
+            " encrypted with"
+        )
+    if _MISSING in words:
+        return (
+            f"{named} has a passphrase, which may be empty, and none is given; set {PASSPHRASE}, or"
+            f" {PASSPHRASE}_FILE"
+        )
+    return None
 
 
 def _is_running(pid: int) -> bool:

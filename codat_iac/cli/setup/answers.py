@@ -22,12 +22,11 @@ from codat_iac.stack.importing.discovery import Filters, Found, find
 from codat_iac.stack.new_project.existing import Existing
 from codat_iac.stack.new_project.files import LOCAL_BACKEND, LOCAL_STATE
 from codat_iac.stack.new_project.recipes import FORGES, check_place, manual, recipes
-from codat_iac.stack.stack import Stack, StackError
+from codat_iac.stack.stack import PASSPHRASE, Stack, StackError
 
 KEY = "CODAT_API_KEY"
 BASE_URL = "CODAT_BASE_URL"
 BACKEND = "PULUMI_BACKEND_URL"
-PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105  the name of a variable
 
 STACK = "dev"
 """The name of a stack, as `pulumi new` proposes it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from codat_iac.cli import run
-from codat_iac.cli.setup.answers import PASSPHRASE, Answers, Flags, Interview
+from codat_iac.cli.setup.answers import Answers, Flags, Interview
 from codat_iac.cli.setup.overview import overview
 from codat_iac.cli.setup.questions import Questions
 from codat_iac.cli.setup.steps import lay_out, next_steps
@@ -22,6 +22,7 @@ from codat_iac.model.connection import Company
 from codat_iac.model.errors import ConfigError, NotCodat, Unauthorized
 from codat_iac.stack.importing.discovery import Filters
 from codat_iac.stack.new_project.existing import Existing
+from codat_iac.stack.stack import PASSPHRASE
 from tests.support.builders import a_live, connected
 
 VARIABLES = (

@@ -329,7 +329,9 @@ def test_an_apply_without_the_passphrase_shows_no_plan(project: Project, acme: s
 
     ran = project.codat_iac("apply", "--yes", env={"PULUMI_CONFIG_PASSPHRASE": "another"})
 
-    one_line(ran, "if the stack has a passphrase, set PULUMI_CONFIG_PASSPHRASE to it")
+    one_line(
+        ran, "PULUMI_CONFIG_PASSPHRASE has another passphrase than stack dev; set it to the one that its"
+    )
     assert project.writes() == []
 
 

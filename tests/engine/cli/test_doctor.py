@@ -92,8 +92,8 @@ def test_outside_of_a_project_it_looks_at_the_rest(doctor: Doctor, tmp_path: Pat
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("PULUMI_CONFIG_PASSPHRASE", "another", "incorrect passphrase); if the stack has a passphrase, set"),
-        ("PULUMI_BACKEND_URL", "file:///nowhere", "a run can't encrypt secrets here (`pulumi config set`"),
+        ("PULUMI_CONFIG_PASSPHRASE", "another", "has another passphrase than stack dev; set it to the one"),
+        ("PULUMI_BACKEND_URL", "file:///nowhere", "a run can't encrypt secrets here: `pulumi config set`"),
         ("CODAT_API_KEY", "", "no API key: set CODAT_API_KEY"),
         ("CODAT_API_KEY", "wrong", "check the API key (CODAT_API_KEY"),
         ("CODAT_BASE_URL", "http://127.0.0.1:1", "connection refused"),
@@ -116,7 +116,7 @@ def test_a_missing_passphrase_is_a_problem(doctor: Doctor, monkeypatch: pytest.M
 
     (problem,) = problems(doctor())
 
-    assert "passphrase must be set with PULUMI_CONFIG_PASSPHRASE" in problem
+    assert "none is given; set PULUMI_CONFIG_PASSPHRASE" in problem
 
 
 def test_a_stack_that_isnt_there_is_a_problem(doctor: Doctor) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from codat_iac.cli import run
-from codat_iac.cli.setup.answers import PASSPHRASE
 from codat_iac.emulator import Emulator
 from codat_iac.stack import engine
 from codat_iac.stack.new_project import files as new_project
+from codat_iac.stack.stack import PASSPHRASE
 from tests.support.builders import connected
 from tests.support.project import Project, leaked
 from tests.support.streams import FULL, run_with
@@ -119,7 +119,11 @@ def test_what_is_wrong_stops_it_before_the_stack(
     assert "imported: 2\n" in capfd.readouterr().err
     os.environ[PASSPHRASE] = "another"
     assert run(arguments) == 1
-    assert capfd.readouterr().err.splitlines()[-1].endswith("set PULUMI_CONFIG_PASSPHRASE to it")
+    assert (
+        capfd.readouterr()
+        .err.splitlines()[-1]
+        .endswith("set it to the one that its secrets were encrypted with")
+    )
 
 
 KILLED = """

@@ -642,7 +642,7 @@ def test_two_runs_at_once_and_one_wins(project: Project, acme: str) -> None:
 @pytest.mark.parametrize(
     ("environment", "text"),
     [
-        pytest.param({"PULUMI_CONFIG_PASSPHRASE": "another"}, "incorrect passphrase", id="passphrase"),
+        pytest.param({"PULUMI_CONFIG_PASSPHRASE": "another"}, "has another passphrase", id="passphrase"),
         pytest.param(
             {"PULUMI_BACKEND_URL": "file:///nowhere"}, "unable to open state directory", id="backend"
         ),

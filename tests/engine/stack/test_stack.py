@@ -20,7 +20,7 @@ from codat_iac.model.connection import RESOURCE_TYPE, OnRemoval
 from codat_iac.model.errors import ConfigError, EngineError
 from codat_iac.model.record import recorded
 from codat_iac.stack import engine
-from codat_iac.stack.stack import Stack, StackError, StackLocked
+from codat_iac.stack.stack import PASSPHRASE, Stack, StackError, StackLocked, WrongPassphrase
 from tests.support.project import Project, connections
 
 # Where it is.
@@ -338,29 +338,46 @@ def test_the_path_of_the_desired_state_is_as_seen_from_here(
         opened.desired_path({})
 
 
+ANOTHER = "another passphrase than stack dev; set it to the one that its secrets were encrypted with"
+NONE_GIVEN = (
+    f"stack dev has a passphrase, which may be empty, and none is given; set {PASSPHRASE}, or"
+    f" {PASSPHRASE}_FILE"
+)
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize(
-    ("name", "environment", "words"),
+    ("environment", "said"),
     [
-        pytest.param("nobody", {}, "no stack named 'nobody' found", id="no such stack"),
-        pytest.param("dev", {"PULUMI_CONFIG_PASSPHRASE": "wrong"}, "incorrect passphrase", id="passphrase"),
+        pytest.param({PASSPHRASE: "wrong"}, f"{PASSPHRASE} has {ANOTHER}", id="wrong"),
+        pytest.param({f"{PASSPHRASE}_FILE": "wrong"}, f"{PASSPHRASE}_FILE has {ANOTHER}", id="wrong file"),
+        pytest.param({}, NONE_GIVEN, id="none"),
     ],
 )
-def test_what_pulumi_itself_refuses_is_one_line(
-    opened: Stack,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    environment: dict[str, str],
-    words: str,
+def test_a_passphrase_that_doesnt_fit_is_one_line(
+    opened: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
 ) -> None:
-    """In its own words."""
+    """It names the variable that it came from, for every command that asks Pulumi."""
+    opened.pulumi("config", "set", "--secret", "codat:apiKey", "any")
+    monkeypatch.delenv(PASSPHRASE)
     for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
+        (tmp_path / "passphrase").write_text(value)
+        file = variable.endswith("_FILE")
+        monkeypatch.setenv(variable, str(tmp_path / "passphrase") if file else value)
 
+    for asked in (opened.config, opened.check_secrets):
+        with pytest.raises(WrongPassphrase) as caught:
+            asked()
+        assert str(caught.value) == said
+
+
+@pytest.mark.engine
+def test_what_pulumi_itself_refuses_is_one_line(opened: Stack) -> None:
+    """In its own words."""
     with pytest.raises(StackError) as caught:
-        dataclasses.replace(opened, name=name).config()
+        dataclasses.replace(opened, name="nobody").config()
 
-    assert words in str(caught.value)
+    assert "no stack named 'nobody' found" in str(caught.value)
     assert str(caught.value).startswith("`pulumi config --json` failed: ")
     assert "\n" not in str(caught.value)
 
