@@ -12,6 +12,7 @@ import click
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import DesiredConnection, Status
 from codat_iac.model.errors import ConfigError
+from codat_iac.model.text import count
 from codat_iac.stack.importing.discovery import Filters, Found, find
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ def find_connections(session: Session, filters: Filters) -> Found:
     found = find(session.reader, filters, keys)
     own = found.of_shard(session.shard)
     if others := len(found.companies) - len(own.companies):
-        click.echo(f"{others:,} companies are of other shards than {session.shard}", err=True)
+        are = "is" if others == 1 else "are"
+        click.echo(
+            f"{count(others, 'company', 'companies')} {are} of other shards than {session.shard}", err=True
+        )
     return own
 
 

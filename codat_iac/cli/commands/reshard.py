@@ -13,6 +13,7 @@ from codat_iac.cli.connection_filters import tell_lines
 from codat_iac.cli.options import CWD
 from codat_iac.cli.output import ask, write_or_tell
 from codat_iac.cli.streams import tell
+from codat_iac.model.text import count
 from codat_iac.stack.stack import Stack
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ def reshard_command(stacks: Sequence[str], cwd: Path, *, yes: bool) -> int:
     if moved is None:
         write_or_tell("Nothing to move: each stack is set up as its shard.")
     else:
-        write_or_tell(f"Moved {len(moved):,} connections; each stack is set up as its shard.")
+        write_or_tell(f"Moved {count(len(moved), 'connection')}; each stack is set up as its shard.")
     return 0
 
 
 def _confirm(found: Sequence[Arrival], *, yes: bool) -> None:
     pairs = Counter((each.giver, each.receiver) for each in found)
-    tell_lines([f"{giver} -> {receiver}: {count:,}" for (giver, receiver), count in sorted(pairs.items())])
+    tell_lines([f"{giver} -> {receiver}: {number:,}" for (giver, receiver), number in sorted(pairs.items())])
     if not yes:
-        ask(f"Move {len(found):,} connections between stacks?")
+        ask(f"Move {count(len(found), 'connection')} between stacks?")

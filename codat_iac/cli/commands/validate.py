@@ -14,7 +14,7 @@ from codat_iac.cli.output import errors_as_document, terminal_options, write_out
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import Declaration
 from codat_iac.model.errors import ConfigError, ExitCode
-from codat_iac.model.text import join_names
+from codat_iac.model.text import count, join_names
 from codat_iac.planning.platforms import advice, xero_advice
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.tenant_readings import read_ids
@@ -59,7 +59,8 @@ def validate_command(
             write_output(render.problems(error.problems, output, now, **terminal_options(output, out)), out)
             return ExitCode.ERROR
     companies = {connection.company_id for connection in connections}
-    checked = f"{session.path(path)}: {len(connections)} connections of {len(companies)} companies"
+    sizes = f"{count(len(connections), 'connection')} of {count(len(companies), 'company', 'companies')}"
+    checked = f"{session.path(path)}: {sizes}"
     if not online:
         checked += _unchecked(declared)
     warnings = [each for each in (*advice(connections, kinds), xero_advice(connections)) if each]

@@ -387,7 +387,8 @@ def coverage_counts(found: Coverage) -> list[tuple[str, str, str]]:
 def coverage_companies(found: Coverage) -> str:
     """Return in one line how many companies there are."""
     declared, others = found.companies_declared, found.companies_undeclared
-    return f"{declared + others:,} companies: {declared:,} declared, {others:,} that nobody declares."
+    companies = count(declared + others, "company", "companies")
+    return f"{companies}: {declared:,} declared, {others:,} that nobody declares."
 
 
 def coverage_summary(found: Coverage) -> str:

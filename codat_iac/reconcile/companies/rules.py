@@ -23,7 +23,7 @@ from codat_iac.model.connection import (
 )
 from codat_iac.model.errors import Problem
 from codat_iac.model.settings import Settings
-from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.text import count, join_names, safe_text
 from codat_iac.planning.moves import Moves, grouped
 from codat_iac.planning.rule_table import replacing_inputs
 from codat_iac.planning.safety_limits import CreateLimit, Limit, leavers_refusal
@@ -213,9 +213,10 @@ def in_words(
     mark = Rule.mark(expansion.name)
     coming = sum(each.matched_by == mark for each in new)
     going = sum(each.desired.matched_by == mark for each in leaving)
+    companies, connections = len(expansion.companies), len(expansion.connections)
     return (
-        f"rule {expansion.name}: {safe_text(expansion.tag)} is on {len(expansion.companies):,} companies:"
-        f" {len(expansion.connections):,} connections, {coming:,} of them new; {going:,} left the tag"
+        f"rule {expansion.name}: {safe_text(expansion.tag)} is on {count(companies, 'company', 'companies')}:"
+        f" {count(connections, 'connection')}, {coming:,} of them new; {going:,} left the tag"
     )
 
 

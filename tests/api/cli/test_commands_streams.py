@@ -191,7 +191,7 @@ def test_a_dash_is_stdin(tenant: Tenant, command: tuple[str, ...]) -> None:
     """It is YAML, as a file of no particular name; --online reads it once. Messages call it <stdin>."""
     good = tenant.run("", *command, stdin=tenant.text)
     assert (good.code, good.err) == (0, "")
-    assert command[0] == "plan" or good.out.startswith("<stdin>: 1 connections of 1 companies")
+    assert command[0] == "plan" or good.out.startswith("<stdin>: 1 connection of 1 company")
 
     bad = tenant.run("", *command, stdin=b"version: 1\ncompanies: 7\n")
     assert bad.code == 1
@@ -208,7 +208,7 @@ def test_a_file_may_be_called_dash(tenant: Tenant, tmp_path: Path) -> None:
     for name in ("./-", str(tmp_path / "-")):
         assert run_with("", "validate", name, cwd=tmp_path).code == 0
     assert run_with("", "validate", "./-", "--out", "./-", cwd=tmp_path).err == "written to -\n"
-    assert "1 connections" in (tmp_path / "-").read_text()
+    assert "1 connection of" in (tmp_path / "-").read_text()
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
@@ -217,7 +217,7 @@ def test_out_may_be_stdout(tenant: Tenant, name: str) -> None:
     ran = tenant.run("", "validate", "connections.yaml", "--out", name)
 
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("connections.yaml: 1 connections")
+    assert ran.out.startswith("connections.yaml: 1 connection of")
     assert sorted(file.name for file in tenant.folder.iterdir() if file.name == "-") == []
 
 

@@ -51,7 +51,7 @@ def test_validate_online_looks_it_up(emulator: Emulator, capfd: pytest.CaptureFi
     tagged(emulator, "Acme", customerId="42")
 
     assert run(["validate", "c.yaml", "--online"]) == 0
-    assert capfd.readouterr().out.endswith("c.yaml: 1 connections of 1 companies: nothing is wrong.\n")
+    assert capfd.readouterr().out.endswith("c.yaml: 1 connection of 1 company: nothing is wrong.\n")
 
 
 def test_a_plan_without_a_state_looks_it_up(emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:

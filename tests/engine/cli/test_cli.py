@@ -181,7 +181,7 @@ def test_without_an_engine_it_says_how_to_get_one(project: Project, acme: str, t
     assert (checked.code, checked.err) == (0, "")
     checked = project.codat_iac("validate", "--cwd", str(project.folder), env=bare, cwd=tmp_path)
     assert (checked.code, checked.err) == (0, "")
-    assert "connections.yaml: 1 connections of 1 companies" in checked.out
+    assert "connections.yaml: 1 connection of 1 company" in checked.out
 
 
 def test_what_only_pulumi_can_tell_is_asked_of_it(project: Project, acme: str) -> None:
@@ -189,9 +189,10 @@ def test_what_only_pulumi_can_tell_is_asked_of_it(project: Project, acme: str) -
     (project.folder / "dev.yaml").write_text("version: 1\n" + connections(acme, LEDGER))
     project.pulumi("config", "set", "codat:desired", "dev.yaml")
 
-    assert "dev.yaml: 1 connections" in project.codat_iac("validate").out
+    assert "dev.yaml: 1 connection of" in project.codat_iac("validate").out
     assert (
-        "dev.yaml: 1 connections" in project.codat_iac("validate", "-s", "dev", env={"PATH": "/nowhere"}).out
+        "dev.yaml: 1 connection of"
+        in project.codat_iac("validate", "-s", "dev", env={"PATH": "/nowhere"}).out
     )
 
 

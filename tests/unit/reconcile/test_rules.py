@@ -262,6 +262,16 @@ def test_a_run_says_what_its_rules_do() -> None:
     )
 
 
+def test_a_rule_of_one_company_says_one() -> None:
+    """As everywhere."""
+    expansions = expand([a_rule()], tenant(a_company(A, customerId="1")), (), ())
+    (note,) = effect(expansions, (), (), moves((), ()), Settings("key")).notes
+
+    assert (
+        note == "rule lending: segment=lending is on 1 company: 1 connection, 0 of them new; 0 left the tag"
+    )
+
+
 def test_a_wrong_tag_invites_no_thousand_customers() -> None:
     """Ten at a time, or what is allowed in this run."""
     [refusal] = an_effect().refusals
