@@ -59,8 +59,8 @@ class Decision:
 
     `moved_from` is the recorded address of the connection that it continues, or, if the address is the same,
     its recorded place. `removal` is what happens to the old connection of a replacement or removal (`unlink`,
-    `delete`, `forget`). `loses` means that a customer's authorisation ends. `later` means that only the next
-    run can do it.
+    `delete`, `forget`). `losing` are the ids of the connections whose customers' authorisations end, also of
+    old halves that are removed along. `later` means that only the next run can do it.
 
     `notice` is what to say if there is nothing to do. `problem` is why the action is refused, without the
     address. Both are about the connection `live`.
@@ -76,12 +76,8 @@ class Decision:
     moved_from: str | None = None
     removal: Action | None = None
     fields: tuple[Field, ...] = ()
-    loses: bool = False
+    losing: tuple[str, ...] = ()
     later: bool = False
-    old_half: str | None = None
-    """The old half of an earlier replacement that is removed too and also loses its authorisation."""
-    lost: tuple[str, ...] = field(default=(), compare=False)
-    """If several decisions became one, the ids of all connections that lose their authorisation by it."""
     becomes: str | None = field(default=None, compare=False)
     replaces: tuple[str, ...] = field(default=(), compare=False)
     notice: Notice | None = field(default=None, compare=False)
@@ -91,10 +87,9 @@ class Decision:
     """The URN of what is removed. What is declared has the URN that the program gives it."""
 
     @property
-    def losing(self) -> frozenset[str]:
-        """The ids of the connections that lose their authorisation."""
-        own = {self.connection_id or ""} if self.loses else set()
-        return frozenset(self.lost or own | ({self.old_half} if self.old_half else set()))
+    def loses(self) -> bool:
+        """Whether a customer's authorisation ends."""
+        return bool(self.losing)
 
     @property
     def reads(self) -> int:
@@ -189,7 +184,7 @@ def decide_existing(
         moved_from=_moved_from(prior, desired),
         removal=removal,
         fields=_differences(prior, desired, live, action),
-        loses=rule_table.loses(removal or action, live),
+        losing=(prior.id,) if rule_table.loses(removal or action, live) else (),
         becomes=None if action is Action.REPLACE else prior.id,
         replaces=replaces,
         notice=notice,
@@ -213,7 +208,7 @@ def decide_removal(prior: PriorConnection, live: LiveConnection | None, *, held:
         live.status if live else ABSENT,
         connection_id=prior.id,
         removal=cell.action,
-        loses=rule_table.loses(cell.action, live),
+        losing=(prior.id,) if rule_table.loses(cell.action, live) else (),
         problem=_PROTECTED if prior.protected else cell.problem,
         live=live,
         urn=prior.urn,

@@ -250,7 +250,7 @@ def _forget_if_held(decision: Decision, held: Collection[str]) -> Decision:
     """Return *decision*, only forgetting its connection if a declared address has that."""
     if decision.removal is None or decision.connection_id not in held:
         return decision
-    return dataclasses.replace(decision, removal=Action.FORGET, loses=False)
+    return dataclasses.replace(decision, removal=Action.FORGET, losing=())
 
 
 def _refused(desired: DesiredConnection, problem: str) -> Decision:

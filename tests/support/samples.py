@@ -101,7 +101,7 @@ EVERY_STEP = (
         connection_id=an_id(21),
         removal=Action.UNLINK,
         fields=(Field("connectionId", None, an_id(22)), Field("platformKey", "gbol", "fztf")),
-        loses=True,
+        losing=(an_id(21),),
     ),
     a_change(
         "beta/old",
@@ -110,7 +110,7 @@ EVERY_STEP = (
         platform_key="suuo",
         connection_id=an_id(23),
         removal=Action.DELETE,
-        loses=True,
+        losing=(an_id(23),),
     ),
     a_change(
         "beta/older",
@@ -127,7 +127,7 @@ EVERY_STEP = (
         status="Linked",
         connection_id=an_id(25),
         fields=(Field("status", "Linked", "Unlinked"),),
-        loses=True,
+        losing=(an_id(25),),
     ),
 )
 
@@ -199,7 +199,7 @@ def many(number: int = 10_000) -> Plan:
                 moved_from=like.moved_from,
                 removal=like.removal,
                 fields=like.fields,
-                loses=like.loses,
+                losing=(an_id(100_000 + index),) if like.loses else (),
                 later=like.later,
             )
         )
@@ -239,7 +239,7 @@ changes = st.builds(
     moved_from=maybe,
     removal=st.sampled_from([Action.UNLINK, Action.DELETE, Action.FORGET, None]),
     fields=st.lists(fields, max_size=3).map(tuple),
-    loses=st.booleans(),
+    losing=st.lists(texts, max_size=3).map(tuple),
     later=st.booleans(),
 )
 tallies = st.builds(Tally, *([st.integers(0, 10**6)] * 5))

@@ -84,7 +84,7 @@ def _change(change: Decision) -> dict[str, Any]:
         "movedFrom": change.moved_from,
         "removal": change.removal,
         "loses": change.loses,
-        "oldHalf": change.old_half,
+        "losing": list(change.losing),
         "later": change.later,
         "fields": [{"name": each.name, "before": each.before, "after": each.after} for each in change.fields],
     }

@@ -178,6 +178,8 @@ def _change(data: Mapping[str, Any]) -> Decision:
     given["cause"] = _CAUSES[given["cause"]]
     given["fields"] = tuple(Field(**each) for each in given["fields"])
     given["removal"] = given["removal"] and Action(given["removal"])
+    given["losing"] = tuple(given["losing"])
+    del given["loses"]  # derived, and an edited one is found out
     return Decision(**given)
 
 

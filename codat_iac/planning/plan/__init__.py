@@ -21,7 +21,7 @@ from codat_iac.planning.plan.coverage import Coverage
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import Limit
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The version of the JSON form; see `schemas/plan.schema.json`."""
 
 
@@ -124,7 +124,7 @@ class Plan:
     @property
     def losing(self) -> Mapping[str, str]:
         """The connections whose authorisations an apply would end, by id, each with its address."""
-        return {each: change.address for change in self.changes for each in sorted(change.losing)}
+        return {each: change.address for change in self.changes for each in change.losing}
 
     @property
     def counts(self) -> Counter[Action]:
@@ -246,9 +246,8 @@ _IDENTITY: Mapping[str, str] = {
     "platform_key": "its platform",
     "moved_from": "where it is recorded",
     "removal": "what becomes of the old one",
-    "loses": "whether an authorisation is lost",
+    "losing": "what loses its authorisation",
     "fields": "what differs",
-    "old_half": "what an earlier run left to be removed",
     "later": "whether it has to wait for a second run",
 }
 """The fields of a change that must stay the same, in words; the most telling first."""
@@ -270,7 +269,7 @@ def _moved(
     return f"{address}: {_IDENTITY[name]} was {_shown(before[name])} and is {_shown(after[name])}"
 
 
-def _shown(value: str | bool | tuple[Field, ...] | None) -> str:
+def _shown(value: str | bool | tuple[Field | str, ...] | None) -> str:
     match value:
         case None:
             return "none"
@@ -279,7 +278,13 @@ def _shown(value: str | bool | tuple[Field, ...] | None) -> str:
         case str():
             return safe_text(value)
         case _:
-            return ", ".join(f"{f.name} {_shown(f.before)} to {_shown(f.after)}" for f in value) or "nothing"
+            return ", ".join(map(_shown_part, value)) or "nothing"
+
+
+def _shown_part(part: Field | str) -> str:
+    if isinstance(part, str):
+        return safe_text(part)
+    return f"{part.name} {_shown(part.before)} to {_shown(part.after)}"
 
 
 def summary(plan: Plan) -> str:

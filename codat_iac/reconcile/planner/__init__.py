@@ -177,7 +177,7 @@ class Planner:
         decisions = self.decided.decisions
         certain = [each for each in decisions if not each.problem]
         changes = [each for each in certain if each.action is not Action.NONE]
-        losing = {each.connection_id or "": each.address for each in changes if each.loses}
+        losing = {lost: each.address for each in changes for lost in each.losing}
         given = self._settings
         limit = LossLimit(given.max_losses, given.approved_losses, given.shards, given.loss_option)
         quota = self._reader.quota
@@ -302,12 +302,8 @@ def merged(changes: Iterable[Decision]) -> tuple[Decision, ...]:
             if first.action is Action.REMOVE and change.loses and not first.loses:
                 first, change = change, first  # noqa: PLW2901  the lost one is the one to name
             removal = change.removal if first.removal in {None, Action.FORGET} else first.removal
-            loses = first.loses or change.loses
-            old_half = change.connection_id if first.loses and change.loses else first.old_half
-            lost = tuple(sorted(first.losing | change.losing))
-            whole[change.address] = dataclasses.replace(
-                first, removal=removal, loses=loses, old_half=old_half, lost=lost
-            )
+            losing = tuple(sorted({*first.losing, *change.losing}))
+            whole[change.address] = dataclasses.replace(first, removal=removal, losing=losing)
     return tuple(whole[address] for address in sorted(whole))
 
 

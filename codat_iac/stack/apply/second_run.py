@@ -25,7 +25,7 @@ def second_run(now: Plan, before: Plan) -> Plan:
     unseen = [
         c.address
         for c in changes
-        if c.action is not waited[c.address].action or (c.loses and not waited[c.address].loses)
+        if c.action is not waited[c.address].action or not {*c.losing} <= {*waited[c.address].losing}
     ]
     if now.problems:
         raise UnsafePlan(f"the first run is done, and the second can't be: {now.problems[0].text}")

@@ -143,7 +143,7 @@ def test_a_plan_is_given_whole(everything: dict[str, Any]) -> None:
         "movedFrom": None,
         "removal": "unlink",
         "loses": True,
-        "oldHalf": None,
+        "losing": ["00000000-0000-0000-0000-000000000015"],
         "later": False,
         "fields": [
             {"name": "connectionId", "before": None, "after": "00000000-0000-0000-0000-000000000016"},
@@ -302,8 +302,8 @@ def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, An
             id="unknown removal",
         ),
         pytest.param(
-            edited(lambda p: p["changes"][0].update(oldHalf=1)),
-            "changes[0].oldHalf is not a text or null",
+            edited(lambda p: p["changes"][0].update(losing=[1])),
+            "changes[0].losing[0] is not a text",
             id="no text or null",
         ),
         pytest.param(

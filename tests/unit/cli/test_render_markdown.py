@@ -215,7 +215,7 @@ def test_the_worst_of_plans_fits(text: str) -> None:
         later=True,
         moved_from=text,
         fields=tuple(Field(text, text, text) for _ in range(4)),
-        loses=True,
+        losing=(text,),
     )
     small = [a_change(f"{text}{number}/x") for number in range(1000)]
     many_of = range(1_000)

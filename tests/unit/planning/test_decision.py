@@ -606,7 +606,7 @@ def test_what_goes_goes_as_the_recorded_policy_has_it(
         assert each.loses is (loss == "loss")
         assert (each.address, each.connection_id, each.status) == (LEDGER, an_id(1), live)
     assert (gone.action, gone.becomes, gone.notice) == (Action.REMOVE, None, None)
-    assert (gone.replaces, gone.old_half) == ((), None)
+    assert gone.replaces == ()
 
 
 @pytest.mark.parametrize(
@@ -1130,7 +1130,7 @@ def test_what_is_the_same_change_is_the_same_decision() -> None:
         change, becomes=an_id(2), replaces=("status",), notice=Notice.WAITING, problem="no", live=a_live()
     )
     assert change != replace(change, later=True)
-    assert change != replace(change, loses=True)
+    assert change != replace(change, losing=(an_id(1),))
 
 
 def test_no_link_is_shown_with_a_decision() -> None:

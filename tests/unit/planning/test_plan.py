@@ -45,7 +45,7 @@ def a_loss(address: str, number: int) -> Decision:
         connection_id=an_id(number),
         removal=Action.UNLINK,
         status="Linked",
-        loses=True,
+        losing=(an_id(number),),
     )
 
 
@@ -55,7 +55,7 @@ def a_loss(address: str, number: int) -> Decision:
 def test_what_is_not_given_is_nothing() -> None:
     """A part that nobody filled in says so, and is of the kind that the others are."""
     assert a_change() == a_change(
-        connection_id=None, moved_from=None, removal=None, fields=(), loses=False, later=False
+        connection_id=None, moved_from=None, removal=None, fields=(), losing=(), later=False
     )
     assert Unmanaged(COMPANY, an_id(1), "gbol", "Linked").company == ""
     assert Calls() == Calls(0, 0, None, None)
@@ -240,10 +240,16 @@ def test_a_plan_that_says_the_same_still_holds() -> None:
             id="another removal",
         ),
         pytest.param(
-            {"loses": False},
-            {"loses": True},
-            "acme/ledger: whether an authorisation is lost was no and is yes",
+            {},
+            {"losing": (an_id(1),)},
+            f"acme/ledger: what loses its authorisation was nothing and is {an_id(1)}",
             id="a loss",
+        ),
+        pytest.param(
+            {"losing": (an_id(1), "b")},
+            {"losing": (an_id(1), "c")},
+            f"acme/ledger: what loses its authorisation was {an_id(1)}, b and is {an_id(1)}, c",
+            id="another loss beside",
         ),
         pytest.param(
             {"later": True},

@@ -90,14 +90,16 @@ def test_one_change_stands_for_all_of_an_address(
 ) -> None:
     """What an earlier run replaced is removed along with what is done now: the graver of both is told."""
     update = decide_existing(a_prior(), a_desired(on_removal=OnRemoval.DELETE), a_live())
-    update = dataclasses.replace(update, removal=first[0], loses=first[1])
-    gone = dataclasses.replace(decide_removal(a_prior(2), a_live(2)), removal=second[0], loses=second[1])
+    lost = {1: (an_id(1),) if first[1] else (), 2: (an_id(2),) if second[1] else ()}
+    update = dataclasses.replace(update, removal=first[0], losing=lost[1])
+    gone = dataclasses.replace(decide_removal(a_prior(2), a_live(2)), removal=second[0], losing=lost[2])
     made: Decision = decide_new(a_desired("acme/a"), [], SlotView())
 
     assert merged([update, gone, made]) == (
         made,
-        dataclasses.replace(update, removal=removal, loses=loses),
+        dataclasses.replace(update, removal=removal, losing=(*lost[1], *lost[2])),
     )
+    assert merged([update, gone, made])[1].loses is loses
 
 
 def a_change(action: Action, address: str = "acme/ledger", **rest: Any) -> Decision:
@@ -145,7 +147,7 @@ def test_of_two_that_go_from_one_address_the_one_that_is_lost_is_named() -> None
     (change,) = merged([made, half])
 
     assert (change.connection_id, change.platform_key, change.status) == (an_id(1), "gbol", "Linked")
-    assert (change.loses, change.old_half) == (True, None)
+    assert change.losing == (an_id(1),)
 
 
 def test_two_that_are_lost_at_one_address_are_both_counted() -> None:
@@ -155,14 +157,14 @@ def test_two_that_are_lost_at_one_address_are_both_counted() -> None:
 
     changes = merged([replaced, half])
 
-    assert [(each.connection_id, each.old_half) for each in changes] == [(an_id(2), an_id(1))]
+    assert [(each.connection_id, each.losing) for each in changes] == [(an_id(2), (an_id(1), an_id(2)))]
     assert Plan(changes).losses == 2
 
 
 @pytest.mark.parametrize("stays", [True, False])
 def test_each_that_is_lost_at_one_address_is_named(stays: bool) -> None:
     """And only those: what is kept there, or isn't lost, must not be approved with them."""
-    first = a_change(Action.UPDATE if stays else Action.UNLINK, loses=not stays)
+    first = a_change(Action.UPDATE) if stays else a_change(Action.UNLINK, losing=(an_id(1),))
     halves = [decide_removal(a_prior(number, pending_removal=True), a_live(number)) for number in (2, 3)]
     waiting = decide_removal(a_prior(4, pending_removal=True), a_live(4, "PendingAuth"))
 

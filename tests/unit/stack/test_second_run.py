@@ -55,7 +55,7 @@ def test_a_second_run_does_what_had_to_wait_and_nothing_else() -> None:
         pytest.param(Plan(), id="nothing is left of it"),
         pytest.param(Plan((a_change("acme/new"),)), id="only other things are left"),
         pytest.param(Plan((WAITS,)), id="it still has to wait"),
-        pytest.param(Plan((replace(NOW, loses=True),)), id="it loses an authorisation now"),
+        pytest.param(Plan((replace(NOW, losing=("an id",)),)), id="it loses an authorisation now"),
         pytest.param(Plan((NOW,), refusal="too much"), id="over a limit"),
         pytest.param(Plan((replace(NOW, action=Action.ADOPT),)), id="something else would be done"),
     ],
@@ -76,7 +76,7 @@ def test_a_second_run_that_has_a_problem_says_which() -> None:
 
 def test_a_second_run_may_lose_what_was_shown_to_be_lost() -> None:
     """Such as a replacement at a name that had to become free."""
-    loses = replace(WAITS, action=Action.REPLACE, removal=Action.UNLINK, loses=True)
+    loses = replace(WAITS, action=Action.REPLACE, removal=Action.UNLINK, losing=("an id",))
     now = replace(loses, later=False)
 
     assert second_run(Plan((now,)), Plan((loses, FIRST))).changes == (now,)
