@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from codat_iac.emulator import Emulator
-from tests.support.builders import a_desired, a_prior, connected
-from tests.support.project import Project
+from tests.campaign.disks import Disk
+from tests.support.builders import a_desired, a_prior, connected, rows
+from tests.support.project import Project, Ran, holding_posts
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.engine
 
@@ -58,3 +61,92 @@ def test_creates_beside_other_changes(project: Project, emulator: Emulator) -> N
     assert exported["connections"] == {"Linked": 1, "PendingAuth": NEW, "Unlinked": 1}
     assert exported["besides"] == "what a user exported"
     assert emulator.counts()["create-connection"] == NEW + 1
+
+
+def declare_many(project: Project) -> dict[str, str]:
+    """Declare one connection of each of so many new companies; return the companies' ids by its address."""
+    companies = {
+        f"c{number}/shop": str(project.emulator.add_company(f"Company {number}")["id"])
+        for number in range(NEW)
+    }
+    project.declare(
+        "companies:\n"
+        + "".join(
+            f"  {address.partition('/')[0]}:\n    id: {company_id}\n"
+            "    connections: {shop: {platformKey: fztf}}\n"
+            for address, company_id in companies.items()
+        )
+    )
+    return companies
+
+
+def live(project: Project, companies: dict[str, str]) -> list[tuple[str, str]]:
+    """The ids of all connections that there are, each with the address that is to have it."""
+    return sorted(
+        (address, connection_id)
+        for address, company_id in companies.items()
+        for connection_id in rows(project.emulator, company_id)
+    )
+
+
+def goes_on(project: Project, companies: dict[str, str]) -> Ran:
+    """Apply again: all is recorded then, each once, and nothing is left to do."""
+    again = project.codat_iac("apply", "--yes", "-o", "json")
+    assert again.code == 0, again.err
+    assert {each["result"] for each in again.json["outcomes"]} <= {"done"}
+    assert sorted(project.recorded().items()) == live(project, companies)
+    assert project.recorded().keys() == companies.keys()
+    assert project.codat_iac("plan", "--detailed-exitcode").code == 3, "all wait for their customers"
+    return again
+
+
+def test_interrupted_among_many_creates_it_records_what_was_made(project: Project) -> None:
+    """The state is written once, at the end, which an interrupt brings about: nothing made is forgotten."""
+    companies = declare_many(project)
+    project.emulator.faults([{"on": "POST /companies/*/connections", "do": "delay", "seconds": 1}])
+    process = project.start_codat_iac("apply", "--yes", "-o", "json")
+    until(lambda: len(live(project, companies)) >= 4, "some are made")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    ran = Ran(process.returncode, out, err)
+
+    assert ran.code == 130
+    assert ran.said[-1] == "interrupted; what was under way is finished or not begun"
+    results = {each["address"]: each["result"] for each in ran.json["outcomes"]}
+    done = {address for address, result in results.items() if result == "done"}
+    assert list(results) == sorted(companies)
+    assert set(results.values()) == {"done", "not tried"}
+    assert set(project.recorded()) == done
+    assert sorted(project.recorded().items()) == live(project, companies)
+
+    project.emulator.faults([])
+    again = goes_on(project, companies)
+    assert {each["address"] for each in again.json["outcomes"]} == companies.keys() - done
+
+
+def test_a_state_that_cant_be_written_after_many_creates_is_told_of_each(project: Project) -> None:
+    """Nothing of them is recorded; the next run takes up what was made, and makes nothing twice."""
+    companies = declare_many(project)
+    disk = Disk(project.folder / "state", mounted=False)
+    with holding_posts(project):
+        process = project.start_codat_iac("apply", "--yes", "-o", "json")
+        until(lambda: "create-connection" in project.emulator.counts(), "a POST")
+        disk.become_read_only()
+    out, err = process.communicate(timeout=PATIENCE)
+    ran = Ran(process.returncode, out, err)
+    disk.recover()
+
+    assert ran.code == 1
+    assert {each["address"]: each["result"] for each in ran.json["outcomes"]} == dict.fromkeys(
+        companies, "failed"
+    )
+    for each in ran.json["outcomes"]:
+        assert each["error"].startswith(f"{each['address']}: Pulumi can't write the stack's state (")
+        assert each["error"].endswith("then run again: what was done is found, and not done twice")
+    assert "Traceback" not in ran.err
+    assert project.recorded() == {}
+    there = live(project, companies)
+    assert [address for address, _ in there] == sorted(companies)
+
+    goes_on(project, companies)
+    assert live(project, companies) == there
