@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 import sys
 import time
 
 import click
+
+from tests.support.project import pulumi_home
 
 RUNS = {
     "operations": 1500,
@@ -28,6 +31,7 @@ RUNS = {
 @click.option("--seed", type=int, help="The seed of an earlier campaign; another one each time by default.")
 def main(names: tuple[str, ...], runs: int | None, seed: int | None) -> None:
     """Try to break the promises, and report the violations."""
+    os.environ["PULUMI_HOME"] = pulumi_home()
     chosen = secrets.randbelow(1_000_000) if seed is None else seed
     click.echo(f"seed {chosen}")
     broken = []
