@@ -30,7 +30,7 @@ from codat_iac.stack import engine
 from tests.support.project import Project, connections
 from tests.support.worlds import COMPONENT, PREFIX, World, a_planner, a_world, living
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 CASES = int(os.environ.get("CODAT_AGREEMENT_CASES", "12"))
 FIRST = int(os.environ.get("CODAT_AGREEMENT_SEED", "1"))

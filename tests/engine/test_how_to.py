@@ -18,7 +18,7 @@ from tests.support import ROOT
 from tests.support.builders import connected, rows
 from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 PAGES = ROOT / "docs/how-to"
 

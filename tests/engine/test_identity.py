@@ -109,6 +109,7 @@ def in_company(name: str, company_id: str, *lines: str) -> str:
 # Renames.
 
 
+@pytest.mark.slow
 @both_doors
 @pytest.mark.parametrize("old", ["{platformKey: gbol, status: Unlinked}", "{platformKey: gbol}"])
 def test_a_renamed_company_key_moves_each_connection(
@@ -138,6 +139,7 @@ def test_a_renamed_company_key_moves_each_connection(
     assert plan(project) == {}
 
 
+@pytest.mark.slow
 @both_doors
 def test_a_renamed_company_key_with_one_gone(project: Project, acme: str, door: Door) -> None:
     """What was deleted in Codat is made again at its own name; the other one moves."""
@@ -159,6 +161,7 @@ def test_a_renamed_company_key_with_one_gone(project: Project, acme: str, door: 
     assert plan(project) == {}
 
 
+@pytest.mark.slow
 @both_doors
 def test_which_of_two_new_ones_is_the_renamed_one_is_refused(project: Project, acme: str, door: Door) -> None:
     """Nothing is done until the file says it by id, or says it in two steps."""
@@ -188,6 +191,7 @@ def test_which_of_two_new_ones_is_the_renamed_one_is_refused(project: Project, a
 # Components, and programs of one's own.
 
 
+@pytest.mark.slow
 def test_a_component_comes_and_goes(project: Project, acme: str) -> None:
     """Wrapped in a component and taken out again, by a program of one's own: no change either time."""
     make = f'Connection("acme/ledger", company_id="{acme}", platform_key="gbol"'
@@ -207,6 +211,7 @@ def test_a_component_comes_and_goes(project: Project, acme: str) -> None:
         assert statuses(project) == {"acme/ledger": "Linked"}
 
 
+@pytest.mark.slow
 @both_doors
 def test_from_a_component_to_the_stock_program(project: Project, acme: str, door: Door) -> None:
     """The same addresses go on, and plan says so."""
@@ -233,6 +238,7 @@ def test_from_a_component_to_the_stock_program(project: Project, acme: str, door
 # The state, edited by hand.
 
 
+@pytest.mark.slow
 @both_doors
 def test_a_state_rename(project: Project, acme: str, door: Door) -> None:
     """With the file renamed too, it is recorded anew; without, it goes back to its name."""
@@ -259,6 +265,7 @@ def test_a_state_rename(project: Project, acme: str, door: Door) -> None:
     assert statuses(project) == {"acme/books": "Linked"}
 
 
+@pytest.mark.slow
 @both_doors
 def test_a_taint_is_planned_as_the_replacement_that_it_is(project: Project, acme: str, door: Door) -> None:
     """The plan shows it with the loss, and nothing of it is done twice."""
@@ -279,6 +286,7 @@ def test_a_taint_is_planned_as_the_replacement_that_it_is(project: Project, acme
     assert plan(project) == {}
 
 
+@pytest.mark.slow
 def test_an_id_recorded_twice_is_refused_with_the_line_that_helps(project: Project, acme: str) -> None:
     """One id at two declared addresses: neither door does anything until the state is mended."""
     project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: suuo}"))
@@ -305,6 +313,7 @@ def test_an_id_recorded_twice_is_refused_with_the_line_that_helps(project: Proje
 SETTING = ("config", "set", "codat:requestsPerMinute", "900")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["refuse", "create"])
 @pytest.mark.parametrize("arguments", [(), ("--refresh=false",), ("--run-program",)], ids=" ".join)
 def test_a_rename_beside_a_changed_setting(
@@ -328,6 +337,7 @@ def test_a_rename_beside_a_changed_setting(
     assert statuses(project) == {"acme/b": "Linked"}
 
 
+@pytest.mark.slow
 @both_doors
 def test_a_replacement_that_broke_off_is_taken_back(project: Project, acme: str, door: Door) -> None:
     """The unlink of the old half fails, and the file goes back: the old one is wanted again, and alive."""
@@ -357,6 +367,7 @@ def test_a_replacement_that_broke_off_is_taken_back(project: Project, acme: str,
 # Parts of a stack.
 
 
+@pytest.mark.slow
 def test_a_partial_run_takes_nothing_that_another_address_has(project: Project, acme: str) -> None:
     """`--exclude` reads a part of the stack only: the new one never takes what the excluded one has."""
     project.declare(
@@ -378,6 +389,7 @@ def test_a_partial_run_takes_nothing_that_another_address_has(project: Project, 
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_partial_run_refuses_what_it_cant_know(project: Project, acme: str) -> None:
     """What is gone is made again only if it is known who has what stands beside it."""
     project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: suuo}"))
@@ -398,6 +410,7 @@ def test_a_partial_run_refuses_what_it_cant_know(project: Project, acme: str) ->
     assert project.writes() == ["POST 200"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["**acme/a", "**acme/b"])
 def test_a_rename_in_a_targeted_run_ends_nothing(project: Project, acme: str, target: str) -> None:
     """Whichever of the two names is the target."""
@@ -436,6 +449,7 @@ def recorded_a(project: Project, acme: str) -> str:
     return project.recorded()["acme/a"]
 
 
+@pytest.mark.slow
 def test_a_new_one_above_a_recorded_one_is_refused_at_once(
     project: Project, acme: str, recorded_a: str
 ) -> None:
@@ -451,6 +465,7 @@ def test_a_new_one_above_a_recorded_one_is_refused_at_once(
     assert project.recorded() == {"acme/a": recorded_a}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["order", "siblings", "aliases", "connection_id"])
 def test_each_way_out_that_the_refusal_names_works(
     project: Project, acme: str, recorded_a: str, way: str
@@ -483,6 +498,7 @@ def test_each_way_out_that_the_refusal_names_works(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_an_address_declared_twice_is_an_error(project: Project, acme: str) -> None:
     """Also below another parent, where Pulumi itself would allow it."""
     project.program(
@@ -499,6 +515,7 @@ def test_an_address_declared_twice_is_an_error(project: Project, acme: str) -> N
     assert "POST 200" not in project.writes()[1:]
 
 
+@pytest.mark.slow
 def test_import_is_one_line_that_names_the_ways(project: Project, acme: str) -> None:
     """`import_` is none of them, and each that the line names works."""
     made = project.emulator.connect(acme, "suuo", "Linked")
@@ -514,6 +531,7 @@ def test_import_is_one_line_that_names_the_ways(project: Project, acme: str) -> 
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_outputs_and_secrets_may_say_company_and_platform(project: Project, acme: str) -> None:
     """What is known only while the program runs is described then; a secret is read by each command."""
     program = OWN + (
@@ -536,6 +554,7 @@ def test_outputs_and_secrets_may_say_company_and_platform(project: Project, acme
 # What apply leaves as it was declared.
 
 
+@pytest.mark.slow
 def test_apply_keeps_what_a_program_of_ones_own_protects(project: Project, acme: str) -> None:
     """It updates under `protect`, and neither replaces nor removes what has it."""
     project.program(OWN + own("acme/a", acme, ", opts=pulumi.ResourceOptions(protect=True)"))
@@ -555,6 +574,7 @@ def test_apply_keeps_what_a_program_of_ones_own_protects(project: Project, acme:
     assert statuses(project) == {"acme/a": "Linked"}
 
 
+@pytest.mark.slow
 def test_apply_refuses_options_that_it_would_lose(project: Project, acme: str) -> None:
     """`retain_on_delete` can't be said in a file, so an apply would take it away."""
     project.program(OWN + own("acme/a", acme, ", opts=pulumi.ResourceOptions(retain_on_delete=True)"))
@@ -570,6 +590,7 @@ def test_apply_refuses_options_that_it_would_lose(project: Project, acme: str) -
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_apply_keeps_outputs_that_are_not_its_own(project: Project, acme: str) -> None:
     """A program of one's own may call its outputs as the stock program calls its own."""
     outputs = 'pulumi.export("connections", "mine")\npulumi.export("waiting", {"for": "Godot"})\n'
@@ -611,6 +632,7 @@ def test_apply_stops_if_a_colleague_was_faster(project: Project, acme: str) -> N
 # Shifts and swaps.
 
 
+@pytest.mark.slow
 @both_doors
 def test_a_shift_by_ids_takes_two_runs(project: Project, acme: str, door: Door) -> None:
     """`b` goes on with what `a` had, and `c` with what `b` had: nothing is called for either."""
@@ -642,6 +664,7 @@ def test_a_shift_by_ids_takes_two_runs(project: Project, acme: str, door: Door) 
     assert plan(project) == {}
 
 
+@pytest.mark.slow
 def test_a_swap_of_platforms_is_refused_by_all(project: Project, acme: str) -> None:
     """Each name would go on with the other's connection; the way that the message names loses nothing."""
     project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: fztf}"))
@@ -671,6 +694,7 @@ def test_a_swap_of_platforms_is_refused_by_all(project: Project, acme: str) -> N
 # Losses, before the first.
 
 
+@pytest.mark.slow
 def test_a_limit_in_the_config_is_refused_with_the_variable_to_set(project: Project, acme: str) -> None:
     """It would outlive its run in the copy that `destroy` uses; as the message says, it works."""
     project.declare(connections(acme, *(f"a{n}: {{platformKey: suuo}}" for n in range(3))))
@@ -691,6 +715,7 @@ def test_a_limit_in_the_config_is_refused_with_the_variable_to_set(project: Proj
     assert project.writes() == ["PATCH 200"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--skip-preview",), ("--continue-on-error",)], ids=" ".join)
 @pytest.mark.parametrize("what", ["unlink", "replace", "remove"])
 def test_of_too_many_losses_not_one_is_made(
@@ -722,6 +747,7 @@ def test_of_too_many_losses_not_one_is_made(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_run_that_declares_nothing_asks_whether_it_is_the_right_file(project: Project, acme: str) -> None:
     """One Linked connection is enough; what would only be forgotten stays, too; then it works as it says."""
     project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: fztf}"))
@@ -746,6 +772,7 @@ def test_a_run_that_declares_nothing_asks_whether_it_is_the_right_file(project: 
     assert project.recorded() == {}
 
 
+@pytest.mark.slow
 def test_a_preview_warns_of_each_loss_and_in_sum(project: Project, acme: str) -> None:
     """A removal, a replacement and an unlink: each on its own resource."""
     lines = ("a: {platformKey: suuo}", "b: {platformKey: fztf}", "c: {platformKey: gbol}")
@@ -772,6 +799,7 @@ def test_a_preview_warns_of_each_loss_and_in_sum(project: Project, acme: str) ->
 # What the record costs, and what it says.
 
 
+@pytest.mark.slow
 def test_siblings_cost_the_state_no_square(project: Project, acme: str) -> None:
     """Each resource is as large beside 60 siblings as beside none."""
     project.declare(connections(acme, "a: {platformKey: suuo}"))
@@ -787,6 +815,7 @@ def test_siblings_cost_the_state_no_square(project: Project, acme: str) -> None:
     assert max(sizes) <= len(json.dumps({k: alone[k] for k in ("inputs", "outputs")})) + 20
 
 
+@pytest.mark.slow
 def test_what_two_adopt_in_one_run_is_said_of_each_on_its_own(project: Project, acme: str) -> None:
     """A free connection that waits is taken by one address, and the warning stands on that one."""
     first = project.emulator.connect(acme, "suuo", "PendingAuth")
@@ -805,6 +834,7 @@ def test_what_two_adopt_in_one_run_is_said_of_each_on_its_own(project: Project, 
     assert project.recorded() == {"acme/a": first["id"], "acme/b": second["id"]}
 
 
+@pytest.mark.slow
 def test_an_unknown_status_waits_for_nobody(project: Project, acme: str) -> None:
     """Plan and the stack's output agree: what Codat means by it isn't known."""
     made = project.emulator.connect(acme, "suuo", "Migrating")
@@ -820,6 +850,7 @@ def test_an_unknown_status_waits_for_nobody(project: Project, acme: str) -> None
 # Upgrades.
 
 
+@pytest.mark.slow
 def test_a_stack_of_the_version_before_previews_empty(project: Project, acme: str) -> None:
     """It recorded no ids among the outputs, and lists of siblings among the inputs."""
     project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: suuo}"))
@@ -867,6 +898,7 @@ def test_what_stays_for_a_run_is_left_alone(project: Project, acme: str) -> None
     assert statuses(project) == {"acme/b": "Linked", "acme/c": "Linked"}
 
 
+@pytest.mark.slow
 def test_a_rename_into_a_component_by_its_name_alone(project: Project, acme: str, recorded_a: str) -> None:
     """The engine looks for the alias below the new parent; the record says where it is."""
     alias = ', opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name="acme/a")])'
@@ -922,6 +954,7 @@ def test_the_stock_program_is_alone_in_its_stack(project: Project, acme: str) ->
         assert "Traceback" not in outcome.shown
 
 
+@pytest.mark.slow
 def test_a_changed_setting_beside_a_loss_is_no_dead_end(project: Project, acme: str) -> None:
     """The process that ends it has read nothing, and its program has counted everything."""
     project.declare(connections(acme, "a: {platformKey: gbol}", "b: {platformKey: suuo}"))
@@ -937,6 +970,7 @@ def test_a_changed_setting_beside_a_loss_is_no_dead_end(project: Project, acme: 
     assert plan(project) == {}
 
 
+@pytest.mark.slow
 def test_an_apply_refuses_to_take_away_what_another_one_needs(project: Project, acme: str) -> None:
     """The engine wouldn't let it, half-way."""
     program = f'a = Connection("acme/a", company_id="{acme}", platform_key="gbol")\n' + own(
@@ -955,6 +989,7 @@ def test_an_apply_refuses_to_take_away_what_another_one_needs(project: Project, 
     assert plan(project) == {}
 
 
+@pytest.mark.slow
 @both_doors
 def test_an_old_half_goes_on_at_another_address_that_names_it(
     project: Project, acme: str, door: Door

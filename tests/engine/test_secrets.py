@@ -56,6 +56,7 @@ def test_a_one_time_password_is_found_without_its_name(emulator: Emulator, acme:
         assert list(leaked(text.rpartition("=")[2], emulator.api_key)) == [ONE_TIME]
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_the_search_after_each_test_finds_what_is_left(project: Project, acme: str) -> None:
     """In what a command says, on either stream, and in what it leaves, but for where one is asked for."""
@@ -106,6 +107,7 @@ def arguments_until_the_end(process: Started) -> set[str]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.parametrize("door", ["pulumi", "codat-iac"])
 def test_no_secret_is_an_argument_of_a_process(project: Project, acme: str, door: str) -> None:

@@ -18,7 +18,7 @@ from codat_iac.stack import engine
 from tests.support import ROOT
 from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 TUTORIAL = ROOT / "docs/tutorial.md"
 

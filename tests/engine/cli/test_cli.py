@@ -75,6 +75,7 @@ def test_a_wrong_setting_is_one_line(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 def test_a_server_that_is_none_is_one_line(project: Project) -> None:
     """A dead one, and one that serves a page of HTML."""
@@ -245,6 +246,7 @@ def test_debug_shows_where_an_error_comes_from(project: Project) -> None:
 # Where it runs.
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 def test_it_runs_in_the_folder_that_it_is_told(project: Project, tmp_path: Path) -> None:
     """`--cwd` finds the project of that folder or above it; a PATH is relative to it."""
@@ -258,6 +260,7 @@ def test_it_runs_in_the_folder_that_it_is_told(project: Project, tmp_path: Path)
     assert [change["step"] for change in ran.json["changes"]] == ["remove"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 def test_the_config_serves_where_the_environment_says_nothing(project: Project) -> None:
     """The key and the base URL may stand in the stack's config, for a check of a given file too."""
@@ -277,6 +280,7 @@ def test_a_key_in_the_open_is_refused(project: Project) -> None:
     one_line(project.codat_iac("plan"), "codat:apiKey is not a secret")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
 @pytest.mark.parametrize(
     ("key", "variable"), [("maxLosses", "CODAT_MAX_LOSSES"), ("acceptMissing", "CODAT_ACCEPT_MISSING")]
@@ -372,6 +376,7 @@ def test_apply_makes_the_second_run_by_itself(project: Project, acme: str, emula
     assert project.preview("--expect-no-changes").code == 0
 
 
+@pytest.mark.slow
 def test_a_python_file_works_wherever_a_yaml_file_does(project: Project, acme: str) -> None:
     """And what it prints goes to stderr, never into a document."""
     (project.folder / "connections.py").write_text(
@@ -397,6 +402,7 @@ def test_a_python_file_works_wherever_a_yaml_file_does(project: Project, acme: s
 # validate --online.
 
 
+@pytest.mark.slow
 def test_the_tenant_is_asked_whether_it_knows_what_is_declared(project: Project, acme: str) -> None:
     """A platform that it hasn't and a company that it doesn't know are problems of the file."""
     nobody = "8a210b68-6988-11ed-a1eb-0242ac120002"
@@ -418,6 +424,7 @@ def test_the_tenant_is_asked_whether_it_knows_what_is_declared(project: Project,
 # Links.
 
 
+@pytest.mark.slow
 def test_links_are_on_stdout_and_nowhere_else(project: Project, recorded: str) -> None:
     """Or in a file that only its owner can read; no other command shows one."""
     ran = project.codat_iac("links", "-o", "csv")
@@ -440,6 +447,7 @@ def test_links_are_on_stdout_and_nowhere_else(project: Project, recorded: str) -
 # Files and streams.
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 def test_out_takes_the_result_and_the_error(project: Project) -> None:
     """A document of what went wrong must not leave yesterday's plan standing in its place."""
@@ -454,6 +462,7 @@ def test_out_takes_the_result_and_the_error(project: Project) -> None:
     assert json.loads(file.read_text())["kind"] == "problems"
 
 
+@pytest.mark.slow
 def test_a_name_that_a_terminal_cant_spell_is_no_error(project: Project, emulator: Emulator) -> None:
     """It is replaced on stdout; a file is UTF-8, whatever the locale says."""
     company_id = str(emulator.add_company("Zoë 🦊")["id"])
@@ -489,6 +498,7 @@ def shell(project: Project, line: str) -> Ran:
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
+@pytest.mark.slow
 def test_a_pipe_that_breaks_is_quiet(project: Project, acme: str) -> None:
     """Whoever reads one line gets it, and nothing else is said; the exit code is the plan's."""
     a_long_plan(project, acme)
@@ -498,6 +508,7 @@ def test_a_pipe_that_breaks_is_quiet(project: Project, acme: str) -> None:
     assert (ran.code, ran.out, ran.err) == (0, "{\n", "")
 
 
+@pytest.mark.slow
 def test_an_apply_goes_on_where_nobody_listens(project: Project, acme: str) -> None:
     """A reader of its progress that has left must not end it between two changes."""
     project.declare(connections(acme, LEDGER, "shop: {platformKey: fztf}"))
@@ -508,6 +519,7 @@ def test_an_apply_goes_on_where_nobody_listens(project: Project, acme: str) -> N
     assert set(project.recorded()) == {"acme/ledger", "acme/shop"}
 
 
+@pytest.mark.slow
 def test_an_error_that_nobody_reads_keeps_its_code(project: Project) -> None:
     """Also where stderr is closed."""
     assert shell(project, "codat-iac plan --cwd / 2> >(true)").code == 1
@@ -526,6 +538,7 @@ def test_warnings_are_shown_to_whoever_asks_for_them(project: Project) -> None:
 ESCAPE = "\x1b["
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "colourful"),
     [
@@ -548,6 +561,7 @@ def test_a_terminal_gets_colours(project: Project, environment: Mapping[str, str
     assert ESCAPE not in terminal.shown
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_and_says_yes(project: Project, acme: str) -> None:
     """The plan, the question, a bar that goes, and what became of it."""
     project.declare(connections(acme, LEDGER, "shop: {platformKey: fztf}"))
@@ -622,6 +636,7 @@ def test_nobody_can_be_asked_without_a_terminal(project: Project, acme: str) -> 
 # Interrupts.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [("plan",), ("drift",), ("apply", "--yes")], ids=" ".join)
 @pytest.mark.usefixtures("recorded")
@@ -671,6 +686,7 @@ def test_an_interrupt_before_it_began() -> None:
 # The emulator, and the engine.
 
 
+@pytest.mark.slow
 def test_the_emulator_says_where_it_is_and_stops(project: Project) -> None:
     """Its URL is the first line; Ctrl-C ends it without a word, and its state survives."""
     for _ in range(2):

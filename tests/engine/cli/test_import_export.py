@@ -99,6 +99,7 @@ def test_what_is_left_alone_is_told(capsys: Shown) -> None:
     assert (len(lines), lines[-1]) == (22, "and 5 more")
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_an_import_asks_and_then_proves_itself(project: Project, acme: str) -> None:
     """Without a person to ask it stops; with --yes the preview after it is empty."""

@@ -101,6 +101,7 @@ def test_an_empty_folder_becomes_a_project_with_nothing_to_do(
     assert environment["CODAT_API_KEY"] not in first.out + first.err + again.out + again.err
 
 
+@pytest.mark.slow
 def test_what_is_wrong_stops_it_before_the_stack(
     folder: Path, environment: Mapping[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,6 +153,7 @@ MOMENTS = (
 """The last two: the file has the ids, and the state hasn't; the state has them, and the file still has."""
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_goes_on_and_ends_in_the_same(
     folder: Path, environment: Mapping[str, str], acme: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +183,7 @@ def test_killed_anywhere_it_goes_on_and_ends_in_the_same(
     assert IN_SYNC in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_person_is_asked(project: Project, folder: Path, acme: str, emulator: Emulator) -> None:
     """From the key to the import; the key is never shown."""
     connected(emulator, acme)

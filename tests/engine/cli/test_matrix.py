@@ -22,7 +22,7 @@ from tests.support import ROOT
 from tests.support.builders import a_desired, a_prior, connected
 from tests.support.project import Project, Ran, connections
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SCHEMA = json.loads((ROOT / "schemas" / "plan.schema.json").read_text())
 

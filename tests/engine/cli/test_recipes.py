@@ -21,7 +21,7 @@ from tests.support.forge import MERGE, TOKEN, FakeForge, forge
 from tests.support.project import Project, connections
 from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 GITHUB = ROOT / "examples/github-actions"
 GITLAB = ROOT / "examples/gitlab/.gitlab-ci.yml"

@@ -40,6 +40,7 @@ def ran_with(streams: Streams | str, project: Project, *arguments: str) -> Ended
     return ran
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", [FULL, LEFT], ids=str)
 @pytest.mark.parametrize("command", WITH_ENGINE, ids=" ".join)
 def test_a_command_that_reads_does_what_it_can(
@@ -52,6 +53,7 @@ def test_a_command_that_reads_does_what_it_can(
     assert ran.err.count("\n") == len(ran.about_streams) == (streams.lost and not streams.deaf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", [FULL, LEFT, CLOSED], ids=str)
 def test_an_apply_that_is_done_is_done(project: Project, acme: str, streams: Streams) -> None:
     """Whatever becomes of its streams: the exit code says so, and at most one line tells of a stream."""
@@ -66,6 +68,7 @@ def test_an_apply_that_is_done_is_done(project: Project, acme: str, streams: Str
     assert bool(ran.out) != (streams.lost or streams.unread)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", [FULL, CLOSED], ids=str)
 def test_an_import_that_is_done_is_done(
     project: Project, acme: str, emulator: Emulator, streams: Streams
@@ -109,6 +112,7 @@ def test_nobody_is_asked_on_a_closed_stdin(project: Project, acme: str) -> None:
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_an_apply_knows_before_it_begins_where_its_result_goes(project: Project, acme: str) -> None:
     """What it can't know by then is a line after the work, and no error."""
     project.declare(connections(acme, LEDGER))
@@ -123,6 +127,7 @@ def test_an_apply_knows_before_it_begins_where_its_result_goes(project: Project,
     assert set(project.recorded()) == {"acme/ledger"}
 
 
+@pytest.mark.slow
 def test_a_plan_may_come_on_stdin(project: Project, acme: str) -> None:
     """`plan -o json | apply --plan -`; a desired state too."""
     project.declare(connections(acme, LEDGER))
@@ -163,6 +168,7 @@ def desired():
 SAID = {f"{who}{what}" for who in ("import", "desired", "exit") for what in ("", "'s child", "'s descriptor")}
 
 
+@pytest.mark.slow
 def test_what_a_desired_state_prints_is_shown_by_the_engine(project: Project, acme: str) -> None:
     """Its children's too; `codat-iac` keeps it out of each document."""
     (project.folder / "chatty.py").write_text(CHATTY.replace("COMPANY", acme))
@@ -177,6 +183,7 @@ def test_what_a_desired_state_prints_is_shown_by_the_engine(project: Project, ac
         assert command[0] == "export" or isinstance(ran.json, dict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["text", "csv", "json", "html"])
 def test_a_file_with_links_is_its_owners_alone(shared: Project, tmp_path: Path, output: str) -> None:
     """Whatever its format, what it was before, and what the umask says; a link to it stays one."""

@@ -160,6 +160,7 @@ def test_a_cache_that_cant_be_written(shared: Project) -> None:
 # Locks.
 
 
+@pytest.mark.slow
 def test_a_process_that_was_stopped_while_it_counted(shared: Project, tmp_path: Path) -> None:
     """After some seconds that is said, and the command goes on."""
     path = f"{Path(str(engine.find())).parent}{os.pathsep}{os.environ['PATH']}"
@@ -191,6 +192,7 @@ def test_proxies_that_are_dead(shared: Project, fresh: Project) -> None:
 # The environment of others.
 
 
+@pytest.mark.slow
 def test_options_and_settings_of_pulumi(shared: Project, fresh: Project) -> None:
     """They are meant for the user's own `pulumi`."""
     options = {
@@ -220,6 +222,7 @@ def test_options_and_settings_of_pulumi(shared: Project, fresh: Project) -> None
     works(fresh, surroundings, "plan")
 
 
+@pytest.mark.slow
 def test_another_python_before_ours(shared: Project, fresh: Project, tmp_path: Path) -> None:
     """On PATH, as the active virtualenv, and named."""
     other = tmp_path / "bin" / "python"
@@ -236,6 +239,7 @@ def test_another_python_before_ours(shared: Project, fresh: Project, tmp_path: P
     assert problems(shared, surroundings) == []
 
 
+@pytest.mark.slow
 def test_a_locale_without_a_letter_of_a_name(shared: Project, fresh: Project) -> None:
     """And a Python that was told to believe it."""
     surroundings = Surroundings(

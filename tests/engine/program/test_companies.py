@@ -37,6 +37,7 @@ def tag(emulator: Emulator, company_id: str, **tags: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.slow
 def test_a_company_is_found_by_its_tag_and_never_taken_for_another_one(project: Project) -> None:
     """Both doors find it, both refuse when the tag moves, and the id that the refusal names goes on."""
     emulator = project.emulator

@@ -32,6 +32,7 @@ def test_apply_then_preview_is_empty_and_waiting_is_a_warning(project: Project, 
     ]
 
 
+@pytest.mark.slow
 def test_the_stack_tells_how_many_have_which_status_and_who_waits(project: Project, acme: str) -> None:
     """The outputs count by status and name the waiting ones."""
     project.declare(connections(acme, LEDGER, SHOP))
@@ -45,6 +46,7 @@ def test_the_stack_tells_how_many_have_which_status_and_who_waits(project: Proje
     }
 
 
+@pytest.mark.slow
 def test_drift_is_shown_as_what_it_is(project: Project, acme: str) -> None:
     """A deleted one is made again; an unlinked and a revoked one are warnings that name the cause."""
     project.declare(connections(acme, LEDGER, SHOP, "bank: {platformKey: suuo}"))
@@ -71,6 +73,7 @@ def test_drift_is_shown_as_what_it_is(project: Project, acme: str) -> None:
     assert project.preview("--expect-no-changes").code == 0
 
 
+@pytest.mark.slow
 def test_unlinked_in_the_file_is_one_patch(project: Project, acme: str) -> None:
     """`status: Unlinked` on a Linked connection becomes a PATCH, shown as such."""
     project.declare(connections(acme, LEDGER))
@@ -87,6 +90,7 @@ def test_unlinked_in_the_file_is_one_patch(project: Project, acme: str) -> None:
     assert '~ status     : "Linked" => "Unlinked"' in drift.shown, "the customer linked it again"
 
 
+@pytest.mark.slow
 def test_what_is_adopted_is_unlinked_by_the_run_after_it(project: Project, acme: str) -> None:
     """Never in the same step; the warning says so, and the next preview shows it."""
     made = project.emulator.connect(acme, "gbol", "Linked")
@@ -108,6 +112,7 @@ def test_what_is_adopted_is_unlinked_by_the_run_after_it(project: Project, acme:
     assert project.preview("--expect-no-changes").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "linked", "writes"),
     [
@@ -133,6 +138,7 @@ def test_a_removal_does_what_the_policy_says(
     assert set(project.recorded()) == {"acme/shop"}
 
 
+@pytest.mark.slow
 def test_a_changed_policy_holds_for_the_removal_after_it(project: Project, acme: str) -> None:
     """A new `onRemoval` is recorded without a call, and then obeyed."""
     project.declare(connections(acme, LEDGER, SHOP))
@@ -148,6 +154,7 @@ def test_a_changed_policy_holds_for_the_removal_after_it(project: Project, acme:
     assert project.writes() == ["DELETE 200"]
 
 
+@pytest.mark.slow
 def test_another_platform_is_made_before_the_old_one_is_let_go(project: Project, acme: str) -> None:
     """A changed platform key is a replacement: POST, then what the policy says of the old one."""
     project.declare(connections(acme, LEDGER))
@@ -159,6 +166,7 @@ def test_another_platform_is_made_before_the_old_one_is_let_go(project: Project,
     assert project.writes() == ["POST 200", "PATCH 200"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--refresh=false",)], ids=["with a refresh", "without one"])
 def test_destroy_really_lets_go(project: Project, acme: str, arguments: tuple[str, ...]) -> None:
     """Once its losses are allowed, it unlinks what is Linked and deletes what nobody authorised."""
@@ -177,6 +185,7 @@ def test_destroy_really_lets_go(project: Project, acme: str, arguments: tuple[st
     assert project.recorded() == {}
 
 
+@pytest.mark.slow
 def test_refresh_records_what_is_live(project: Project, acme: str) -> None:
     """`pulumi refresh` shows what moved, calls nothing, and keeps what is gone until an up says so."""
     project.declare(connections(acme, LEDGER, SHOP))

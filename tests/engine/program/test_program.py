@@ -41,6 +41,7 @@ def test_a_key_in_the_open_is_refused(project: Project, acme: str) -> None:
     assert project.emulator.api_key not in project.everything_written()
 
 
+@pytest.mark.slow
 def test_the_config_serves_where_the_environment_says_nothing(project: Project, acme: str) -> None:
     """A secret key, the base URL and the pace may stand in the stack's config."""
     project.declare(connections(acme, LEDGER))
@@ -57,6 +58,7 @@ def test_the_config_serves_where_the_environment_says_nothing(project: Project, 
     assert project.emulator.api_key not in project.everything_written()
 
 
+@pytest.mark.slow
 def test_the_environment_wins_over_the_config(project: Project, acme: str) -> None:
     """An old key that lives on in a state must not be the one that is used."""
     project.declare(connections(acme, LEDGER))
@@ -111,6 +113,7 @@ def test_a_wrong_setting_is_one_line(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_base_url_that_serves_html_is_said_so(project: Project, acme: str) -> None:
     """A proxy's login page is not an empty tenant."""
     project.declare(connections(acme, LEDGER))
@@ -136,6 +139,7 @@ def test_every_problem_of_the_file_is_an_error_of_its_own(project: Project, acme
     assert project.writes() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -154,6 +158,7 @@ def test_a_file_that_is_none_declares_nothing(project: Project, acme: str, text:
     assert set(project.recorded()) == {"acme/ledger"}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_moved_removes_nothing(project: Project, acme: str) -> None:
     """Into a subfolder, which isn't read: an error of both doors that names it, and no removal."""
     project.declare(connections(acme, LEDGER))
@@ -173,6 +178,7 @@ def test_a_file_that_is_moved_removes_nothing(project: Project, acme: str) -> No
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_no_desired_state_is_no_empty_one(project: Project, acme: str) -> None:
     """The command that names one is said."""
     project.declare(connections(acme, LEDGER))
@@ -185,6 +191,7 @@ def test_no_desired_state_is_no_empty_one(project: Project, acme: str) -> None:
     assert set(project.recorded()) == {"acme/ledger"}
 
 
+@pytest.mark.slow
 def test_an_unknown_platform_is_found_by_preview(project: Project, acme: str) -> None:
     """The tenant's own integrations are asked, and the nearest is suggested."""
     project.declare(connections(acme, "ledger: {platformKey: gbok}"))
@@ -192,6 +199,7 @@ def test_an_unknown_platform_is_found_by_preview(project: Project, acme: str) ->
     explained(project.preview(), "did you mean gbol (Xero)?")
 
 
+@pytest.mark.slow
 def test_a_python_file_serves_like_a_yaml_file(project: Project, acme: str) -> None:
     """`desired()` returns the same data."""
     project.pulumi("config", "set", "codat:desired", "connections.py")
@@ -228,6 +236,7 @@ for name in ("status", "company_id", "platform_key", "platform_name", "source_ty
 """
 
 
+@pytest.mark.slow
 def test_a_program_of_ones_own_uses_the_resource(project: Project, acme: str) -> None:
     """Outputs have Python names; an input that isn't known yet waits until it is."""
     project.program(HAND_WRITTEN.format(company=acme))
@@ -245,6 +254,7 @@ def test_a_program_of_ones_own_uses_the_resource(project: Project, acme: str) ->
     assert project.preview("--expect-no-changes").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -272,6 +282,7 @@ def test_a_wrong_argument_is_one_line(project: Project, acme: str, arguments: st
     assert text in outcome.shown
 
 
+@pytest.mark.slow
 def test_two_of_a_kind_without_siblings_are_never_one(project: Project, acme: str) -> None:
     """A program that forgets `siblings` gets an error, not one connection at two addresses."""
     program = "from codat_iac import Connection\n" + "".join(
@@ -287,6 +298,7 @@ def test_two_of_a_kind_without_siblings_are_never_one(project: Project, acme: st
 # The terminal, the state, the calls.
 
 
+@pytest.mark.slow
 def test_a_failed_up_ends_with_one_line(project: Project, acme: str) -> None:
     """What Codat said, on the resource that it is about."""
     project.declare(connections(acme, LEDGER))
@@ -295,6 +307,7 @@ def test_a_failed_up_ends_with_one_line(project: Project, acme: str) -> None:
     explained(project.up(), "acme/ledger: POST /companies/")
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_traceback_and_no_lock(project: Project, acme: str) -> None:
     """Whatever was under way is finished or said; the next run needs no `pulumi cancel`."""
     project.declare(connections(acme, LEDGER))
@@ -310,6 +323,7 @@ def test_ctrl_c_leaves_no_traceback_and_no_lock(project: Project, acme: str) -> 
     assert project.emulator.counts()["create-connection"] == 1
 
 
+@pytest.mark.slow
 def test_nothing_secret_is_written_or_shown(project: Project, acme: str, emulator: Emulator) -> None:
     """The key and the links' passwords are in no state, no output and no log, at the highest verbosity."""
     project.declare(connections(acme, LEDGER))
@@ -325,6 +339,7 @@ def test_nothing_secret_is_written_or_shown(project: Project, acme: str, emulato
             assert secret not in place
 
 
+@pytest.mark.slow
 def test_a_hundred_connections_cost_at_most_fifty_one_reads(project: Project, emulator: Emulator) -> None:
     """Fifty companies with two connections each: one preview, counted at the emulator."""
     companies = [str(emulator.add_company(f"Company {n}")["id"]) for n in range(50)]

@@ -87,6 +87,7 @@ CAUSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause", CAUSES)
 def test_one_cause_is_one_error(linked: Project, silent: str, cause: str) -> None:
     """It is told at one of the 27 resources, and once by the command line."""
@@ -116,6 +117,7 @@ def test_what_overrides_a_check_comes_last(linked: Project, command: str) -> Non
     assert error.endswith(OVERRIDE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["plan", "drift"])
 def test_the_command_line_names_the_likely_mistake_first(linked: Project, command: str) -> None:
     """In one line, or in four with the stack, the title and the summary."""
@@ -127,6 +129,7 @@ def test_the_command_line_names_the_likely_mistake_first(linked: Project, comman
     assert len([line for line in said.splitlines() if line]) <= 4
 
 
+@pytest.mark.slow
 def test_a_limit_is_told_once_and_nothing_is_forgotten(linked: Project) -> None:
     """`destroy` asks for each of the 27, and each stays, whether it tells why or not."""
     outcome = linked.destroy()
@@ -136,6 +139,7 @@ def test_a_limit_is_told_once_and_nothing_is_forgotten(linked: Project) -> None:
     assert "nothing is declared: is it the right file, and the right stack? It would end 27 " in first[0]
 
 
+@pytest.mark.slow
 def test_a_removal_that_reads_nothing_first_is_refused_once(linked: Project) -> None:
     """Without a refresh each removal is asked for first; the key is wrong for all of them."""
     env = {"CODAT_API_KEY": "the-key-of-another", "CODAT_MAX_LOSSES": "100"}
@@ -145,6 +149,7 @@ def test_a_removal_that_reads_nothing_first_is_refused_once(linked: Project) -> 
     assert len([error for error in told(outcome) if LIKELY in error]) == 1
 
 
+@pytest.mark.slow
 def test_the_wrong_stack_is_asked_about_before_anything_is_adopted(linked: Project) -> None:
     """An empty stack, and all that is declared exists: one error in each door."""
     linked.pulumi("stack", "init", "empty")
@@ -162,6 +167,7 @@ def test_the_wrong_stack_is_asked_about_before_anything_is_adopted(linked: Proje
     )
 
 
+@pytest.mark.slow
 def test_a_key_that_is_revoked_during_an_apply_is_told_once(project: Project, acme: str) -> None:
     """The other changes are told to have failed for the same reason; none is tried in vain."""
     keys = ("gbol", "fztf", "suuo", "qhyg")
@@ -180,6 +186,7 @@ def test_a_key_that_is_revoked_during_an_apply_is_told_once(project: Project, ac
 # What only waits.
 
 
+@pytest.mark.slow
 def test_a_quiet_preview_is_a_screenful(project: Project) -> None:
     """23 that wait as recorded are one warning; what is new today has its own, before it."""
     *_, broken, unlinked = fill(project, waiting=23)

@@ -38,6 +38,7 @@ def live(project: Project, company_id: str) -> list[tuple[str, str]]:
 # Absence.
 
 
+@pytest.mark.slow
 def test_the_key_of_another_tenant_takes_nothing_out_of_the_state(project: Project, acme: str) -> None:
     """Neither up, nor refresh, nor destroy believes a tenant that doesn't know the company."""
     project.declare(connections(acme, LEDGER))
@@ -70,6 +71,7 @@ def test_a_company_that_really_is_gone_has_to_be_confirmed(project: Project, acm
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_mass_disappearance_is_no_drift(project: Project, acme: str) -> None:
     """When over 30 % (and at least 10) are gone at once, nothing leaves the state and nothing is made."""
     project.declare(many(acme, 20))
@@ -90,6 +92,7 @@ def test_a_mass_disappearance_is_no_drift(project: Project, acme: str) -> None:
 # Renames.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -117,6 +120,7 @@ def test_a_rename_calls_nothing(project: Project, acme: str, arguments: tuple[st
     assert project.preview("--expect-no-changes").code == 0
 
 
+@pytest.mark.slow
 def test_a_rename_among_siblings_keeps_each_id(project: Project, acme: str) -> None:
     """With two connections to one platform, the renamed one keeps its own."""
     project.declare(connections(acme, "a: {platformKey: suuo}", "b: {platformKey: suuo}"))
@@ -131,6 +135,7 @@ def test_a_rename_among_siblings_keeps_each_id(project: Project, acme: str) -> N
     assert project.recorded() == {"acme/a": before["acme/a"], "acme/c": before["acme/b"]}
 
 
+@pytest.mark.slow
 def test_nothing_is_removed_where_a_create_failed(project: Project, acme: str) -> None:
     """With --continue-on-error, the old connection outlives the failure of the one that replaces it."""
     project.declare(connections(acme, LEDGER))
@@ -153,6 +158,7 @@ Connection("acme/books", company_id=other.id.apply(lambda _: "7"), platform_key=
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_removed_where_nobody_knows_what_a_resource_wants(project: Project, acme: str) -> None:
     """What can't be read may be the new name of just what would go."""
     project.declare(connections(acme, LEDGER))
@@ -171,6 +177,7 @@ def test_nothing_is_removed_where_nobody_knows_what_a_resource_wants(project: Pr
 # What is there already.
 
 
+@pytest.mark.slow
 def test_a_connection_that_the_customer_made_is_refused_or_adopted(project: Project, acme: str) -> None:
     """By default preview refuses and says the ways out; `onExisting: adopt` takes it without a call."""
     made = project.emulator.connect(acme, "gbol", "Linked")
@@ -186,6 +193,7 @@ def test_a_connection_that_the_customer_made_is_refused_or_adopted(project: Proj
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_state_that_lost_a_resource_makes_no_second_connection(project: Project, acme: str) -> None:
     """A waiting one is taken up again; a Linked one is refused, since it may be somebody else's."""
     project.declare(connections(acme, LEDGER))
@@ -205,6 +213,7 @@ def test_a_state_that_lost_a_resource_makes_no_second_connection(project: Projec
 # Crashes.
 
 
+@pytest.mark.slow
 def test_a_crash_between_post_and_checkpoint_makes_no_second_connection(project: Project, acme: str) -> None:
     """All is killed while the answer to the first of two POSTs is under way; the next run finds it."""
     project.declare(connections(acme, LEDGER, "shop: {platformKey: fztf}"))
@@ -225,6 +234,7 @@ def test_a_crash_between_post_and_checkpoint_makes_no_second_connection(project:
     assert len(set(project.recorded().values())) == 2
 
 
+@pytest.mark.slow
 def test_a_provider_that_outlives_its_engine_writes_nothing(project: Project, acme: str) -> None:
     """The engine alone is killed while the provider waits for a quota; after the wait nothing is posted."""
     project.declare(connections(acme, LEDGER))
@@ -250,6 +260,7 @@ def test_a_provider_that_outlives_its_engine_writes_nothing(project: Project, ac
     assert live(project, acme) == []
 
 
+@pytest.mark.slow
 def test_a_provider_with_nothing_to_do_leaves_too(project: Project, acme: str) -> None:
     """It holds the API key, and nobody else would end it."""
     project.declare(connections(acme, LEDGER))
@@ -264,6 +275,7 @@ def test_a_provider_with_nothing_to_do_leaves_too(project: Project, acme: str) -
     until(lambda: not alive(provider), "the provider leaves")
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_merely_stopped_is_waited_for(project: Project, acme: str) -> None:
     """Ctrl-Z, or a machine that sleeps: slow is not gone, and what it asked for is done when it goes on."""
     project.declare(connections(acme, LEDGER))
@@ -283,6 +295,7 @@ def test_an_engine_that_is_merely_stopped_is_waited_for(project: Project, acme: 
 # Losses.
 
 
+@pytest.mark.slow
 def test_more_losses_than_the_limit_are_none(project: Project, acme: str) -> None:
     """Removing 11 Linked connections does nothing, by up or by destroy, until the limit is raised."""
     project.declare(many(acme, 12))
@@ -304,6 +317,7 @@ def test_more_losses_than_the_limit_are_none(project: Project, acme: str) -> Non
     assert project.writes() == ["PATCH 200"] * 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["up", "destroy"])
 def test_a_loss_that_nobody_can_count_is_refused(project: Project, acme: str, command: str) -> None:
     """Without a refresh the provider knows no stack, so a loss needs an explicit limit.
@@ -346,6 +360,7 @@ def test_the_stock_program_counts_without_a_refresh_too(project: Project, acme: 
 # Saying.
 
 
+@pytest.mark.slow
 def test_many_notices_become_one_on_the_stack(project: Project, acme: str) -> None:
     """21 waiting connections are one warning, which counts them."""
     project.declare(many(acme, 21))

@@ -143,6 +143,7 @@ def test_ten_changes_of_all_kinds_in_one_run(project: Project, emulator: Emulato
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_the_forecast_of_the_calls_comes_true(project: Project, acme: str, emulator: Emulator) -> None:
     """What a plan says that an apply will call is what the provider calls."""
     leaving = a_desired("acme/leaving", company_id=acme, platform_key="suuo")
@@ -189,6 +190,7 @@ def declared(company_ids: list[str], *more: str) -> str:
     )
 
 
+@pytest.mark.slow
 def test_one_that_was_deleted_in_the_portal_is_made_again(project: Project, emulator: Emulator) -> None:
     """In a stack of 200, without the engine reading or touching any of the other 199."""
     company_ids, priors = a_tenant(project, 200)
@@ -211,6 +213,7 @@ def test_one_that_was_deleted_in_the_portal_is_made_again(project: Project, emul
     assert outputs(project)["connections"] == {"Linked": 199, "PendingAuth": 1}
 
 
+@pytest.mark.slow
 def test_one_company_alone(project: Project) -> None:
     """`--company` leaves the changes of others to others, and the outputs still tell of all."""
     company_ids, _ = a_tenant(project, 3)
@@ -225,6 +228,7 @@ def test_one_company_alone(project: Project) -> None:
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_what_costs_no_call(project: Project, acme: str, emulator: Emulator) -> None:
     """A rename, a policy and what is only forgotten, also where a removal with a call goes along."""
 
@@ -292,6 +296,7 @@ def test_outputs_of_other_makes_are_kept_and_secrets_stay_secret(project: Projec
 # What goes wrong.
 
 
+@pytest.mark.slow
 def test_a_create_that_fails_holds_nothing_else_up(project: Project, acme: str) -> None:
     """Done and failed are told for each; the exit code is 1, and the next run does the rest."""
     project.declare(
@@ -316,6 +321,7 @@ def test_a_create_that_fails_holds_nothing_else_up(project: Project, acme: str) 
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_a_removal_waits_for_the_create_beside_it(project: Project, acme: str, emulator: Emulator) -> None:
     """Where a create fails, nothing of the same company and platform is removed, and each says why."""
     old = a_desired("acme/old", company_id=acme, connection_id=None)
@@ -338,6 +344,7 @@ def test_a_removal_waits_for_the_create_beside_it(project: Project, acme: str, e
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_a_post_of_which_nobody_knows_is_uncertain_and_converges(project: Project, acme: str) -> None:
     """The reset comes after the commit, keys are ignored, lists lag: the next run adopts what was made."""
     project.emulator.knobs({"idempotency": "ignore", "readLagSeconds": 600})
@@ -360,6 +367,7 @@ def test_a_post_of_which_nobody_knows_is_uncertain_and_converges(project: Projec
     assert set(rows(project.emulator, acme)) == made
 
 
+@pytest.mark.slow
 def test_the_old_half_of_a_replacement_is_not_forgotten(
     project: Project, acme: str, emulator: Emulator
 ) -> None:
@@ -381,6 +389,7 @@ def test_the_old_half_of_a_replacement_is_not_forgotten(
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_the_old_half_of_a_replacement_goes_with_the_next_change(
     project: Project, acme: str, emulator: Emulator
 ) -> None:
@@ -406,6 +415,7 @@ def test_the_old_half_of_a_replacement_goes_with_the_next_change(
 # Limits.
 
 
+@pytest.mark.slow
 def test_losses_over_the_limit_are_refused_before_the_first(project: Project, emulator: Emulator) -> None:
     """Exit code 4 and not one call; the message names the flag, and the flag raises the limit."""
     company_ids, priors = a_tenant(project, 4)
@@ -460,6 +470,7 @@ def somebody_connects(project: Project, company_ids: list[str], priors: list[Pri
     connected(project.emulator, company_ids[0], "fztf", "PendingAuth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("happens", "text"),
     [
@@ -485,6 +496,7 @@ def test_a_saved_plan_is_refused_where_its_changes_moved(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_saved_plan_goes_on_where_others_moved(project: Project, emulator: Emulator) -> None:
     """A customer elsewhere revokes, a connection elsewhere is deleted: that is for the next plan."""
     company_ids, priors = an_unlink_and_a_create(project)
@@ -502,6 +514,7 @@ def test_a_saved_plan_goes_on_where_others_moved(project: Project, emulator: Emu
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_a_saved_plan_of_everything_leaves_nothing(project: Project, acme: str) -> None:
     """And says nothing of a rest."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))
@@ -547,6 +560,7 @@ def test_what_is_no_saved_plan_is_said_so(project: Project, acme: str, text: str
 # The stack.
 
 
+@pytest.mark.slow
 def test_the_selected_stack_stays_selected(project: Project, acme: str) -> None:
     """`--stack` names another for this run alone, and `--cwd` another folder."""
     project.pulumi("stack", "init", "other")
@@ -577,6 +591,7 @@ Customer()
 """
 
 
+@pytest.mark.slow
 def test_what_a_component_declared_moves_with_its_first_change(project: Project, acme: str) -> None:
     """An apply declares it without the component, beside what is new, and calls nothing for it."""
     project.program(COMPONENT.format(company=acme, more=""))
@@ -596,6 +611,7 @@ def test_what_a_component_declared_moves_with_its_first_change(project: Project,
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_options_of_a_program_of_ones_own_are_left_to_it(project: Project, acme: str) -> None:
     """No file can say `ignore_changes`, so an apply would take it away: one line says so."""
     project.program(COMPONENT.format(company=acme, more=', ignore_changes=["status"]'))
@@ -613,6 +629,7 @@ def test_options_of_a_program_of_ones_own_are_left_to_it(project: Project, acme:
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_and_one_wins(project: Project, acme: str) -> None:
     """While `pulumi up` has the stack, apply says so in one line, and the other way round."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))
@@ -639,6 +656,7 @@ def test_two_runs_at_once_and_one_wins(project: Project, acme: str) -> None:
     in_sync(project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "text"),
     [
@@ -664,6 +682,7 @@ def test_a_stack_that_cant_be_used_is_one_line(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_run_that_never_began_is_one_line(project: Project, acme: str) -> None:
     """Here a provider's host that can't start, which the plan had no need of; nothing is said to be done."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))
@@ -686,6 +705,7 @@ def test_a_run_that_never_began_is_one_line(project: Project, acme: str) -> None
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_a_key_in_the_open_is_refused(project: Project, acme: str) -> None:
     """As by `pulumi up`: the engine would copy it into the state."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))
@@ -717,6 +737,7 @@ def interrupted(project: Project, send: Callable[[subprocess.Popen[str]], None])
     return Ran(process.returncode, out, err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("whom", ["alone", "group"])
 def test_an_interrupt_ends_it_between_two_changes(
@@ -771,6 +792,7 @@ def test_interrupted_twice_it_ends_at_once_and_converges(project: Project) -> No
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_killed_without_warning_pulumi_finishes_what_is_under_way(project: Project) -> None:
     """It records what was made, and leaves no lock: the next run does the rest."""
     ran = interrupted(project, lambda process: process.kill())
@@ -784,6 +806,7 @@ def test_killed_without_warning_pulumi_finishes_what_is_under_way(project: Proje
     in_sync(project)
 
 
+@pytest.mark.slow
 def test_killed_without_warning_nothing_that_is_declared_goes(project: Project, emulator: Emulator) -> None:
     """The program dies before it declared what is targeted: that must not count as no longer declared."""
     company_ids, priors = a_tenant(project, 8)

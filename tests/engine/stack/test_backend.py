@@ -93,6 +93,7 @@ def test_the_lock_of_a_dead_run_is_cancelled_when_a_person_says_so(
     assert set(project.recorded().values()) == set(rows(project.emulator, acme))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "code", "text"),
     [
@@ -143,6 +144,7 @@ def test_a_stack_that_changed_meanwhile_is_planned_anew(project: Project, acme: 
     assert project.writes() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host", [pytest.param(None, id="alive"), pytest.param("another.example", id="of another machine")]
 )
@@ -161,6 +163,7 @@ def test_a_lock_of_which_nobody_knows_is_not_offered(project: Project, acme: str
     assert len(locks(project)) == 1
 
 
+@pytest.mark.slow
 def test_an_import_names_the_lock_of_a_dead_run(project: Project, acme: str, stale: int) -> None:
     """With the very command, and the file as it was."""
     connected(project.emulator, acme, "fztf")
@@ -179,6 +182,7 @@ def test_an_import_names_the_lock_of_a_dead_run(project: Project, acme: str, sta
 # Two at once, and interrupts.
 
 
+@pytest.mark.slow
 def test_of_two_ups_at_once_one_wins(project: Project, acme: str) -> None:
     """The other says so and does nothing; what is asked for is made once."""
     project.declare(connections(acme, LEDGER))
@@ -197,6 +201,7 @@ def test_of_two_ups_at_once_one_wins(project: Project, acme: str) -> None:
     assert set(project.recorded().values()) == set(rows(project.emulator, acme))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--yes")], ids=" ".join)
 def test_ctrl_c_at_any_moment_leaves_nothing_half_known(
     project: Project, emulator: Emulator, command: tuple[str, ...]
@@ -265,6 +270,7 @@ def remove_attributes(file: Path) -> None:
     file.with_name("dev.json.attrs").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "repair"),
     [

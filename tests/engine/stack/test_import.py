@@ -133,6 +133,7 @@ def test_a_mixed_tenant_is_managed_after_an_import(importer: Importer, emulator:
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_an_import_fits_around_what_is_there(importer: Importer, acme: str, emulator: Emulator) -> None:
     """An id that another address holds stays there, names are kept, and what is declared comes in there."""
     project = importer.project
@@ -187,6 +188,7 @@ companies:\r
 """A file as people write it on Windows, with an anchor, and without an end of its last line."""
 
 
+@pytest.mark.slow
 def test_a_file_of_people_is_added_to_only_when_told_to(
     importer: Importer, acme: str, emulator: Emulator
 ) -> None:
@@ -224,6 +226,7 @@ def test_a_file_of_people_is_added_to_only_when_told_to(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_changes_that_waited_before_are_no_reason_to_fail(
     importer: Importer, acme: str, emulator: Emulator
 ) -> None:
@@ -271,6 +274,7 @@ def a_tenant(emulator: Emulator, count: int = 4) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_not_empty_undoes_the_import(importer: Importer, emulator: Emulator) -> None:
     """One that somebody deleted meanwhile would be made again: all is as it was, and the reason is said."""
     tenant = a_tenant(emulator)
@@ -289,6 +293,7 @@ def test_a_plan_that_is_not_empty_undoes_the_import(importer: Importer, emulator
     assert importer.changes() == []
 
 
+@pytest.mark.slow
 def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, emulator: Emulator) -> None:
     """Pulumi records what it can; what somebody else recorded meanwhile stays, at whatever address."""
     project = importer.project
@@ -316,6 +321,7 @@ def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, 
     assert written(project) == mine
 
 
+@pytest.mark.slow
 def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
     importer: Importer, acme: str, emulator: Emulator
 ) -> None:
@@ -337,6 +343,7 @@ def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
     assert project.recorded() == {"acme/mine": ledger}
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_is_undone(importer: Importer, acme: str, emulator: Emulator) -> None:
     """Ctrl-C reaches Pulumi once, which leaves no lock; then all is as it was."""
     a_tenant(emulator, 40)
@@ -355,6 +362,7 @@ def test_an_interrupted_import_is_undone(importer: Importer, acme: str, emulator
     assert len(importer.run(overwrite=True).arrivals) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "said", "recorded"),
     [
@@ -380,6 +388,7 @@ def test_what_is_saved_meanwhile_is_not_written_over(
     assert importer.changes() == []
 
 
+@pytest.mark.slow
 def test_what_is_saved_before_it_is_undone_is_told(importer: Importer, emulator: Emulator) -> None:
     """The file then declares by their ids what the state no longer holds; an import completes it."""
     project = importer.project
@@ -413,6 +422,7 @@ def test_a_file_that_nothing_can_be_added_to_is_left_alone(
     assert resources(importer.project) == []
 
 
+@pytest.mark.slow
 def test_an_undoing_that_fails_says_how_to_go_on(
     importer: Importer, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +462,7 @@ importer.import_into(stack, client, settings, found, stack.desired_path(), overw
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "recorded_by_then", "completed_by"),
     [("writing", 0, "import"), ("importing", 0, "import"), ("importing", 0, "up"), ("proving", 3, "import")],
@@ -481,6 +492,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(
     assert project.writes() == []
 
 
+@pytest.mark.slow
 def test_an_import_uses_the_key_of_today(
     importer: Importer, acme: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from tests.support.servers import Server
 from tests.support.terminal import Terminal
 from tests.support.waiting import PATIENCE, until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 LEDGER = "ledger: {platformKey: gbol}"
 SHOP = "shop: {platformKey: fztf}"

@@ -260,6 +260,7 @@ def opened(shop: Project, monkeypatch: pytest.MonkeyPatch) -> Stack:
     return Stack.open(shop.folder / "deep")
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_the_selected_stack_is_the_one_that_is_opened(opened: Stack, shop: Project) -> None:
     """In the folder of the project; or else the one that is named, which nobody asks for."""
@@ -297,6 +298,7 @@ def test_the_settings_come_from_the_environment_and_then_from_the_stack(
     assert opened.settings().requests_per_minute == 3
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.parametrize("key", ["maxLosses", "acceptMissing"])
 def test_a_limit_of_one_run_in_the_config_is_refused(shop: Project, opened: Stack, key: str) -> None:

@@ -29,6 +29,7 @@ DECLARED = (
 STATUSES = {"acme/shop": "PendingAuth", "acme/old": "Unlinked"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", STATES, ids=lambda file: file.stem)
 def test_an_upgrade_changes_nothing(project: Project, emulator: Emulator, acme: str, file: Path) -> None:
     """Neither by `pulumi preview` nor by `codat-iac plan`; what it protects stays protected."""
