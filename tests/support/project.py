@@ -267,8 +267,13 @@ class Project:
 
     def record(self, priors: Iterable[PriorConnection], **outputs: Any) -> None:
         """Write a state with the connections *priors* and the stack's *outputs*, as a run leaves it."""
+        self.write_state(lambda _: recorded_resources(priors, outputs))
+
+    def write_state(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        """Write the state anew, with what *change* makes of its resources."""
         kept = json.loads(self.state_file.read_bytes())
-        kept["checkpoint"]["latest"]["resources"] = recorded_resources(priors, outputs)
+        deployment = kept["checkpoint"]["latest"]
+        deployment["resources"] = change(deployment.get("resources", []))
         self.state_file.write_text(json.dumps(kept))
 
     def up(self, *arguments: str, env: Mapping[str, str] | None = None) -> Outcome:

@@ -1113,9 +1113,9 @@ def test_a_status_is_alerted_of_however_long_it_is_recorded(stack: Stack) -> Non
     assert found() == []
     assert found("Deauthorized", "Unlinked", "absent") == [
         "acme/fresh",
+        "acme/gone",
         "acme/known",
         "acme/unwanted",
-        "acme/gone",
     ]
 
 

@@ -17,7 +17,7 @@ import pytest
 from codat_iac.emulator import Emulator
 from codat_iac.planning.plan import FORMAT_VERSION
 from tests.support.builders import a_desired, a_prior, connected
-from tests.support.project import Project, Ran, connections
+from tests.support.project import Project, Ran, connections, recorded_resources
 from tests.support.raw_server import answering, http
 from tests.support.streams import run_with
 from tests.support.terminal import Terminal
@@ -212,11 +212,9 @@ def test_every_problem_of_the_file_is_a_line(project: Project, acme: str) -> Non
 
 def a_broken_state(project: Project) -> None:
     """Let the state hold a connection as no version of ours ever wrote one."""
-    project.record([a_prior(1)])
-    state = json.loads((project.folder / "state.json").read_text())
-    del state["deployment"]["resources"][2]["outputs"]["address"]
-    (project.folder / "state.json").write_text(json.dumps(state))
-    assert project.pulumi("stack", "import", "--file", "state.json").code == 0
+    resources = recorded_resources([a_prior(1)], {})
+    del resources[2]["outputs"]["address"]
+    project.write_state(lambda _: resources)
 
 
 def test_a_bug_is_one_line_too(project: Project, acme: str) -> None:
@@ -309,10 +307,7 @@ def test_an_option_that_no_file_can_say_is_left_to_its_program(
     project: Project, recorded: str, acme: str, written: Mapping[str, object], option: str
 ) -> None:
     """An apply would take it away, so it refuses the stack; a plan has nothing against it."""
-    state = json.loads((project.folder / "state.json").read_text())
-    state["deployment"]["resources"][2] |= written
-    (project.folder / "state.json").write_text(json.dumps(state))
-    assert project.pulumi("stack", "import", "--file", "state.json").code == 0
+    project.write_state(lambda resources: [*resources[:2], resources[2] | {**written}])
     project.declare(connections(acme, LEDGER, "shop: {platformKey: fztf}"))
 
     ran = project.codat_iac("apply", "--yes")
