@@ -161,7 +161,6 @@ def test_a_renamed_company_key_with_one_gone(project: Project, acme: str, door: 
     assert plan(project) == {}
 
 
-@pytest.mark.slow
 @both_doors
 def test_which_of_two_new_ones_is_the_renamed_one_is_refused(project: Project, acme: str, door: Door) -> None:
     """Nothing is done until the file says it by id, or says it in two steps."""
@@ -554,7 +553,6 @@ def test_outputs_and_secrets_may_say_company_and_platform(project: Project, acme
 # What apply leaves as it was declared.
 
 
-@pytest.mark.slow
 def test_apply_keeps_what_a_program_of_ones_own_protects(project: Project, acme: str) -> None:
     """It updates under `protect`, and neither replaces nor removes what has it."""
     project.program(OWN + own("acme/a", acme, ", opts=pulumi.ResourceOptions(protect=True)"))
@@ -970,7 +968,6 @@ def test_a_changed_setting_beside_a_loss_is_no_dead_end(project: Project, acme: 
     assert plan(project) == {}
 
 
-@pytest.mark.slow
 def test_an_apply_refuses_to_take_away_what_another_one_needs(project: Project, acme: str) -> None:
     """The engine wouldn't let it, half-way."""
     program = f'a = Connection("acme/a", company_id="{acme}", platform_key="gbol")\n' + own(

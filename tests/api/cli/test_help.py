@@ -89,6 +89,16 @@ def test_help_and_version_have_short_ways(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr().out == f"codat-iac, version {__version__}\n"
 
 
+def test_who_names_no_command_is_shown_all(capfd: pytest.CaptureFixture[str]) -> None:
+    """And who names one that isn't there, where they are listed. Both are an error."""
+    help_ = help_of(capfd)
+
+    assert run([]) == 1
+    assert capfd.readouterr() == ("", help_)
+    assert run(["nope"]) == 1
+    assert capfd.readouterr() == ("", "codat-iac: No such command 'nope'; see `codat-iac --help`\n")
+
+
 def test_debug_may_stand_anywhere(capfd: pytest.CaptureFixture[str]) -> None:
     """Before the command or after it."""
     for arguments in (["--debug", "plan", "--help"], ["plan", "--debug", "--help"]):

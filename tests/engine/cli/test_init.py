@@ -153,7 +153,6 @@ MOMENTS = (
 """The last two: the file has the ids, and the state hasn't; the state has them, and the file still has."""
 
 
-@pytest.mark.slow
 def test_killed_anywhere_it_goes_on_and_ends_in_the_same(
     folder: Path, environment: Mapping[str, str], acme: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

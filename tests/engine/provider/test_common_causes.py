@@ -87,7 +87,6 @@ CAUSES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cause", CAUSES)
 def test_one_cause_is_one_error(linked: Project, silent: str, cause: str) -> None:
     """It is told at one of the 27 resources, and once by the command line."""

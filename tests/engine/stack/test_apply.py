@@ -415,7 +415,6 @@ def test_the_old_half_of_a_replacement_goes_with_the_next_change(
 # Limits.
 
 
-@pytest.mark.slow
 def test_losses_over_the_limit_are_refused_before_the_first(project: Project, emulator: Emulator) -> None:
     """Exit code 4 and not one call; the message names the flag, and the flag raises the limit."""
     company_ids, priors = a_tenant(project, 4)
@@ -514,7 +513,6 @@ def test_a_saved_plan_goes_on_where_others_moved(project: Project, emulator: Emu
     in_sync(project)
 
 
-@pytest.mark.slow
 def test_a_saved_plan_of_everything_leaves_nothing(project: Project, acme: str) -> None:
     """And says nothing of a rest."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))
@@ -682,7 +680,6 @@ def test_a_stack_that_cant_be_used_is_one_line(
     assert project.writes() == []
 
 
-@pytest.mark.slow
 def test_a_run_that_never_began_is_one_line(project: Project, acme: str) -> None:
     """Here a provider's host that can't start, which the plan had no need of; nothing is said to be done."""
     project.declare(connections(acme, "ledger: {platformKey: gbol}"))

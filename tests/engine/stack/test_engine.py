@@ -296,7 +296,6 @@ def test_a_python_that_is_gone_is_noted_anew(tool: Tool, tmp_path: Path) -> None
     assert note.read_text() == f"{sys.executable}\n"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("go", [None, "1.21.0", "broken"])
 def test_without_a_new_enough_go_one_is_installed_for_the_build(
     tool: Tool, tmp_path: Path, go: str | None
@@ -565,7 +564,6 @@ def test_the_doctor_of_a_pulumi_on_path_looks_at_what_it_starts(tool: Tool) -> N
     assert finding.remedy == "no Python here"
 
 
-@pytest.mark.slow
 def test_the_doctor_looks_into_the_cache(tool: Tool, tmp_path: Path) -> None:
     """Our build, and what others left."""
     tool("go", fake_go(tmp_path))
@@ -656,7 +654,6 @@ def test_the_doctor_finds_modules_that_stand_before_others(
     assert finding.what.endswith(f" of its packages: {made.removesuffix('__init__.py')}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("option", ["toolchain: uv", "toolchain: poetry", "typechecker: mypy"])
 def test_the_doctor_finds_what_our_language_host_doesnt_know(tool: Tool, tmp_path: Path, option: str) -> None:
     """Pulumi's own does, and has its own ways to a Python."""
@@ -796,7 +793,6 @@ def shown(process: subprocess.Popen[str], status: int = 0) -> str:
     return output
 
 
-@pytest.mark.slow
 @pytest.mark.engine
 def test_the_real_engine_runs_a_program_of_a_virtualenv(pulumi: Callable[..., subprocess.Popen[str]]) -> None:
     """Preview, up and destroy work; the program and the dynamic provider run in the project's virtualenv."""
@@ -812,7 +808,6 @@ def test_the_real_engine_runs_a_program_of_a_virtualenv(pulumi: Callable[..., su
     assert "version='3." in shown(pulumi("about"))
 
 
-@pytest.mark.slow
 @pytest.mark.engine
 def test_the_real_engine_shows_what_went_wrong(
     pulumi: Callable[..., subprocess.Popen[str]], tmp_path: Path

@@ -188,7 +188,6 @@ companies:\r
 """A file as people write it on Windows, with an anchor, and without an end of its last line."""
 
 
-@pytest.mark.slow
 def test_a_file_of_people_is_added_to_only_when_told_to(
     importer: Importer, acme: str, emulator: Emulator
 ) -> None:
@@ -321,7 +320,6 @@ def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, 
     assert written(project) == mine
 
 
-@pytest.mark.slow
 def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
     importer: Importer, acme: str, emulator: Emulator
 ) -> None:
@@ -343,7 +341,6 @@ def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
     assert project.recorded() == {"acme/mine": ledger}
 
 
-@pytest.mark.slow
 def test_an_interrupted_import_is_undone(importer: Importer, acme: str, emulator: Emulator) -> None:
     """Ctrl-C reaches Pulumi once, which leaves no lock; then all is as it was."""
     a_tenant(emulator, 40)

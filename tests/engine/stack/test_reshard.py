@@ -103,7 +103,6 @@ def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shards]:
         yield made
 
 
-@pytest.mark.slow
 def test_three_shards_become_five_under_a_reader(shards: Shards, capfd: pytest.CaptureFixture[str]) -> None:
     """Killed when the first have arrived: no run of any stack goes on, and a second try ends it."""
     project = shards.project

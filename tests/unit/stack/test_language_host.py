@@ -346,7 +346,6 @@ def test_a_debugger_is_refused(stub: Any, tmp_path: Path) -> None:
 # Installing
 
 
-@pytest.mark.slow
 def test_install_creates_the_virtualenv_and_installs_the_requirements(
     stub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
