@@ -89,12 +89,13 @@ def declared_by(session: Session) -> Sequence[DesiredConnection]:
 
 def tell_skipped(skipped: Sequence[Skipped]) -> None:
     """Say which connections are left alone, and why."""
-    held = sum(each.held for each in skipped)
-    if held:
-        click.echo(f"{held} connections are left alone: the state has them already", err=True)
-    for why, number in Counter(each.counted for each in skipped if each.counted).items():
-        click.echo(f"{number} connections are left alone: {why}", err=True)
+    reasons = Counter("in the state already" if each.held else each.counted for each in skipped)
     others = [each for each in skipped if not (each.held or each.counted)]
+    for why, number in reasons.items():
+        if why:
+            click.echo(
+                f"{count(number, 'connection')} {'is' if number == 1 else 'are'} left alone: {why}", err=True
+            )
     tell_lines([f"left alone: {each.live.id}: {each.reason}" for each in others])
 
 

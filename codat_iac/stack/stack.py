@@ -25,10 +25,10 @@ from codat_iac.stack.engine import locks
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
 NO_DESIRED_STATE = (
-    "no desired state: give its PATH, or `pulumi config set codat:desired FILE`; what a program of your own"
-    " declares is planned by `codat-iac plan` and brought about by `pulumi up`"
+    "no desired state: name it with `pulumi config set codat:desired FILE`, or give its PATH to a command"
+    " that takes one; what a program of your own declares is planned by `codat-iac plan` and brought about by"
+    " `pulumi up`"
 )
-
 
 _DAMAGED = "failed to load checkpoint"
 """Pulumi's words for a state that it can't read, and that `pulumi stack import` can't repair.

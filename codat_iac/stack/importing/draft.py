@@ -196,9 +196,9 @@ class _Known:
 
     def _as_newcomer(self, live: LiveConnection) -> Arrival | Skipped:
         if live.company_id in self._ignored:
-            return Skipped(live, "is hidden", counted="`unmanaged: ignore` hides them")
+            return Skipped(live, "is hidden", counted="hidden by `unmanaged: ignore`")
         if live.status == Status.UNLINKED and not self._unlinked:
-            return Skipped(live, "is Unlinked", counted="they are Unlinked; --status Unlinked brings them in")
+            return Skipped(live, "is Unlinked", counted="Unlinked; --status Unlinked brings such in")
         if missed := self._missed.get(_slot(live)):
             return Skipped(
                 live,

@@ -239,7 +239,7 @@ def test_what_is_ignored_is_left_alone_unless_it_is_declared(growing: Growing) -
     done = growing.run()
 
     assert growing.ids == {"bee/mine": ledger}
-    assert [(each.counted, each.held) for each in done.skipped] == [("`unmanaged: ignore` hides them", False)]
+    assert [(each.counted, each.held) for each in done.skipped] == [("hidden by `unmanaged: ignore`", False)]
     assert growing.files == before
 
 
@@ -259,7 +259,7 @@ def test_what_an_apply_has_ended_is_not_new(growing: Growing) -> None:
 
     assert growing.ids == {"acme/mine": meant}
     assert [(each.live.id, each.counted) for each in done.skipped] == [
-        (ended, "they are Unlinked; --status Unlinked brings them in")
+        (ended, "Unlinked; --status Unlinked brings such in")
     ]
     assert growing.files == before
 

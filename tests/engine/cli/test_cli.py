@@ -161,8 +161,9 @@ def test_without_a_desired_state_it_says_how_to_name_one(project: Project) -> No
     )
     one_line(
         project.codat_iac("coverage"),
-        "no desired state: give its PATH, or `pulumi config set codat:desired FILE`; what a program of your"
-        " own declares is planned by `codat-iac plan` and brought about by `pulumi up`",
+        "no desired state: name it with `pulumi config set codat:desired FILE`, or give its PATH to a command"
+        " that takes one; what a program of your own declares is planned by `codat-iac plan` and brought"
+        " about by `pulumi up`",
     )
     one_line(
         project.codat_iac("plan"), "no desired state: `pulumi config set codat:desired connections.yaml`"

@@ -93,7 +93,7 @@ def test_what_is_left_alone_is_told(capsys: Shown) -> None:
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == [
-        "2 connections are left alone: the state has them already",
+        "2 connections are left alone: in the state already",
         "left alone: an-id: is odd",
     ]
     assert (len(lines), lines[-1]) == (22, "and 5 more")
@@ -113,7 +113,7 @@ def test_an_import_asks_and_then_proves_itself(project: Project, acme: str) -> N
     done = project.codat_iac("import", "--all", "--yes")
     assert (done.code, done.out) == (0, "Imported 2 connections; the plan is empty.\n")
     again = project.codat_iac("import", "--all", "--yes", "--overwrite")
-    assert "2 connections are left alone: the state has them already" in again.err
+    assert "2 connections are left alone: in the state already" in again.err
     assert "Nothing to import." in again.err
     assert project.preview("--expect-no-changes").code == 0
     file = project.folder / "connections.yaml"
@@ -169,7 +169,7 @@ def test_what_is_hidden_is_told_as_a_number(capsys: Shown) -> None:
     """And not by name."""
     live = LiveConnection("an-id", "a-company", "Linked")
 
-    tell_skipped([Skipped(live, "is hidden", counted="`unmanaged: ignore` hides them")] * 3)
+    tell_skipped([Skipped(live, "is hidden", counted="hidden by `unmanaged: ignore`")] * 3)
 
-    hidden = "3 connections are left alone: `unmanaged: ignore` hides them\n"
+    hidden = "3 connections are left alone: hidden by `unmanaged: ignore`\n"
     assert capsys.readouterr().err == hidden

@@ -336,7 +336,7 @@ def test_the_path_of_the_desired_state_is_as_seen_from_here(
 
     assert opened.desired_path() == Path("../connections.yaml")
     assert opened.desired_path({"codat:desired": "deep/all"}) == Path("all")
-    with pytest.raises(ConfigError, match="no desired state: give its PATH, or"):
+    with pytest.raises(ConfigError, match="no desired state: name it with"):
         opened.desired_path({})
 
 

@@ -114,7 +114,7 @@ def test_what_only_pulumi_can_tell_is_not_guessed(
 @pytest.mark.parametrize("text", [PROJECT, "config: {aws:region: x}", "", "- no\n- project"])
 def test_a_project_that_names_none_is_an_error(tmp_path: Path, text: str) -> None:
     """With the ways to name one."""
-    with pytest.raises(ConfigError, match="no desired state: give its PATH, or `pulumi config set"):
+    with pytest.raises(ConfigError, match="no desired state: name it with `pulumi config set"):
         desired_path(lay_out(tmp_path, {"Pulumi.yaml": text}))
 
 
