@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -217,5 +218,5 @@ class Life(RuleBasedStateMachine):
         self.run.set_desired([*(each for each in self.run.desired if each.address != instead_of), *desired])
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.slow(Life.TestCase)
 TestLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

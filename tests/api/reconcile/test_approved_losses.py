@@ -42,6 +42,7 @@ def act(run: Run, leaving: list[PriorConnection]) -> None:
             continue
 
 
+@pytest.mark.slow
 def test_no_change_of_plan_file_or_reality_loses_what_nobody_approved(
     emulator: Emulator, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def problems(found: list[str]) -> list[str]:
     return [line.removeprefix("problem").strip() for line in found if line.startswith("problem")]
 
 
+@pytest.mark.slow
 def test_where_all_is_well_it_says_what_it_looked_at(doctor: Doctor, shared: Project) -> None:
     """Engine, Python, stack, secrets, config, state, file, and Codat with its quota."""
     found = doctor()
@@ -89,6 +90,7 @@ def test_outside_of_a_project_it_looks_at_the_rest(doctor: Doctor, tmp_path: Pat
     assert "takes the API key" in found[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
@@ -110,6 +112,7 @@ def test_each_thing_that_breaks_a_run_is_a_problem(
     assert said in problem
 
 
+@pytest.mark.slow
 def test_a_missing_passphrase_is_a_problem(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if nothing in the stack is a secret so far: an update writes one."""
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
@@ -119,6 +122,7 @@ def test_a_missing_passphrase_is_a_problem(doctor: Doctor, monkeypatch: pytest.M
     assert "none is given; set PULUMI_CONFIG_PASSPHRASE" in problem
 
 
+@pytest.mark.slow
 def test_a_stack_that_isnt_there_is_a_problem(doctor: Doctor) -> None:
     """In Pulumi's words."""
     (problem,) = problems(doctor("--stack", "nowhere"))
@@ -126,6 +130,7 @@ def test_a_stack_that_isnt_there_is_a_problem(doctor: Doctor) -> None:
     assert "no stack named 'nowhere' found" in problem
 
 
+@pytest.mark.slow
 def test_every_problem_of_the_file_is_one(doctor: Doctor, shared: Project) -> None:
     """With line and column."""
     file = shared.folder / "connections.yaml"
@@ -138,6 +143,7 @@ def test_every_problem_of_the_file_is_one(doctor: Doctor, shared: Project) -> No
     assert all(line.startswith("connections.yaml, line 2, column ") for line in found)
 
 
+@pytest.mark.slow
 def test_without_an_engine_that_is_the_problem(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -193,6 +193,7 @@ def test_what_cant_be_planned_is_said(tried: Tried, emulator: Emulator) -> None:
     assert link["address"] == "acme/ledger"
 
 
+@pytest.mark.slow
 def test_a_file_is_applied_once_the_stack_names_it(project: Project, acme: str) -> None:
     """Before, it would take away what the program declares; the way that the refusal names leads there."""
     file = project.folder / "Pulumi.yaml"

@@ -15,6 +15,7 @@ LEDGER = "ledger: {platformKey: gbol}"
 SHOP = "shop: {platformKey: fztf}"
 
 
+@pytest.mark.slow
 def test_apply_then_preview_is_empty_and_waiting_is_a_warning(project: Project, acme: str) -> None:
     """What only a customer can do is a warning on its resource, never a change."""
     project.declare(connections(acme, LEDGER, SHOP))

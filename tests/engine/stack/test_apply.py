@@ -78,6 +78,7 @@ def outputs(project: Project) -> dict[str, Any]:
 # Everything at once.
 
 
+@pytest.mark.slow
 def test_ten_changes_of_all_kinds_in_one_run(project: Project, emulator: Emulator) -> None:
     """Created, adopted, moved, recorded anew, unlinked, replaced, removed: done, and nothing else touched."""
     acme, beta = (str(emulator.add_company(name)["id"]) for name in ("Acme", "Beta"))

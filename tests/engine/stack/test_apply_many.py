@@ -100,6 +100,7 @@ def goes_on(project: Project, companies: dict[str, str]) -> Ran:
     return again
 
 
+@pytest.mark.slow
 def test_interrupted_among_many_creates_it_records_what_was_made(project: Project) -> None:
     """The state is written once, at the end, which an interrupt brings about: nothing made is forgotten."""
     companies = declare_many(project)
@@ -124,6 +125,7 @@ def test_interrupted_among_many_creates_it_records_what_was_made(project: Projec
     assert {each["address"] for each in again.json["outcomes"]} == companies.keys() - done
 
 
+@pytest.mark.slow
 def test_a_state_that_cant_be_written_after_many_creates_is_told_of_each(project: Project) -> None:
     """Nothing of them is recorded; the next run takes up what was made, and makes nothing twice."""
     companies = declare_many(project)

@@ -793,6 +793,7 @@ def shown(process: subprocess.Popen[str], status: int = 0) -> str:
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_the_real_engine_runs_a_program_of_a_virtualenv(pulumi: Callable[..., subprocess.Popen[str]]) -> None:
     """Preview, up and destroy work; the program and the dynamic provider run in the project's virtualenv."""
@@ -808,6 +809,7 @@ def test_the_real_engine_runs_a_program_of_a_virtualenv(pulumi: Callable[..., su
     assert "version='3." in shown(pulumi("about"))
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_the_real_engine_shows_what_went_wrong(
     pulumi: Callable[..., subprocess.Popen[str]], tmp_path: Path

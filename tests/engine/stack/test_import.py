@@ -96,6 +96,7 @@ def written(project: Project) -> str:
     return (project.folder / "connections.yaml").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_mixed_tenant_is_managed_after_an_import(importer: Importer, emulator: Emulator) -> None:
     """Whatever is in it: the preview is empty, Codat was only read, and again there is nothing to do."""
     project = importer.project
