@@ -90,7 +90,6 @@ def test_outside_of_a_project_it_looks_at_the_rest(doctor: Doctor, tmp_path: Pat
     assert "takes the API key" in found[-1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [

@@ -26,6 +26,7 @@ from codat_iac.stack.importing.importer import ImportFailed, export, import_into
 from codat_iac.stack.stack import Stack
 from tests.support.builders import connected
 from tests.support.project import Project, connections
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -349,10 +350,17 @@ def test_an_interrupted_import_is_undone(importer: Importer, acme: str, emulator
     text = PEOPLES.replace("ACME", acme).encode()
     file.write_bytes(text)
     before = files(importer.project)
-    alarm = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+
+    def interrupt_it_as_it_reads() -> None:
+        until(emulator.counts, "Pulumi reads")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupt() -> None:
+        emulator.clear_requests()
+        threading.Thread(target=interrupt_it_as_it_reads).start()
 
     with pytest.raises(KeyboardInterrupt):
-        importer.run(at_step("importing", alarm.start), overwrite=True)
+        importer.run(at_step("importing", interrupt), overwrite=True)
 
     assert resources(importer.project) == []
     assert files(importer.project) == before
