@@ -75,10 +75,8 @@ def find_connections(session: Session, filters: Filters) -> Found:
     found = find(session.reader, filters, keys)
     own = found.of_shard(session.shard)
     if others := len(found.companies) - len(own.companies):
-        are = "is" if others == 1 else "are"
-        click.echo(
-            f"{count(others, 'company', 'companies')} {are} of other shards than {session.shard}", err=True
-        )
+        number = count(others, "company", "companies")
+        click.echo(f"{number} {_are(others)} of other shards than {session.shard}", err=True)
     return own
 
 
@@ -89,14 +87,15 @@ def declared_by(session: Session) -> Sequence[DesiredConnection]:
 
 def tell_skipped(skipped: Sequence[Skipped]) -> None:
     """Say which connections are left alone, and why."""
-    reasons = Counter("in the state already" if each.held else each.counted for each in skipped)
+    held = ["in the state already" for each in skipped if each.held]
+    for why, number in Counter([*held, *(each.counted for each in skipped if each.counted)]).items():
+        click.echo(f"{count(number, 'connection')} {_are(number)} left alone: {why}", err=True)
     others = [each for each in skipped if not (each.held or each.counted)]
-    for why, number in reasons.items():
-        if why:
-            click.echo(
-                f"{count(number, 'connection')} {'is' if number == 1 else 'are'} left alone: {why}", err=True
-            )
     tell_lines([f"left alone: {each.live.id}: {each.reason}" for each in others])
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def tell_lines(lines: Sequence[str]) -> None:

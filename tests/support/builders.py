@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from codat_iac.codat.client import Client
+import requests
+
+from codat_iac.codat.client import Client, Reader
 from codat_iac.emulator import Emulator
 from codat_iac.model.connection import Address, DesiredConnection, LiveConnection, PriorConnection, Status
 from codat_iac.model.settings import Settings
@@ -46,6 +48,27 @@ def a_prior(
     """Return a recorded connection with an id, or the id of a number, and with what was desired then."""
     connection_id = number if isinstance(number, str) else an_id(number)
     return PriorConnection(connection_id, desired or a_desired(), status, **rest)
+
+
+def tagged(emulator: Emulator, name: str, **tags: str) -> str:
+    """Add a company with these tags, over HTTP since the handle knows no tags, and return its id."""
+    answer = requests.post(
+        f"{emulator.url}/companies",
+        json={"name": name, "tags": tags},
+        headers={"Authorization": emulator.authorization},
+        timeout=10,
+    )
+    return str(answer.json()["id"])
+
+
+def a_reader(emulator: Emulator) -> Reader:
+    """Return a reader that tries once and waits for nothing."""
+    return Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
+
+
+def listings(emulator: Emulator) -> int:
+    """Return how often the tenant's companies were listed, page by page."""
+    return emulator.counts().get("list-companies", 0)
 
 
 @dataclass

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from codat_iac.model.errors import UnsafePlan
 from codat_iac.planning.plan import Plan
-from codat_iac.stack.apply.outcomes import Applied
+from codat_iac.stack.apply.outcomes import Applied, Result
 
 
 def needs_second_run(applied: Applied, plan: Plan) -> bool:
     """Return whether a second run follows: all of the first is done, and a change had to wait for it."""
-    done = not applied.error and all(outcome.result == "done" for outcome in applied.outcomes)
+    done = not applied.error and all(outcome.result is Result.DONE for outcome in applied.outcomes)
     return done and not applied.interrupted and any(change.later for change in plan.changes)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from jsonschema import Draft202012Validator
 
 from codat_iac.cli import run, tenant_coverage
@@ -21,7 +20,7 @@ from codat_iac.planning.plan.coverage import Coverage, Tally
 from codat_iac.reconcile.companies import tenant_readings
 from codat_iac.stack.stack import Stack
 from tests.support import ROOT
-from tests.support.builders import a_desired, a_prior, connected
+from tests.support.builders import a_desired, a_prior, connected, tagged
 from tests.support.project import connections, recorded_resources
 
 Shown = pytest.CaptureFixture[str]
@@ -40,13 +39,7 @@ class Tenant:
 
     def company(self, name: str, **tags: str) -> str:
         """Add a company with these tags."""
-        answer = requests.post(
-            f"{self.emulator.url}/companies",
-            json={"name": name, "tags": tags},
-            headers={"Authorization": self.emulator.authorization},
-            timeout=10,
-        )
-        return str(answer.json()["id"])
+        return tagged(self.emulator, name, **tags)
 
     def declare(self, text: str = "", *lines: str) -> None:
         """Declare `acme/ledger` and *lines*, with *text* above it."""

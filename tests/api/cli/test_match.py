@@ -11,8 +11,7 @@ from codat_iac.cli.commands import apply
 from codat_iac.emulator import Emulator
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.safety_limits import Limit
-from tests.api.reconcile.test_finding import tagged
-from tests.support.builders import connected
+from tests.support.builders import connected, tagged
 
 FILE = """\
 version: 1

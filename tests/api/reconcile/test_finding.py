@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import pytest
-import requests
 
 from codat_iac.codat.client import Reader
 from codat_iac.emulator import Emulator
@@ -24,19 +23,8 @@ from codat_iac.model.shard import Shard
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile.companies import tenant_readings
 from codat_iac.reconcile.companies.finding import find_companies
-from tests.support.builders import a_desired, a_prior, connected
+from tests.support.builders import a_desired, a_prior, a_reader, connected, listings, tagged
 from tests.support.worlds import a_planner
-
-
-def tagged(emulator: Emulator, name: str, **tags: str) -> str:
-    """The id of a new company with these tags, made over HTTP."""
-    answer = requests.post(
-        f"{emulator.url}/companies",
-        json={"name": name, "tags": tags},
-        headers={"Authorization": emulator.authorization},
-        timeout=10,
-    )
-    return str(answer.json()["id"])
 
 
 def a_declaration(by: str = "tag", value: str = "customerId=42") -> Declaration:
@@ -48,13 +36,8 @@ def a_declaration(by: str = "tag", value: str = "customerId=42") -> Declaration:
 
 def found(emulator: Emulator, declared: Declaration, *recorded: PriorConnection) -> list[DesiredConnection]:
     """What is declared, with its companies; nothing waits."""
-    reader = Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
+    reader = a_reader(emulator)
     return list(find_companies(declared, lambda: recorded, lambda: reader).connections)
-
-
-def scans(emulator: Emulator) -> int:
-    """How often the tenant's companies were listed."""
-    return emulator.counts().get("list-companies", 0)
 
 
 def test_a_tag_and_a_name_are_looked_up_in_one_reading(emulator: Emulator) -> None:
@@ -64,7 +47,7 @@ def test_a_tag_and_a_name_are_looked_up_in_one_reading(emulator: Emulator) -> No
     emulator.clear_requests()
 
     assert [each.company_id for each in found(emulator, a_declaration())] == [acme]
-    assert scans(emulator) == 1
+    assert listings(emulator) == 1
     assert [each.company_id for each in found(emulator, a_declaration("name", "Acme Ltd"))] == [acme]
 
 
@@ -101,11 +84,11 @@ def test_a_tenant_of_several_pages_is_read_until_two_readings_agree(
 
     monkeypatch.setattr(tenant_readings, "FIRST_SIZE", 2)
     assert [each.company_id for each in found(emulator, a_declaration())] == [acme]
-    assert scans(emulator) == 2
+    assert listings(emulator) == 2
 
     monkeypatch.setattr(tenant_readings, "LARGEST_SIZE", 3)
     assert [each.company_id for each in found(emulator, a_declaration())] == [acme]
-    assert scans(emulator) == 2 + 1 + 2 * 2
+    assert listings(emulator) == 2 + 1 + 2 * 2
 
 
 def test_an_incomplete_reading_finds_nothing(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +161,7 @@ def test_a_shard_does_not_look_for_whom_another_stack_may_have(emulator: Emulato
         find_companies(declared, lambda: (), lambda: reader, Shard(2, 5))
     assert [each.line for each in refused.value.problems] == [3, 9]
     assert all("isn't for stacks with a codat:shard" in each.message for each in refused.value.problems)
-    assert scans(emulator) == 0
+    assert listings(emulator) == 0
     assert find_companies(a_declaration(), lambda: (), lambda: reader, Shard(1, 1)).company_ids.keys() == {
         "acme"
     }

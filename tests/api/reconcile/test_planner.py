@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import re
 from collections import Counter
@@ -36,7 +35,7 @@ from codat_iac.planning.safety_limits import Limit
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.reconcile.planner import Planner
 from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
-from tests.support.builders import a_desired, a_prior, an_id, connected, rows
+from tests.support.builders import a_desired, a_prior, an_id, connected, rows, tagged
 from tests.support.worlds import (
     COMPONENT,
     Edits,
@@ -1122,20 +1121,9 @@ def test_a_status_is_alerted_of_however_long_it_is_recorded(stack: Stack) -> Non
 # Which links.
 
 
-def a_tagged_company(emulator: Emulator, name: str, region: str) -> str:
-    """Add a company with a tag, as a user does it."""
-    made = requests.post(
-        f"{emulator.url}/companies",
-        json={"name": name, "tags": {"region": region}},
-        headers={"Authorization": f"Basic {base64.b64encode(emulator.api_key.encode()).decode()}"},
-        timeout=10,
-    )
-    return str(made.json()["id"])
-
-
 def test_links_can_be_chosen_by_platform_and_by_tag(emulator: Emulator) -> None:
     """Only what is chosen has its link replaced by a new one."""
-    uk, us = (a_tagged_company(emulator, name, region) for name, region in (("Acme", "uk"), ("Beta", "us")))
+    uk, us = (tagged(emulator, name, region=region) for name, region in (("Acme", "uk"), ("Beta", "us")))
     priors = [
         a_prior(
             connected(emulator, company, key, "PendingAuth"),

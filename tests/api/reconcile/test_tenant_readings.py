@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import pytest
-import requests
 
-from codat_iac.codat.client import Reader
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.errors import Unauthorized
 from codat_iac.reconcile.companies import tenant_readings
 from codat_iac.reconcile.companies.tenant_readings import Scan
-from tests.support.builders import connected
+from tests.support.builders import a_reader, connected, listings, tagged
 
 
 def once(emulator: Emulator) -> Scan:
     """Read the tenant once; nothing waits."""
-    return tenant_readings.read_once(Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None))
-
-
-def tagged(emulator: Emulator, name: str, **tags: str) -> str:
-    """The id of a new company with these tags, made over HTTP since the handle knows no tags."""
-    answer = requests.post(
-        f"{emulator.url}/companies",
-        json={"name": name, "tags": tags},
-        headers={"Authorization": emulator.authorization},
-        timeout=10,
-    )
-    return str(answer.json()["id"])
-
-
-def pages(emulator: Emulator) -> int:
-    """How often the tenant's companies were listed."""
-    return emulator.counts().get("list-companies", 0)
+    return tenant_readings.read_once(a_reader(emulator))
 
 
 def test_one_reading_of_the_tenant_has_all_companies(emulator: Emulator) -> None:
@@ -69,7 +51,7 @@ def test_a_reading_during_which_rows_move_is_not_complete(monkeypatch: pytest.Mo
 
         assert not read.complete
         assert len({each.id for each in read.companies}) == len(read.companies) < 60
-        assert pages(emulator) == 3
+        assert listings(emulator) == 3
 
 
 def test_a_company_that_goes_while_its_connections_are_listed_is_told(emulator: Emulator) -> None:

@@ -6,44 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import requests
 
-from codat_iac.codat.client import Reader
 from codat_iac.emulator import Emulator, serving
 from codat_iac.model.errors import ConfigError, NotFound, TransportError, Unauthorized
 from codat_iac.reconcile.companies import tenant_readings
 from codat_iac.stack.importing import discovery
 from codat_iac.stack.importing.discovery import Filters, Found, tag_test
-from tests.support.builders import connected
+from tests.support.builders import a_reader, connected, listings, tagged
 
 NOBODY = "8a210b68-6988-11ed-a1eb-0242ac120002"
 
 
 def look(emulator: Emulator, keys: Mapping[str, set[str]] | None = None, **filters: Any) -> Found:
     """Find what fits; nothing waits."""
-    reader = Reader(emulator.api_key, emulator.url, retries=0, sleep=lambda _: None)
+    reader = a_reader(emulator)
     return discovery.find(reader, Filters(**filters), keys)
 
 
 def found(emulator: Emulator, **filters: Any) -> set[str]:
     """The ids of what fits."""
     return {connection.id for connection in look(emulator, **filters)}
-
-
-def tagged(emulator: Emulator, name: str, **tags: str) -> str:
-    """The id of a new company with these tags, made over HTTP since the handle knows no tags."""
-    answer = requests.post(
-        f"{emulator.url}/companies",
-        json={"name": name, "tags": tags},
-        headers={"Authorization": emulator.authorization},
-        timeout=10,
-    )
-    return str(answer.json()["id"])
-
-
-def pages(emulator: Emulator) -> int:
-    """How often the tenant's companies were listed."""
-    return emulator.counts().get("list-companies", 0)
 
 
 def test_an_empty_tenant_has_nothing(emulator: Emulator) -> None:
@@ -159,7 +141,7 @@ def test_tags_choose_companies(emulator: Emulator, refused: bool) -> None:
         emulator.faults([{"on": "GET /companies", "do": "status", "status": 400, "times": 1}])
 
     assert found(emulator, tags=("region=uk",)) == {ids["a"], ids["b"]}
-    assert pages(emulator) == 1 + refused
+    assert listings(emulator) == 1 + refused
     assert found(emulator, tags=("region=uk", "team~finance || team=x")) == {ids["a"]}
 
 
@@ -294,7 +276,7 @@ def test_what_only_an_earlier_reading_saw_is_looked_up(monkeypatch: pytest.Monke
         emulator.faults([{"on": "GET /companies/*", "do": "status", "status": 404, "times": 1}])
 
         assert len(look(emulator).companies) == 60
-        assert pages(emulator) == 6 + 3 + 1
+        assert listings(emulator) == 6 + 3 + 1
 
 
 def test_a_tenant_that_never_stands_still_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from random import Random
 from typing import Any
 
 import pytest
-import requests
 
 from codat_iac.codat.client import Reader
 from codat_iac.desired import load, load_state
@@ -30,7 +29,7 @@ from codat_iac.stack.importing.draft import Draft, draft, ignored_companies
 from codat_iac.stack.importing.importer import ImportFailed, import_into
 from codat_iac.stack.importing.target_file import Page, alone_in, by_file
 from codat_iac.stack.stack import Stack, StackError
-from tests.support.builders import connected, writes
+from tests.support.builders import connected, tagged, writes
 from tests.support.waiting import until
 
 
@@ -84,13 +83,7 @@ class Growing:
 
     def company(self, name: str, **tags: str) -> str:
         """Add a company with these tags."""
-        answer = requests.post(
-            f"{self.emulator.url}/companies",
-            json={"name": name, "tags": tags},
-            headers={"Authorization": self.emulator.authorization},
-            timeout=10,
-        )
-        return str(answer.json()["id"])
+        return tagged(self.emulator, name, **tags)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the folder."""
