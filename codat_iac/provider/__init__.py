@@ -94,6 +94,7 @@ _process: Process | None = None
 
 
 def _start(request: ConfigureRequest) -> Process:
+    engine_link.stay_on_one_cpu()
     engine = engine_link.Engine(engine_link.engine_address())
     engine.watch()
     engine_link.install_one_line_errors(sys.modules["__main__"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -173,3 +176,28 @@ def test_a_hook_before_configure_says_who_calls_it_right() -> None:
     """A provider outside an engine has no settings."""
     with pytest.raises(ConfigError, match="run it with `pulumi`"):
         provider._configured_process()
+
+
+ON_ONE_CPU = """
+import os, threading
+from codat_iac.provider import engine_link
+
+over = threading.Event()
+threading.Thread(target=over.wait).start()
+engine_link.stay_on_one_cpu()
+threading.Thread(target=over.wait).start()
+threads = [int(each) for each in os.listdir("/proc/self/task")]
+print(len(threads), *{cpu for each in threads for cpu in os.sched_getaffinity(each)})
+over.set()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system lets a process choose")
+def test_all_threads_of_a_host_share_one_cpu() -> None:
+    """Those that were there before, too, and it is one that the process may use."""
+    done = subprocess.run([sys.executable, "-c", ON_ONE_CPU], capture_output=True, text=True, check=True)
+
+    threads, *cpus = map(int, done.stdout.split())
+    assert threads >= 3
+    assert len(cpus) == 1
+    assert set(cpus) <= os.sched_getaffinity(0)
