@@ -21,14 +21,7 @@ from codat_iac.model.text import safe_text
 from codat_iac.stack import engine
 from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.engine import locks
-
-PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
-
-NO_DESIRED_STATE = (
-    "no desired state: name it with `pulumi config set codat:desired FILE`, or give its PATH to a command"
-    " that takes one; what a program of your own declares is planned by `codat-iac plan` and brought about by"
-    " `pulumi up`"
-)
+from codat_iac.stack.project import NO_DESIRED_STATE, project_file, state_file
 
 _DAMAGED = "failed to load checkpoint"
 """Pulumi's words for a state that it can't read, and that `pulumi stack import` can't repair.
@@ -119,7 +112,7 @@ class Stack:
 
     def export(self) -> dict[str, Any]:
         """Return the stack's state as `pulumi stack export` does, secrets as text if a connection has any."""
-        exported: dict[str, Any] = json.loads(self.pulumi("stack", "export"))
+        exported = state_file.exported(self.folder, self.name) or json.loads(self.pulumi("stack", "export"))
         if record.has_secrets(exported):
             exported = json.loads(self.pulumi("stack", "export", "--show-secrets"))
         return exported
@@ -172,17 +165,6 @@ class Stack:
         if not configured:
             raise ConfigError(NO_DESIRED_STATE)
         return Path(os.path.relpath(self.folder / configured))
-
-
-def project_file(start: Path) -> Path:
-    """Return the Pulumi.yaml in the folder *start* or above. Raises `ConfigError` if there is none."""
-    for folder in (start, *start.parents):
-        for name in PROJECT_FILES:
-            if (folder / name).is_file():
-                return folder / name
-    raise ConfigError(
-        f"no Pulumi.yaml in {start} or above it; run this in a Pulumi project, or name one with --cwd"
-    )
 
 
 def _selected(pulumi_path: Path, folder: Path) -> str:

@@ -15,7 +15,7 @@ from codat_iac.codat.responses import duration
 from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.stack import engine
 from codat_iac.stack.engine import Finding, Severity
-from codat_iac.stack.stack import project_file
+from codat_iac.stack.project import project_file
 
 CLOCK_SECONDS = 60.0
 """How far this machine's clock may be from Codat's."""

@@ -20,6 +20,7 @@ from codat_iac.model.connection import RESOURCE_TYPE, OnRemoval
 from codat_iac.model.errors import ConfigError, EngineError
 from codat_iac.model.record import recorded
 from codat_iac.stack import engine
+from codat_iac.stack.project import state_file
 from codat_iac.stack.stack import PASSPHRASE, Stack, StackError, StackLocked, WrongPassphrase
 from tests.support.project import Project, connections
 
@@ -281,6 +282,22 @@ def test_the_state_is_read_as_pulumi_has_it(opened: Stack, shop: Project) -> Non
     assert {prior.address: prior.id} == shop.recorded()
     assert (prior.desired.on_removal, prior.status) == (OnRemoval.RETAIN, "PendingAuth")
     assert recorded(Stack.open(shop.folder, "empty").export()) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("packed", ["false", "true"])
+def test_the_states_own_file_says_what_pulumi_exports(
+    opened: Stack, shop: Project, monkeypatch: pytest.MonkeyPatch, packed: str
+) -> None:
+    """An engine that keeps it otherwise one day is asked, as it is for a packed one."""
+    monkeypatch.setenv("PULUMI_DIY_BACKEND_GZIP", packed)
+    told = opened.pulumi("stack", "export")
+    opened.pulumi("stack", "import", stdin=told)  # which writes the file anew
+    told = json.loads(opened.pulumi("stack", "export"))
+
+    assert state_file.exported(shop.folder, "dev") == (told if packed == "false" else None)
+    assert opened.export() == told
+    assert Stack.open(shop.folder, "organization/shop/dev").export() == told
 
 
 @pytest.mark.engine

@@ -1,4 +1,4 @@
-"""What a project's own files say, for those who have no login to Pulumi's backend."""
+"""What a project's own files say, without asking Pulumi."""
 
 from __future__ import annotations
 
@@ -11,7 +11,25 @@ from codat_iac.desired.document import REPORTED, Document, Mapping
 from codat_iac.desired.yaml_marks import read_yaml
 from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
-from codat_iac.stack.stack import NO_DESIRED_STATE, project_file
+
+PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
+
+NO_DESIRED_STATE = (
+    "no desired state: name it with `pulumi config set codat:desired FILE`, or give its PATH to a command"
+    " that takes one; what a program of your own declares is planned by `codat-iac plan` and brought about by"
+    " `pulumi up`"
+)
+
+
+def project_file(start: Path) -> Path:
+    """Return the Pulumi.yaml in the folder *start* or above. Raises `ConfigError` if there is none."""
+    for folder in (start, *start.parents):
+        for name in PROJECT_FILES:
+            if (folder / name).is_file():
+                return folder / name
+    raise ConfigError(
+        f"no Pulumi.yaml in {start} or above it; run this in a Pulumi project, or name one with --cwd"
+    )
 
 
 def desired_path(start: Path, stack: str | None = None) -> Path | None:
