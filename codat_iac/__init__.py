@@ -16,7 +16,7 @@ __all__ = ["Client", "CodatIacError", "Connection", "__version__"]
 
 if TYPE_CHECKING:
     from codat_iac.codat.client import Client
-    from codat_iac.provider.connection import Connection
+    from codat_iac.program.connection import Connection
 else:  # a type checker would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
@@ -26,7 +26,7 @@ else:  # a type checker would take any name for one of ours
 
             return Client
         if name == "Connection":
-            from codat_iac.provider.connection import Connection  # noqa: PLC0415
+            from codat_iac.program.connection import Connection  # noqa: PLC0415
 
             return Connection
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from collections import Counter
 import pulumi
 
 from codat_iac import Connection, desired
-from codat_iac.program import desired_path
+from codat_iac.program.stock import desired_path
 
 
 def main() -> None:

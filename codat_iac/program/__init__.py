@@ -1,4 +1,4 @@
-"""The stock Pulumi program: it declares the connections of the desired-state file.
+"""The Pulumi programs that declare connections: the stock program here, and what programs of one's own need.
 
 A project's own `__main__.py` needs two lines: `from codat_iac.program import main` and `main()`. (With
 `main: codat_iac/program` instead, the engine looks for a relative `virtualenv` below that folder.)
@@ -8,42 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections import Counter
-from collections.abc import Awaitable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-import pulumi
-
-from codat_iac import desired
-from codat_iac.model import record, settings
-from codat_iac.model.connection import DesiredConnection, PriorConnection
-from codat_iac.model.errors import CodatIacError, ConfigError, UnsafePlan
-from codat_iac.model.shard import Shard, parse_shard
-from codat_iac.planning import rule_table
-from codat_iac.planning.matching import of_shard
-from codat_iac.planning.moves import Moves, in_this_run, moves
-from codat_iac.planning.safety_limits import LossLimit, refuse_foreign, shard_refusal
-from codat_iac.planning.slot_description import describe, with_totals
-from codat_iac.provider.own_program import claim_for_stock_program
-from codat_iac.provider.registration import Registration, known, register
-from codat_iac.provider.running_program import (
-    check_config,
-    own_record_and_marker,
-    tenant_reader,
-    warn,
-    warn_of_each_loss,
-)
-from codat_iac.reconcile.companies.finding import find_companies
-from codat_iac.reconcile.companies.rules import Expansion, effect
-from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
+from codat_iac.program import own_record
 
 ALREADY_EXPLAINED = 32
 """The exit status that tells Pulumi's language host that the error has been shown to the user."""
-
-MOST_NAMED = 10
-"""The most waiting connections that the stack's output names."""
 
 
 def main() -> None:
@@ -52,148 +22,10 @@ def main() -> None:
     An error is logged, one line for each problem, and ends the process with `ALREADY_EXPLAINED`.
     """
     exit_quietly_on_interrupt()
-    try:
-        claim_for_stock_program()
-        check_config()
-        path = desired_path()
-        declaration = desired.load_declaration(path)
-        recorded, marker = own_record_and_marker()
-        shard = own_shard(recorded, marker)
-        found = find_companies(declaration, lambda: recorded, lambda: tenant_reader()[1], shard)
-        refuse_foreign(shard, found.connections, recorded)
-        declared = of_shard(found.connections, shard)
-        moved = moves(declared, recorded)
-        refuse_unclear_moves(moved)
-        tell_of_rules(found.rules, declared, recorded, moved)
-        warn_of_losses(declared, recorded, moved, path)
-    except (CodatIacError, pulumi.RunError) as error:
-        for line in str(error).splitlines():
-            pulumi.log.error(line)
-        sys.exit(ALREADY_EXPLAINED)
-    now = in_this_run(declared, moved)
-    export_summary(now, declare(now, recorded, moved, declared))
-    if shard:
-        pulumi.export(record.SHARD, str(shard))
+    answer = own_record.ask()
+    from codat_iac.program import stock  # noqa: PLC0415  the engine answers while this is imported
 
-
-def desired_path() -> Path:
-    """Return the path of the desired state, relative to the current folder.
-
-    The config `codat:desired` is relative to Pulumi.yaml. Raises `ConfigError` if it isn't set.
-    """
-    configured = pulumi.Config(settings.NAMESPACE).get("desired")
-    if not configured:
-        raise ConfigError("no desired state: `pulumi config set codat:desired connections.yaml`")
-    path = Path(pulumi.get_root_directory()) / configured
-    return Path(os.path.relpath(path))
-
-
-def own_shard(recorded: Sequence[PriorConnection], marker: str) -> Shard | None:
-    """Return the shard that the config `codat:shard` names, None for all companies.
-
-    Raises `ConfigError` if the config is invalid, or the state isn't ready for a run as this shard.
-    """
-    shard = parse_shard(pulumi.Config(settings.NAMESPACE).get("shard") or "")
-    if refusal := shard_refusal(shard, marker, recorded):
-        raise ConfigError(f"stack {pulumi.get_stack()}: {refusal}")
-    return shard
-
-
-def refuse_unclear_moves(moved: Moves) -> None:
-    """Raise `ConfigError` with a line for each address if it is unclear what it continues."""
-    if moved.problems:
-        raise ConfigError("\n".join(f"{address}: {said}" for address, said in sorted(moved.problems.items())))
-
-
-def tell_of_rules(
-    rules: Sequence[Expansion],
-    declared: Sequence[DesiredConnection],
-    recorded: Sequence[PriorConnection],
-    moved: Moves,
-) -> None:
-    """Say what each rule expands to. A preview warns of what an update refuses, and shows it.
-
-    Raises `UnsafePlan` in an update that is over a limit, before anything is declared.
-    """
-    if not rules:
-        return
-    ruled = effect(rules, declared, recorded, moved, tenant_reader()[0])
-    for note in ruled.notes:
-        pulumi.log.info(note)
-    if ruled.refusals and not pulumi.runtime.is_dry_run():
-        raise UnsafePlan("\n".join(ruled.refusals))
-    for refusal in ruled.refusals:
-        warn(f"an update will be refused: {refusal}", "")
-
-
-def warn_of_losses(
-    declared: Sequence[DesiredConnection], recorded: Sequence[PriorConnection], moved: Moves, path: Path
-) -> None:
-    """Warn of each removal that ends an authorisation, and of all losses in sum.
-
-    *path* is the desired state, for the message. Raises `UnsafePlan` if the losses are over the limit, before
-    anything is declared, and `ApiError` if Codat can't be read.
-    """
-    asked = addresses_at_risk(declared, recorded, moved)
-    if not asked:
-        return
-    chosen, reader = tenant_reader()
-    losing = expected_losses(declared, recorded, asked, reader, chosen)
-    limit = LossLimit(chosen.max_losses, shards=chosen.shards)
-    refusal = limit.refusal([each.address for each in losing], len(recorded), declares=bool(declared))
-    if refusal:
-        raise UnsafePlan(f"{path} on stack {pulumi.get_stack()}: {refusal}")
-    warn_of_each_loss(losing)
-
-
-def declare(
-    declared: Sequence[DesiredConnection],
-    recorded: Sequence[PriorConnection],
-    moved: Moves,
-    desired: Iterable[DesiredConnection],
-) -> Awaitable[list[str | None]]:
-    """Declare the connections in *declared*, and return their statuses in the same order.
-
-    *desired* are all of the file, also those of a later run.
-    """
-    waiting = [each for each in desired if each.address in moved.later]
-    beside = with_totals(describe(declared, recorded, moved, waiting), recorded, moved)
-    for address, origin in sorted(moved.later.items()):
-        what = f"goes on with {origin.address}" if origin else "gets its connection"
-        warn(f"{address}: it {what} in the next run, since its name is taken until then: run again", "")
-    return register(
-        [Registration(each, beside[each.address], moved.origins.get(each.address)) for each in declared]
-    )
-
-
-def export_summary(declared: Sequence[DesiredConnection], statuses: Awaitable[list[str | None]]) -> None:
-    """Export the count of connections by status, and the addresses that wait for their customers."""
-    for name, output in summary(declared, known(statuses)).items():
-        pulumi.export(name, output)
-
-
-def summary(
-    declared: Sequence[DesiredConnection], statuses: pulumi.Output[list[str]]
-) -> dict[str, pulumi.Output[Any]]:
-    """Return the outputs that sum up *declared*, whose *statuses* are in the same order."""
-    return {
-        "connections": statuses.apply(lambda found: dict(sorted(Counter(found).items()))),
-        "waiting": statuses.apply(lambda found: waiting(declared, found)),
-    }
-
-
-def waiting(declared: Sequence[DesiredConnection], statuses: Sequence[str]) -> list[str]:
-    """Return the addresses of connections that only their customers can bring to the desired status.
-
-    *statuses* are those of *declared*, in the same order. After `MOST_NAMED` addresses the rest is counted.
-    """
-    named = [
-        connection.address
-        for connection, status in zip(declared, statuses, strict=True)
-        if rule_table.is_waiting(connection.status, status)
-    ]
-    rest = len(named) - MOST_NAMED
-    return named[:MOST_NAMED] + ([f"and {rest} more"] if rest > 0 else [])
+    stock.declare_all(answer)
 
 
 def exit_quietly_on_interrupt() -> None:

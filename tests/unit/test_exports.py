@@ -64,7 +64,7 @@ def test_a_name_is_the_same_wherever_it_comes_from() -> None:
     """`except codat_iac.CodatIacError` catches what the modules raise."""
     assert codat_iac.Client is Client
     assert codat_iac.CodatIacError is CodatIacError
-    assert codat_iac.Connection.__module__ == "codat_iac.provider.connection"
+    assert codat_iac.Connection.__module__ == "codat_iac.program.connection"
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -90,5 +90,5 @@ def test_who_uses_it_has_its_types(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {"codat_iac/py.typed", "codat_iac/provider/connection.py"} <= names
+    assert {"codat_iac/py.typed", "codat_iac/program/connection.py"} <= names
     assert "codat_iac/schemas/connections.schema.json" in names

@@ -242,6 +242,11 @@ class Planner:
 
     # For the process that carries the plan out.
 
+    @property
+    def protected(self) -> frozenset[str]:
+        """The places of the connections that are protected in the state."""
+        return frozenset(prior.place for prior in self._recorded if prior.protected)
+
     def status(self, desired: DesiredConnection) -> str:
         """Return the status of a declared connection, `absent` if none is recorded.
 

@@ -25,12 +25,12 @@ from pulumi import RunError, automation
 
 from codat_iac.model.comparison import differing_paths
 from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
-from codat_iac.model.record import SHARD, connections, recorded, shard_marker
+from codat_iac.model.record import SHARD, connections, shard_marker
 from codat_iac.model.text import join_names
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
-from codat_iac.provider.registration import Registration, register
+from codat_iac.program.registration import Registration, register
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack import engine
@@ -200,7 +200,7 @@ class _Applying:
     def _registrations(self, acting: Sequence[DesiredConnection]) -> list[Registration]:
         """Return how each of *acting* is declared: what is protected stays so, what moved has an alias."""
         decided = self.planner.decided
-        protected = {prior.place for prior in recorded(self.state) if prior.protected}
+        protected = self.planner.protected
         registrations = []
         for each in acting:
             origin = decided.moved.origins.get(each.address)

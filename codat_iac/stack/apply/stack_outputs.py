@@ -10,7 +10,7 @@ from pulumi import Output, export
 
 from codat_iac.model.connection import Address, DesiredConnection
 from codat_iac.model.record import is_secret, plain, stack_outputs
-from codat_iac.program import summary
+from codat_iac.program.stock import summary
 from codat_iac.stack.stack import Stack
 
 

@@ -23,8 +23,9 @@ from codat_iac.model.text import join_names
 from codat_iac.planning import slot_description
 from codat_iac.planning.moves import grouped
 from codat_iac.planning.slot_description import SlotDescription
+from codat_iac.program import own_record
+from codat_iac.program.running_program import tenant_reader, warn_of_each_loss
 from codat_iac.provider import declared_file
-from codat_iac.provider.running_program import own_record_and_marker, tenant_reader, warn_of_each_loss
 from codat_iac.reconcile.losses_ahead import expected_losses
 
 
@@ -66,7 +67,7 @@ class Declared:
     """The connections that a user's own program has declared so far, and those recorded in its stack."""
 
     def __init__(self) -> None:
-        record, marker = own_record_and_marker()
+        record, marker = own_record.read()
         refuse_shard(marker)
         self._record = record
         self._warned = not record

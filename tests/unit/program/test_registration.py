@@ -50,7 +50,7 @@ pulumi.runtime.set_mocks(
 )
 from codat_iac import Connection
 from codat_iac.planning.slot_description import SlotDescription
-from codat_iac.provider.registration import Registration, known, register
+from codat_iac.program.registration import Registration, known, register
 from tests.support.builders import a_desired, a_prior
 from codat_iac.model.connection import OnExisting, OnRemoval, Status
 shown = {}

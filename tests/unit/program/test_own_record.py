@@ -9,7 +9,7 @@ import sys
 import pulumi
 import pytest
 
-from codat_iac.provider.own_program import refuse_shard
+from codat_iac.program.own_program import refuse_shard
 
 PROGRAM = """
 import grpc, pulumi
@@ -20,7 +20,7 @@ class Mocks(pulumi.runtime.Mocks):
     def call(self, args): ...
 
 pulumi.runtime.set_mocks(Mocks(), project="shop", stack="dev", organization="organization")
-from codat_iac.provider import running_program
+from codat_iac.program import own_record
 from codat_iac.model.connection import RESOURCE_TYPE
 
 class Down(grpc.RpcError):
@@ -40,12 +40,12 @@ class Monitor:
 
 for error in (Down(), KeyError("a bug")):
     try:
-        running_program._read_outputs(Monitor(error))
+        own_record._read_outputs(Monitor(error))
     except (pulumi.RunError, KeyError) as raised:
         print(raised)
 bag = {"address": "acme/a", "protect": True, "odd": [1], "companyId": {"value": "x"}, "none": None}
 found = {"u": {"type": RESOURCE_TYPE, "outputs": bag}, "v": {"type": "x"}}
-print(running_program._read_outputs(Monitor(outputs=found)))
+print(own_record._read_outputs(Monitor(outputs=found)))
 """
 
 
