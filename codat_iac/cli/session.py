@@ -234,7 +234,7 @@ class Session:
         if self.stateless:
             raise ConfigError("--stateless reads no config; give the PATH of the desired state")
         if self.offline:
-            from codat_iac.stack.project import desired_path  # noqa: PLC0415  yaml and jsonschema
+            from codat_iac.stack.project.contents import desired_path  # noqa: PLC0415  yaml and jsonschema
 
             if path := desired_path(self.cwd, self.stack_name):
                 return str(path)

@@ -21,7 +21,7 @@ from codat_iac.model.text import safe_text
 from codat_iac.stack import engine
 from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.engine import locks
-from codat_iac.stack.project import NO_DESIRED_STATE, project_file, state_file
+from codat_iac.stack.project import NO_DESIRED_STATE, project_file
 
 _DAMAGED = "failed to load checkpoint"
 """Pulumi's words for a state that it can't read, and that `pulumi stack import` can't repair.
@@ -112,6 +112,8 @@ class Stack:
 
     def export(self) -> dict[str, Any]:
         """Return the stack's state as `pulumi stack export` does, secrets as text if a connection has any."""
+        from codat_iac.stack.project import state_file  # noqa: PLC0415  yaml is slow to import
+
         exported = state_file.exported(self.folder, self.name) or json.loads(self.pulumi("stack", "export"))
         if record.has_secrets(exported):
             exported = json.loads(self.pulumi("stack", "export", "--show-secrets"))

@@ -25,7 +25,7 @@ from codat_iac.stack.new_project.files import (
     Choices,
     schema_text,
 )
-from codat_iac.stack.project import desired_path, mapping
+from codat_iac.stack.project.contents import desired_path, mapping
 
 _OTHER_NAME = "Pulumi.yml"
 _ELSEWHERE = "or run this in another folder (--cwd)"

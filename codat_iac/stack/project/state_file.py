@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from codat_iac.model.errors import ConfigError
-from codat_iac.stack.project import mapping, project_file
+from codat_iac.stack.project import project_file
+from codat_iac.stack.project.contents import mapping
 
 _BACKEND = "PULUMI_BACKEND_URL"
 _FOLDER = re.compile(r"file://(?P<folder>[^~?#%][^?#%]*)")

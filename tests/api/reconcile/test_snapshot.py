@@ -48,9 +48,15 @@ def quick(emulator: Emulator, throttle: Callable[[], None] = lambda: None) -> Cl
     return Client(emulator.api_key, emulator.url, sleep=lambda _: None, throttle=throttle)
 
 
+def small_pages(emulator: Emulator) -> None:
+    """Let Codat serve a hundred companies on a page at most, so that a few hundred are several pages."""
+    emulator.knobs({"pageSizeMost": 100})
+
+
 @pytest.fixture
 def snapshot(emulator: Emulator) -> Snapshot:
-    """Nothing is known yet."""
+    """Nothing is known yet of a tenant with small pages."""
+    small_pages(emulator)
     return Snapshot(quick(emulator))
 
 
@@ -472,6 +478,7 @@ def test_a_tenant_that_cannot_be_listed_is_read_company_by_company(
 def shifting() -> Iterator[tuple[Emulator, list[Pair]]]:
     """A tenant of several pages."""
     with serving(companies=320, linked=True) as emulator:
+        small_pages(emulator)
         yield emulator, tenant(emulator)
 
 
@@ -535,7 +542,7 @@ def test_a_company_that_never_rests_is_an_error(emulator: Emulator, snapshot: Sn
     """What couldn't be read whole isn't known; and nothing is asked for ever."""
     for _ in range(1001):
         emulator.connect(acme, "suuo")
-    emulator.knobs({"rowShift": 1})
+    emulator.knobs({"rowShift": 1, "pageSizeMost": 1000})
     with pytest.raises(TransportError) as caught:
         snapshot.relist(acme)
 
@@ -752,6 +759,7 @@ def test_a_company_is_held_by_one_thread_at_a_time(emulator: Emulator, snapshot:
 def test_who_reads_thousands_reads_the_tenant_at_once() -> None:
     """Its pages are fewer than the companies, and no company is read by itself before."""
     with serving(companies=120, linked=True) as emulator:
+        small_pages(emulator)
         reader = Reader(emulator.api_key, emulator.url)
         ids = [company.id for page in reader.company_pages() for company in page.results]
         emulator.clear_requests()

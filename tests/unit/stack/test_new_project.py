@@ -15,7 +15,7 @@ from codat_iac.stack.new_project import files, recipes
 from codat_iac.stack.new_project.existing import Existing
 from codat_iac.stack.new_project.files import Choices
 from codat_iac.stack.new_project.virtualenv import make_virtualenv
-from codat_iac.stack.project import desired_path, mapping
+from codat_iac.stack.project.contents import desired_path, mapping
 from tests.support import ROOT
 
 CHOICES = Choices("shop", "dev")

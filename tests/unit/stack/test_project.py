@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from codat_iac.model.errors import ConfigError
-from codat_iac.stack.project import desired_path
+from codat_iac.stack.project.contents import desired_path
 
 PROJECT = "name: shop\nruntime: python\n"
 
