@@ -12,6 +12,7 @@ import socket
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ class Stack:
         pulumi_path = engine.find()
         if pulumi_path is None:
             raise EngineError("there is no usable Pulumi engine yet; run: codat-iac engine install")
+        # Now, and not in a thread that exports: threads that import parts of one package at once may fail.
+        import_module("codat_iac.stack.project.state_file")
         return cls(folder, name or _selected(pulumi_path, folder), pulumi_path)
 
     @property

@@ -300,6 +300,34 @@ def test_the_states_own_file_says_what_pulumi_exports(
     assert Stack.open(shop.folder, "organization/shop/dev").export() == told
 
 
+IMPORTED_LATE = """
+import sys
+from pathlib import Path
+from codat_iac.stack.stack import Stack
+
+stack = Stack.open(Path(), "dev")
+before = set(sys.modules)
+stack.export()
+stack.check_secrets()
+print([name for name in sorted(set(sys.modules) - before) if name.startswith(("codat_iac", "yaml"))])
+"""
+
+
+@pytest.mark.engine
+def test_what_other_threads_do_with_a_stack_imports_nothing(shop: Project) -> None:
+    """Meanwhile the rest is imported, and of two threads in one package one finds half of a module."""
+    said = subprocess.run(
+        [sys.executable, "-c", IMPORTED_LATE],
+        cwd=shop.folder,
+        env=shop.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (said.stdout, said.stderr) == ("[]\n", "")
+
+
 @pytest.mark.engine
 def test_the_settings_come_from_the_environment_and_then_from_the_stack(
     opened: Stack, shop: Project, monkeypatch: pytest.MonkeyPatch
