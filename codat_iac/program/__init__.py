@@ -22,10 +22,10 @@ def main() -> None:
     An error is logged, one line for each problem, and ends the process with `ALREADY_EXPLAINED`.
     """
     exit_quietly_on_interrupt()
-    answer = own_record.ask()
+    recorded = own_record.ask()
     from codat_iac.program import stock  # noqa: PLC0415  the engine answers while this is imported
 
-    stock.declare_all(answer)
+    stock.declare_all(recorded)
 
 
 def exit_quietly_on_interrupt() -> None:

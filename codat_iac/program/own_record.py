@@ -6,7 +6,8 @@ Little is imported here, so that the engine can be asked before the rest of a pr
 from __future__ import annotations
 
 import contextvars
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import grpc
@@ -44,13 +45,16 @@ def read() -> OwnRecord:
     return OwnRecord(tuple(priors), record.marker_from_outputs(outputs))
 
 
-def ask() -> Future[OwnRecord]:
-    """Begin to `read`, in another thread.
+def ask() -> Callable[[], OwnRecord]:
+    """Begin to `read` in another thread, and return what waits for it and returns or raises as that does.
 
-    Before it reads a state the engine derives a key from the stack's passphrase, which takes it 0.2 s.
+    Before it reads a state the engine derives a key from the stack's passphrase, which takes it 0.2 s. Under
+    Pulumi's test mocks nothing is begun: they are the user's, and for one thread.
     """
+    if isinstance(runtime.get_monitor(), mocks.MockMonitor):
+        return read
     context = contextvars.copy_context()  # it holds the SDK's settings
-    return ThreadPoolExecutor(1).submit(context.run, read)
+    return ThreadPoolExecutor(1).submit(context.run, read).result
 
 
 def _read_outputs(monitor: Any) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,8 @@ MOST_NAMED = 10
 """The most waiting connections that the stack's output names."""
 
 
-def declare_all(answer: Future[OwnRecord]) -> None:
-    """Declare what the desired state says, and export the stack's outputs. *answer* is the stack's record.
+def declare_all(own_record: Callable[[], OwnRecord]) -> None:
+    """Declare what the desired state says, and export the stack's outputs. *own_record* waits for the record.
 
     An error is logged, one line for each problem, and ends the process with `ALREADY_EXPLAINED`.
     """
@@ -50,7 +49,7 @@ def declare_all(answer: Future[OwnRecord]) -> None:
         check_config()
         path = desired_path()
         declaration = desired.load_declaration(path)
-        recorded, marker = answer.result()
+        recorded, marker = own_record()
         shard = own_shard(recorded, marker)
         found = find_companies(declaration, lambda: recorded, lambda: tenant_reader()[1], shard)
         refuse_foreign(shard, found.connections, recorded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import sys
 import threading
@@ -74,12 +75,12 @@ def stay_on_one_cpu() -> None:
     takes a third more of its CPU time, and a preview of 1,000 connections a sixth more time
     (docs/performance.md).
     """
-    if sys.platform == "linux":  # pragma: no branch  others have no such call
-        allowed = sorted(os.sched_getaffinity(0))
-        chosen = {allowed[os.getpid() % len(allowed)]}  # not the same for all
-        for thread in Path("/proc/self/task").iterdir():  # those that gRPC has started are not Python's
-            with contextlib.suppress(OSError):  # it has ended, or this system forbids it
-                os.sched_setaffinity(int(thread.name), chosen)
+    with contextlib.suppress(OSError):  # it forbids it, or has no /proc
+        if sys.platform == "linux":  # pragma: no branch  others have no such call
+            chosen = {random.choice(sorted(os.sched_getaffinity(0)))}  # noqa: S311  hosts share a machine
+            for thread in Path("/proc/self/task").iterdir():  # those that gRPC has started are not Python's
+                with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                    os.sched_setaffinity(int(thread.name), chosen)
 
 
 def engine_address() -> str:

@@ -117,7 +117,10 @@ class Stack:
         """Return the stack's state as `pulumi stack export` does, secrets as text if a connection has any."""
         from codat_iac.stack.project import state_file  # noqa: PLC0415  yaml is slow to import
 
-        exported = state_file.exported(self.folder, self.name) or json.loads(self.pulumi("stack", "export"))
+        version = engine.version_of(self.pulumi_path)
+        known = version is not None and version <= engine.PINNED  # a newer one may keep more beside the file
+        exported = state_file.exported(self.folder, self.name) if known else None
+        exported = exported or json.loads(self.pulumi("stack", "export"))
         if record.has_secrets(exported):
             exported = json.loads(self.pulumi("stack", "export", "--show-secrets"))
         return exported

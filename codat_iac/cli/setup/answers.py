@@ -165,7 +165,7 @@ class Interview:
             raise ConfigError(f"{BACKEND} is another backend, which Pulumi prefers; unset it, or take that")
         self._url = chosen or ambient or self.existing.backend or self._login()
         if self._url:
-            return _checked_backend(chosen)
+            return self._checked(chosen)
         if not self.questions.asks:
             self.questions.lacking.append(
                 f"{BACKEND} or --backend, the URL of a place for Pulumi's state, or --local for a folder here"
@@ -173,8 +173,18 @@ class Interview:
             return ""
         click.echo("Pulumi needs a place for its state: https://api.pulumi.com, s3://, file://...", err=True)
         answer = self.questions.text(f"Its URL; `{_HERE}` is the folder {LOCAL_STATE}, to try it out", _HERE)
-        self._url = LOCAL_BACKEND if answer == _HERE else _checked_backend(answer)
+        self._url = self._checked(LOCAL_BACKEND if answer == _HERE else answer)
         return self._url
+
+    def _checked(self, url: str) -> str:
+        """Return *url*, as `_checked_backend` does. Raises `ConfigError` too if Pulumi misreads it here."""
+        odd = next((each for each in "#?%" if each in str(self.existing.folder)), None)
+        if odd and url.startswith("file://."):
+            raise ConfigError(
+                f"{self.existing.folder}: Pulumi can't keep its state in a folder whose path has a {odd};"
+                " take another folder for the project, or another --backend"
+            )
+        return _checked_backend(url)
 
     def _login(self) -> str:
         """Return the backend that Pulumi is logged in to, empty if to none."""

@@ -11,14 +11,18 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from codat_iac.model.errors import ConfigError
 from codat_iac.stack.project import project_file
 from codat_iac.stack.project.contents import mapping
 
 _BACKEND = "PULUMI_BACKEND_URL"
-_FOLDER = re.compile(r"file://(?P<folder>[^~?#%][^?#%]*)")
+_FOLDER = re.compile(r"file://(?P<folder>(/|\./)[^?#%\x00-\x20\x7f]*)")
+"""Other URLs mean what Pulumi makes of them."""
+
+_REREAD = frozenset("?#%")
+"""What has a meaning in the URL that Pulumi makes of a relative one, if it is in the project's own path."""
 
 _PER_PROJECT = 1
 """The version of a backend's layout in which stacks belong to projects."""
@@ -28,27 +32,51 @@ _PLAIN = 3
 
 
 def exported(folder: Path, stack: str) -> dict[str, Any] | None:
-    """Return what `pulumi stack export` prints of a stack of the project in *folder*.
+    """Return the resources of a stack of the project in *folder*, as `pulumi stack export` does.
 
     Returns None if only Pulumi can tell, as for the full name of a stack, which may be another project's.
     """
     try:
-        file = project_file(folder)
-        project = mapping(file)
-        found = _FOLDER.fullmatch(os.environ.get(_BACKEND) or project["backend"]["url"])
-        if not found:
-            return None
-        name, backend = project["name"], Path(file.parent, found["folder"], ".pulumi")
-        if mapping(backend / "meta.yaml")["version"] != _PER_PROJECT:
-            return None
-        kept = backend / "stacks" / name / f"{stack}.json"
-        if any(kept.with_suffix(f".json{other}").exists() for other in (".gz", ".zst")):
-            return None
-        json.loads(kept.with_suffix(".json.attrs").read_bytes())  # if that is empty, Pulumi reads nothing
-        state = json.loads(kept.read_bytes())
-        checkpoint = state["checkpoint"]
-        if state["version"] != _PLAIN or checkpoint["stack"] != f"organization/{name}/{stack}":
-            return None
-        return {"version": _PLAIN, "deployment": checkpoint["latest"]}
+        return _exported(folder, stack)
     except (OSError, ValueError, LookupError, TypeError, ConfigError):
         return None
+
+
+def _exported(folder: Path, stack: str) -> dict[str, Any] | None:
+    file = project_file(folder)
+    project = mapping(file)
+    backend = _backend(file, os.environ.get(_BACKEND) or project["backend"]["url"])
+    layout = backend / "meta.yaml"
+    kept = backend / "stacks" / project["name"] / f"{stack}.json"
+    packed = any(kept.with_suffix(f".json{other}").exists() for other in (".gz", ".zst"))
+    # A Pulumi.json is preferred to Pulumi.yaml, and without readable attributes Pulumi reads nothing.
+    if packed or (folder / "Pulumi.json").exists() or not (_has_attributes(layout) and _has_attributes(kept)):
+        return None
+    state = _json(kept)
+    checkpoint = state["checkpoint"]
+    told = [mapping(layout)["version"], state["version"], checkpoint["stack"]]
+    if json.dumps(told) != json.dumps([_PER_PROJECT, _PLAIN, f"organization/{project['name']}/{stack}"]):
+        return None  # as JSON, true isn't 1
+    return {"version": _PLAIN, "deployment": checkpoint["latest"]} if checkpoint["latest"] else None
+
+
+def _backend(file: Path, url: str) -> Path:
+    """Return the folder that *url* means to Pulumi. Raises `ValueError` if only Pulumi can tell."""
+    found = _FOLDER.fullmatch(url)
+    if not found or ".." in Path(found["folder"]).parts:  # Pulumi takes it out before it follows links
+        raise ValueError
+    if found[2] == "./" and _REREAD & {*str(file), *os.environ.get("PWD", "")}:
+        raise ValueError
+    return file.parent / found["folder"] / ".pulumi"
+
+
+def _has_attributes(file: Path) -> bool:
+    return isinstance(_json(file.with_name(f"{file.name}.attrs")), dict)
+
+
+def _json(file: Path) -> Any:
+    return json.loads(file.read_bytes().decode(), parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)

@@ -196,6 +196,17 @@ def test_a_backend_of_the_environment_is_not_contradicted(
         world.interview(Questions(assume=True), backend="s3://b").answers()
 
 
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("odd", ["#", "?", "%"])
+def test_a_folder_that_pulumi_misreads_is_refused_for_a_state(world: World, odd: str) -> None:
+    """Its path would be a part of the backend's URL, and mean another folder."""
+    place = world.folder / f"a{odd}1"
+    place.mkdir()
+
+    with pytest.raises(ConfigError, match=r"whose path has a .; take another folder for the project"):
+        World(place, world.pulumi).interview(Questions(assume=True), local=True, nothing=True).answers()
+
+
 # The key.
 
 

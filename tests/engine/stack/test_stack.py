@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -285,7 +286,7 @@ def test_the_state_is_read_as_pulumi_has_it(opened: Stack, shop: Project) -> Non
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("packed", ["false", "true"])
+@pytest.mark.parametrize("packed", ["true", "false"])  # it stays plain for the other tests
 def test_the_states_own_file_says_what_pulumi_exports(
     opened: Stack, shop: Project, monkeypatch: pytest.MonkeyPatch, packed: str
 ) -> None:
@@ -298,6 +299,39 @@ def test_the_states_own_file_says_what_pulumi_exports(
     assert state_file.exported(shop.folder, "dev") == (told if packed == "false" else None)
     assert opened.export() == told
     assert Stack.open(shop.folder, "organization/shop/dev").export() == told
+
+
+@pytest.mark.slow
+@pytest.mark.engine
+@pytest.mark.parametrize("url", ["file://../state", "file://{here}/../state"])
+def test_a_way_upwards_through_a_link_leads_where_pulumi_goes(
+    shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """It takes `..` out of the text before it follows links, and so finds another folder than the system."""
+    for name, value in shop.environment.items():
+        monkeypatch.setenv(name, value)
+    project, link = tmp_path / "far" / "shop", tmp_path / "near" / "shop"
+    shutil.copytree(shop.folder, project)
+    link.parent.mkdir()
+    link.symlink_to(project)
+    shutil.copytree(shop.folder / "state", link.parent / "state")
+    other = shutil.copytree(shop.folder / "state", project.parent / "state")
+    other = other / ".pulumi/stacks/shop/dev.json"
+    other.write_text(other.read_text().replace("PendingAuth", "Linked"))
+    monkeypatch.chdir(link)
+    monkeypatch.setenv("PWD", str(link))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", url.format(here=link))
+    stack = Stack(link, "dev", opened_engine())
+
+    assert stack.export() == json.loads(stack.pulumi("stack", "export"))
+    assert [prior.status for prior in recorded(stack.export())] == ["PendingAuth"]
+
+
+def opened_engine() -> Path:
+    """The engine that commands use."""
+    found = engine.find()
+    assert found
+    return found
 
 
 IMPORTED_LATE = """

@@ -27,6 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     stacks = tmp_path / "state" / ".pulumi" / "stacks" / "shop"
     stacks.mkdir(parents=True)
     (stacks.parents[1] / "meta.yaml").write_text("version: 1\n")
+    (stacks.parents[1] / "meta.yaml.attrs").write_text("{}")
     (stacks / "dev.json").write_text(held())
     (stacks / "dev.json.attrs").write_text("{}")
     (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\nbackend: {url: file://./state}\n")
@@ -78,6 +79,10 @@ def url(backend: str) -> Callable[[Path], object]:
         pytest.param(named("name: [\n"), id="no YAML"),
         pytest.param(named("name: other\nbackend: {url: file://./state}\n"), id="another project"),
         pytest.param(url("file://~"), id="a home"),
+        pytest.param(url("file://state"), id="a host"),
+        pytest.param(url("file://./state/../state"), id="upwards"),
+        pytest.param(url("file://./sta te"), id="a blank"),
+        pytest.param(lambda project: (project / "Pulumi.json").write_text("{}"), id="another project file"),
         pytest.param(url("file://./state?no_tmp_dir=true"), id="options"),
         pytest.param(url("file://./st%61te"), id="escaped"),
         pytest.param(url("s3://state"), id="a bucket"),
@@ -88,9 +93,13 @@ def url(backend: str) -> Callable[[Path], object]:
             id="an old layout",
         ),
         pytest.param(lambda project: (project / "Pulumi.yaml").unlink(), id="no project"),
+        pytest.param(lambda project: meta(project).write_text("version: true\n"), id="an odd layout"),
+        pytest.param(lambda project: Path(f"{meta(project)}.attrs").write_text(""), id="a layout cut short"),
         pytest.param(lambda project: state(project).unlink(), id="no such stack"),
         pytest.param(says(held()[:-9]), id="cut short"),
         pytest.param(says("[]"), id="something else"),
+        pytest.param(says(held(deployment=None)), id="empty"),
+        pytest.param(says(held(deployment={"resources": float("nan")})), id="no JSON"),
         pytest.param(says(held(version=4)), id="newer features"),
         pytest.param(says(held(stack="organization/shop/prod")), id="another stack's"),
         pytest.param(
@@ -99,6 +108,7 @@ def url(backend: str) -> Callable[[Path], object]:
         ),
         pytest.param(lambda project: Path(f"{state(project)}.zst").touch(), id="packed otherwise"),
         pytest.param(lambda project: Path(f"{state(project)}.attrs").write_text(""), id="empty attributes"),
+        pytest.param(lambda project: Path(f"{state(project)}.attrs").write_text("[]"), id="odd attributes"),
         pytest.param(lambda project: Path(f"{state(project)}.attrs").unlink(), id="no attributes"),
     ],
 )
@@ -107,3 +117,20 @@ def test_what_isnt_plain_is_left_to_pulumi(project: Path, change: Callable[[Path
     change(project)
 
     assert exported(project, "dev") is None
+
+
+@pytest.mark.parametrize("name", ["a%41b", "c#1", "what?"])
+def test_a_path_that_would_be_part_of_a_url_is_left_to_pulumi(
+    project: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes a URL of a relative one and the folder in which it runs, by whichever name that goes."""
+    odd = project.with_name(name)
+    project.rename(odd)
+    assert exported(odd, "dev") is None
+
+    odd.rename(project)
+    monkeypatch.setenv("PWD", str(odd))
+    assert exported(project, "dev") is None
+
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{project}/state")
+    assert exported(project, "dev")
