@@ -208,10 +208,12 @@ def growth(choice: Choice) -> Iterator[Result]:
             }
             for name, step in steps.items():
                 found.setdefault(name, []).append(median(rounds(choice.rounds, step)[0]))
+            declared = ours.declared.read_text()
             ours.change_ten()
             ours.save()
             step = ours.codat_iac("apply", "--yes", prepare=ours.restore)
             found.setdefault("codat-iac apply, 10 changes", []).append(median(rounds(choice.rounds, step)[0]))
+            ours.declared.write_text(declared)
             _declare_only_new(ours)
             found.setdefault("codat-iac apply, all new", []).append(median(rounds(choice.rounds, step)[0]))
         with projects.project(size) as ours:
