@@ -75,6 +75,37 @@ def test_what_cant_be_read_is_one_line_and_what_can_is_what_is_ours() -> None:
     }
 
 
+MOCKED = """
+import threading, pulumi
+
+class Mocks(pulumi.runtime.Mocks):
+    def new_resource(self, args): ...
+    def call(self, args):
+        print(args.token, threading.current_thread() is threading.main_thread())
+        return {"outputs": {}}
+
+pulumi.runtime.set_mocks(Mocks(), project="shop", stack="dev", organization="organization")
+from codat_iac.program import own_record
+
+print(own_record.ask()())
+"""
+
+
+def test_mocks_are_asked_in_the_thread_that_they_are_for() -> None:
+    """The SDK makes an event loop there, which in another thread nobody closes."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", MOCKED],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.splitlines() == [
+        "pulumi:pulumi:readStackResourceOutputs True",
+        "OwnRecord(connections=(), marker='')",
+    ]
+
+
 def test_a_program_of_ones_own_has_no_shards() -> None:
     """It would see a part of the whole, and take it for all."""
     refuse_shard("")
