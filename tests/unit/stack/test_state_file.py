@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from codat_iac.stack.engine import PINNED
 from codat_iac.stack.project.state_file import exported
+from codat_iac.stack.stack import Stack
 
 DEPLOYMENT = {"resources": [{"urn": "u", "type": "t"}]}
 
@@ -117,6 +119,18 @@ def test_what_isnt_plain_is_left_to_pulumi(project: Path, change: Callable[[Path
     change(project)
 
     assert exported(project, "dev") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"), [(PINNED, False), ("3.260.0", True), ("4.0.0", True), ("?", True)]
+)
+def test_an_engine_that_nobody_has_tested_is_asked(project: Path, version: object, asked: bool) -> None:
+    """It may keep more beside the file than we know of."""
+    pulumi = project / "pulumi"
+    pulumi.write_text(f'#!/bin/sh\n[ "$1" = version ] && exec echo v{version}\necho \'{{"asked": true}}\'\n')
+    pulumi.chmod(0o755)
+
+    assert ("asked" in Stack(project, "dev", pulumi).export()) == asked
 
 
 @pytest.mark.parametrize("name", ["a%41b", "c#1", "what?"])
