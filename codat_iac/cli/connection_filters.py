@@ -75,8 +75,8 @@ def find_connections(session: Session, filters: Filters) -> Found:
     found = find(session.reader, filters, keys)
     own = found.of_shard(session.shard)
     if others := len(found.companies) - len(own.companies):
-        number = count(others, "company", "companies")
-        click.echo(f"{number} {_are(others)} of other shards than {session.shard}", err=True)
+        number = count(others, "company is", "companies are")
+        click.echo(f"{number} of other shards than {session.shard}", err=True)
     return own
 
 
@@ -89,13 +89,9 @@ def tell_skipped(skipped: Sequence[Skipped]) -> None:
     """Say which connections are left alone, and why."""
     held = ["in the state already" for each in skipped if each.held]
     for why, number in Counter([*held, *(each.counted for each in skipped if each.counted)]).items():
-        click.echo(f"{count(number, 'connection')} {_are(number)} left alone: {why}", err=True)
+        click.echo(f"{count(number, 'connection is', 'connections are')} left alone: {why}", err=True)
     others = [each for each in skipped if not (each.held or each.counted)]
     tell_lines([f"left alone: {each.live.id}: {each.reason}" for each in others])
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def tell_lines(lines: Sequence[str]) -> None:

@@ -286,14 +286,14 @@ def progress_summary(progress: Sequence[Drifted]) -> str:
 
 def failing_summary(failing: Sequence[Drifted]) -> str:
     """Return in one line how many connections have a status that `--fail-on` names."""
-    has = "connection has" if len(failing) == 1 else "connections have"
+    having = count(len(failing), "connection has", "connections have")
     named = count_kinds(Counter(each.now for each in failing))
-    return f"Alert: {len(failing):,} {has} a status that --fail-on names: {named}."
+    return f"Alert: {having} a status that --fail-on names: {named}."
 
 
 def _drift(drifted: Sequence[Drifted]) -> str:
-    are = "is" if len(drifted) == 1 else "are"
-    return f"Drift: {count(len(drifted), 'connection')} {are} not as recorded: {count_drift(drifted)}."
+    number = count(len(drifted), "connection is", "connections are")
+    return f"Drift: {number} not as recorded: {count_drift(drifted)}."
 
 
 def links_summary(number: int) -> str:
@@ -333,8 +333,7 @@ def forecast(plan: Plan) -> str:
     resets = f", which resets at {_reset(calls.quota_resets)}" if calls.quota_resets else ""
     if over_quota(calls):
         return f"{cost}, MORE than the {calls.quota_left:,} left of today's quota{resets}."
-    are = "is" if calls.quota_left == 1 else "are"
-    return f"{cost}; {calls.quota_left:,} {are} left of today's quota{resets}."
+    return f"{cost}; {count(calls.quota_left, 'is', 'are')} left of today's quota{resets}."
 
 
 def _reset(said: str) -> str:

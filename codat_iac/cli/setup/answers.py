@@ -22,11 +22,11 @@ from codat_iac.stack.importing.discovery import Filters, Found, find
 from codat_iac.stack.new_project.existing import Existing
 from codat_iac.stack.new_project.files import LOCAL_BACKEND, LOCAL_STATE
 from codat_iac.stack.new_project.recipes import FORGES, check_place, manual, recipes
+from codat_iac.stack.project import BACKEND, misread
 from codat_iac.stack.stack import PASSPHRASE, Stack, StackError
 
 KEY = "CODAT_API_KEY"
 BASE_URL = "CODAT_BASE_URL"
-BACKEND = "PULUMI_BACKEND_URL"
 
 STACK = "dev"
 """The name of a stack, as `pulumi new` proposes it."""
@@ -165,7 +165,7 @@ class Interview:
             raise ConfigError(f"{BACKEND} is another backend, which Pulumi prefers; unset it, or take that")
         self._url = chosen or ambient or self.existing.backend or self._login()
         if self._url:
-            return self._checked(chosen)
+            return _checked_backend(chosen, self.existing.folder)
         if not self.questions.asks:
             self.questions.lacking.append(
                 f"{BACKEND} or --backend, the URL of a place for Pulumi's state, or --local for a folder here"
@@ -173,18 +173,8 @@ class Interview:
             return ""
         click.echo("Pulumi needs a place for its state: https://api.pulumi.com, s3://, file://...", err=True)
         answer = self.questions.text(f"Its URL; `{_HERE}` is the folder {LOCAL_STATE}, to try it out", _HERE)
-        self._url = self._checked(LOCAL_BACKEND if answer == _HERE else answer)
+        self._url = _checked_backend(LOCAL_BACKEND if answer == _HERE else answer, self.existing.folder)
         return self._url
-
-    def _checked(self, url: str) -> str:
-        """Return *url*, as `_checked_backend` does. Raises `ConfigError` too if Pulumi misreads it here."""
-        odd = next((each for each in "#?%" if each in str(self.existing.folder)), None)
-        if odd and url.startswith("file://."):
-            raise ConfigError(
-                f"{self.existing.folder}: Pulumi can't keep its state in a folder whose path has a {odd};"
-                " take another folder for the project, or another --backend"
-            )
-        return _checked_backend(url)
 
     def _login(self) -> str:
         """Return the backend that Pulumi is logged in to, empty if to none."""
@@ -237,8 +227,16 @@ class Interview:
         return file.read_text("utf-8", "replace") if file.is_file() else ""
 
 
-def _checked_backend(url: str) -> str:
-    """Return *url*, which Pulumi.yaml is to say. Raises `ConfigError` if it is none, or holds a password."""
+def _checked_backend(url: str, folder: Path) -> str:
+    """Return *url*, which Pulumi.yaml in *folder* is to say.
+
+    Raises `ConfigError` if it is none, holds a password, or would mean another folder there.
+    """
+    if url.startswith("file://.") and (odd := misread(folder)):
+        raise ConfigError(
+            f"{folder}: Pulumi can't keep its state in a folder whose path has a {odd}; take another folder"
+            " for the project, or another --backend"
+        )
     if url and "://" not in url:
         raise ConfigError("the backend is no URL, such as https://api.pulumi.com, s3://... or file://...")
     if re.search(r"://[^/@]*:[^/]*@|password=", url):

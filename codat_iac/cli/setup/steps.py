@@ -13,7 +13,7 @@ from codat_iac.cli import render, tenant_coverage
 from codat_iac.cli.connection_filters import find_connections, tell_skipped
 from codat_iac.cli.output import terminal_options, write_or_tell
 from codat_iac.cli.session import Session
-from codat_iac.cli.setup.answers import BACKEND, BASE_URL, KEY, Answers
+from codat_iac.cli.setup.answers import BASE_URL, KEY, Answers
 from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
 from codat_iac.planning.plan import Plan
@@ -33,6 +33,7 @@ from codat_iac.stack.new_project.files import (
     write_missing,
 )
 from codat_iac.stack.new_project.virtualenv import make_virtualenv
+from codat_iac.stack.project import BACKEND
 from codat_iac.stack.stack import PASSPHRASE, Stack
 
 

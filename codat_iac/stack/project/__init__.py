@@ -6,6 +6,9 @@ from pathlib import Path
 
 from codat_iac.model.errors import ConfigError
 
+BACKEND = "PULUMI_BACKEND_URL"
+"""The variable that names Pulumi's backend, before Pulumi.yaml does."""
+
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
 NO_DESIRED_STATE = (
@@ -24,3 +27,11 @@ def project_file(start: Path) -> Path:
     raise ConfigError(
         f"no Pulumi.yaml in {start} or above it; run this in a Pulumi project, or name one with --cwd"
     )
+
+
+def misread(path: str | Path) -> str:
+    """Return a character by which Pulumi misreads a path, "" if there is none.
+
+    It makes a URL of a project's path and of a backend that is relative to that, and parses it again.
+    """
+    return next((each for each in str(path) if each in "#?%"), "")

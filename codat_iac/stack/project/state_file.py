@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from codat_iac.model.errors import ConfigError
-from codat_iac.stack.project import project_file
+from codat_iac.stack.project import BACKEND, misread, project_file
 from codat_iac.stack.project.contents import mapping
 
-_BACKEND = "PULUMI_BACKEND_URL"
 _FOLDER = re.compile(r"file://(?P<folder>(/|\./)[^?#%\x00-\x20\x7f]*)")
 """Other URLs mean what Pulumi makes of them."""
-
-_REREAD = frozenset("?#%")
-"""What has a meaning in the URL that Pulumi makes of a relative one, if it is in the project's own path."""
 
 _PER_PROJECT = 1
 """The version of a backend's layout in which stacks belong to projects."""
@@ -45,7 +41,7 @@ def exported(folder: Path, stack: str) -> dict[str, Any] | None:
 def _exported(folder: Path, stack: str) -> dict[str, Any] | None:
     file = project_file(folder)
     project = mapping(file)
-    backend = _backend(file, os.environ.get(_BACKEND) or project["backend"]["url"])
+    backend = _backend(file, os.environ.get(BACKEND) or project["backend"]["url"])
     layout = backend / "meta.yaml"
     kept = backend / "stacks" / project["name"] / f"{stack}.json"
     packed = any(kept.with_suffix(f".json{other}").exists() for other in (".gz", ".zst"))
@@ -65,7 +61,7 @@ def _backend(file: Path, url: str) -> Path:
     found = _FOLDER.fullmatch(url)
     if not found or ".." in Path(found["folder"]).parts:  # Pulumi takes it out before it follows links
         raise ValueError
-    if found[2] == "./" and _REREAD & {*str(file), *os.environ.get("PWD", "")}:
+    if found[2] == "./" and (misread(file) or misread(os.environ.get("PWD", ""))):
         raise ValueError
     return file.parent / found["folder"] / ".pulumi"
 

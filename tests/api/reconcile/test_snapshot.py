@@ -54,9 +54,15 @@ def small_pages(emulator: Emulator) -> None:
 
 
 @pytest.fixture
-def snapshot(emulator: Emulator) -> Snapshot:
-    """Nothing is known yet of a tenant with small pages."""
+def emulator(emulator: Emulator) -> Emulator:
+    """An emulated Codat with small pages."""
     small_pages(emulator)
+    return emulator
+
+
+@pytest.fixture
+def snapshot(emulator: Emulator) -> Snapshot:
+    """Nothing is known yet."""
     return Snapshot(quick(emulator))
 
 
@@ -524,7 +530,7 @@ def test_a_tenant_that_changes_while_it_is_scanned_is_read_right(emulator: Emula
 def test_a_company_whose_rows_move_is_listed_again(emulator: Emulator, acme: str) -> None:
     """Until what comes is what is announced."""
     made = {emulator.connect(acme, "suuo")["id"] for _ in range(1001)}
-    emulator.knobs({"rowShift": 1})
+    emulator.knobs({"rowShift": 1, "pageSizeMost": 1000})
     calls: list[int] = []
 
     def settle() -> None:

@@ -305,11 +305,9 @@ def test_the_states_own_file_says_what_pulumi_exports(
 @pytest.mark.engine
 @pytest.mark.parametrize("url", ["file://../state", "file://{here}/../state"])
 def test_a_way_upwards_through_a_link_leads_where_pulumi_goes(
-    shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+    opened: Stack, shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     """It takes `..` out of the text before it follows links, and so finds another folder than the system."""
-    for name, value in shop.environment.items():
-        monkeypatch.setenv(name, value)
     project, link = tmp_path / "far" / "shop", tmp_path / "near" / "shop"
     shutil.copytree(shop.folder, project)
     link.parent.mkdir()
@@ -321,17 +319,10 @@ def test_a_way_upwards_through_a_link_leads_where_pulumi_goes(
     monkeypatch.chdir(link)
     monkeypatch.setenv("PWD", str(link))
     monkeypatch.setenv("PULUMI_BACKEND_URL", url.format(here=link))
-    stack = Stack(link, "dev", opened_engine())
+    stack = Stack(link, "dev", opened.pulumi_path)
 
     assert stack.export() == json.loads(stack.pulumi("stack", "export"))
     assert [prior.status for prior in recorded(stack.export())] == ["PendingAuth"]
-
-
-def opened_engine() -> Path:
-    """The engine that commands use."""
-    found = engine.find()
-    assert found
-    return found
 
 
 IMPORTED_LATE = """

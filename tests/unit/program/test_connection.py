@@ -6,8 +6,6 @@ Each program runs in a process of its own: the mocks are set for a whole process
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from codat_iac.model.connection import RESOURCE_TYPE
 from codat_iac.model.record import plain
 from tests.support.builders import COMPANY, an_id
 from tests.support.worlds import COMPONENT, a_urn
+from tests.unit.program.harness import told_by
 
 HARNESS = """
 import json, sys
@@ -72,15 +71,7 @@ def recorded(urn: str, number: int) -> dict[str, Any]:
 
 def run(program: str, record: dict[str, Any] | None = None) -> dict[str, Any]:
     """Run a program, which is one expression: what it registered and showed, or why it was refused."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", HARNESS, json.dumps(record), COMPANY, program],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return outcome
+    return told_by(HARNESS, json.dumps(record), COMPANY, program)
 
 
 def test_a_program_under_mocks_needs_no_stack() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
+
+from tests.unit.program.harness import told_by
 
 HARNESS = """
 import asyncio, json, sys
@@ -82,16 +82,7 @@ def run(
     preview: bool = False,
 ) -> dict[str, object]:
     """Run a program: what it sent and showed."""
-    told = json.dumps([outputs or {}, fail, result, preview])
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", HARNESS, told, program],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    shown: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return shown
+    return told_by(HARNESS, json.dumps([outputs or {}, fail, result, preview]), program)
 
 
 PLAIN = "desired, origin, protect = a_desired(), None, False\n"
