@@ -52,7 +52,7 @@ build/pulumi-$(LOWEST): | $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $@ pulumi==$(LOWEST)
 
 lowest: build/pulumi-$(LOWEST) ## what is registered, with the lowest SDK that pyproject allows; the lock has the newest
-	PYTHONPATH=$< $(BIN)/pytest -q tests/unit/provider/test_registration.py
+	PYTHONPATH=$< $(BIN)/pytest -q tests/unit/program/test_registration.py
 
 demo: engine ## the whole loop, step by step, on an emulated Codat
 	$(BIN)/python examples/demo.py

@@ -84,3 +84,10 @@ def test_every_command_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
 
     assert [name for name in COMMANDS if f"codat-iac {name}" not in readme] == []
+
+
+def test_each_test_that_is_named_is_there() -> None:
+    """By the Makefile, mutation testing and the recipes: who moves a test, moves its name there."""
+    for file in ("Makefile", "pyproject.toml", "CONTRIBUTING.md", ".importlinter"):
+        named = re.findall(r"\btests/[\w/.-]*\w", (ROOT / file).read_text())
+        assert [each for each in named if not (ROOT / each).exists()] == [], file
