@@ -119,7 +119,7 @@ def run(arguments: Sequence[str]) -> int:
         path = error.ctx.command_path if error.ctx else "codat-iac"
         streams.tell(f"{error.format_message().rstrip('.')}; see `{path} --help`")
     except (click.Abort, KeyboardInterrupt):
-        streams.tell("interrupted; what was under way is finished or not begun")
+        streams.tell("interrupted; run again for what isn't done")
         return INTERRUPTED
     except CodatIacError as error:
         if debug:

@@ -28,7 +28,7 @@ from codat_iac.planning.safety_limits import refuse_foreign, shard_refusal
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.rules import Expansion
 from codat_iac.reconcile.planner import Planner
-from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
+from codat_iac.reconcile.planner.drift_and_links import RecordedConnections
 from codat_iac.reconcile.snapshot import Snapshot
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.stack import Stack

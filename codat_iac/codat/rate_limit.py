@@ -1,6 +1,6 @@
-"""Stay within Codat's 1,000 requests a minute for each IP address, with all processes of this machine.
+"""Stay within Codat's 1,000 requests a minute for each IP address, with all processes of this user.
 
-Shards share the limit between machines: each takes its part of it, counted apart from the others.
+Shards share the limit between machines: each has its part of it (`model/settings.py`), counted apart.
 Codat may block an address that exceeds it, without warning: https://docs.codat.io/using-the-api/rate-limits.
 """
 

@@ -19,7 +19,7 @@ import urllib3
 
 from codat_iac.codat import authorization, client_certificate, network, parsing, responses
 from codat_iac.codat.answer_timeout import DeadlineAdapter
-from codat_iac.codat.failures import Way
+from codat_iac.codat.no_answer import Way
 from codat_iac.model.connection import UUID, Quota
 from codat_iac.model.errors import ApiError, CodatBroken, ConfigError, NotCodat, RateLimited, TransportError
 from codat_iac.model.settings import BASE_URL, check_base_url

@@ -17,7 +17,7 @@ import yaml
 from codat_iac.desired import load_declaration
 from codat_iac.desired.document import printable
 from codat_iac.desired.yaml_writer import Entry, by_company, company_entry, connection_entry
-from codat_iac.model.errors import ConfigError, Problem
+from codat_iac.model.errors import ConfigError, FileProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ def add(path: str, raw: bytes, connections: Sequence[DesiredConnection], names: 
     except ConfigError as error:
         wrong = error.problems[0].message
     if wrong:
-        raise ConfigError([Problem(printable(path), 0, 0, f"nothing can be added: {wrong}{_REMEDY}")])
+        raise ConfigError([FileProblem(printable(path), 0, 0, f"nothing can be added: {wrong}{_REMEDY}")])
     return after
 
 
@@ -166,7 +166,7 @@ class _Edit:
     def _refuse(self, value: _Value, reason: str) -> NoReturn:
         mark = value.event.start_mark
         text = f"{reason}, so nothing can be added there{_REMEDY}"
-        raise ConfigError([Problem(printable(self._path), mark.line + 1, mark.column + 1, text)])
+        raise ConfigError([FileProblem(printable(self._path), mark.line + 1, mark.column + 1, text)])
 
     def _add(self, entries: Sequence[Entry], parent: _Value, name: str, step: int) -> None:
         """Add *entries* to the mapping at the key *name* of *parent*, in the style that it has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 
 Place = tuple[int, int]
 """Line and column, counted from 1."""
@@ -59,10 +59,10 @@ class Document:
         self.path = printable(path)
         self.data: Any = REPORTED
         self.start = NOWHERE
-        self._problems: dict[tuple[str, Place, str], Problem] = {}
+        self._problems: dict[tuple[str, Place, str], FileProblem] = {}
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[FileProblem, ...]:
         """The problems reported so far."""
         return tuple(self._problems.values())
 
@@ -74,7 +74,7 @@ class Document:
         subject = ".".join(map(short, trail)) if place == NOWHERE else _subject(trail)
         text = f"{subject}: {message}" if subject else message
         once = (subject if place == NOWHERE else "", place, message)
-        problem = Problem(self.path, *place, text)
+        problem = FileProblem(self.path, *place, text)
         self._problems[once] = min(problem, self._problems.get(once, problem))
 
     def key_place(self, trail: Trail) -> Place:

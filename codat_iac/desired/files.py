@@ -10,7 +10,7 @@ from pathlib import Path
 
 from codat_iac.desired.document import REPORTED, Document, Mapping, printable
 from codat_iac.desired.yaml_marks import read_yaml
-from codat_iac.model.errors import ConfigError, Problem
+from codat_iac.model.errors import ConfigError, FileProblem
 
 LARGEST = 64 * 1024 * 1024
 """The most bytes that one file may have."""
@@ -148,4 +148,4 @@ def _open_nonblocking(path: str, flags: int) -> int:
 
 
 def _unusable(path: str, message: str) -> ConfigError:
-    return ConfigError([Problem(printable(path), 0, 0, message)])
+    return ConfigError([FileProblem(printable(path), 0, 0, message)])

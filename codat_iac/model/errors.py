@@ -31,7 +31,10 @@ from typing import Any
 
 
 class ExitCode:
-    """The exit codes with `--detailed-exitcode`; without it, changes and waiting are 0."""
+    """The exit codes with `--detailed-exitcode`; without it, changes and waiting are 0.
+
+    `drift --fail-on` asks for changes by itself.
+    """
 
     IN_SYNC = 0
     ERROR = 1
@@ -50,7 +53,7 @@ class CodatIacError(Exception):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class FileProblem:
     """One thing that is wrong in a file, and what to do about it.
 
     `line` and `column` count from 1. A `line` of 0 means that the problem has no place in the file.
@@ -70,8 +73,8 @@ class Problem:
 class ConfigError(CodatIacError):
     """The desired state or a setting is wrong. `problems` holds all problems, sorted by path and line."""
 
-    def __init__(self, problems: Sequence[Problem] | str) -> None:
-        self.problems: tuple[Problem, ...] = () if isinstance(problems, str) else tuple(sorted(problems))
+    def __init__(self, problems: Sequence[FileProblem] | str) -> None:
+        self.problems: tuple[FileProblem, ...] = () if isinstance(problems, str) else tuple(sorted(problems))
         super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, self.problems)))
 
 
@@ -90,7 +93,7 @@ class Mismatch(Refused):
 
 
 class UnsafePlan(Refused):
-    """More would be lost than the limit allows. Nothing that counts towards the limit was done."""
+    """More would be done than a limit, an approval or a saved plan allows; none of that was done."""
 
     common = True
 

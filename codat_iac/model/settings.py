@@ -60,7 +60,7 @@ class Settings:
     run. `accept_missing` means that a company that answers 404 really is gone, and so is everything else that
     is missing. `max_creates` is how many connections rules may make in one run, None for the default;
     `accept_leavers` means that who left the tag of a rule is let go. `requests_per_minute` is the limit for
-    all processes of this machine together, or of this shard if there is one; 0, the default on loopback, is
+    all processes of this user together, or of this shard if there is one; 0, the default on loopback, is
     no limit. `client_cert` are the paths of a client certificate and of its key, for the enterprise API, and
     `client_name` is the GUID that goes with them. `loss_option` and `create_option` are the options of the
     command line that gave `max_losses` and `max_creates`, empty if the environment did.

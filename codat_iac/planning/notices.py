@@ -1,4 +1,4 @@
-"""What to say about a connection when there is nothing for us to do, and the sentence for it. Pure."""
+"""What to say about a connection besides what is done, and the sentence for it. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codat_iac.model.text import safe_text
 
 
 class Notice(StrEnum):
-    """The kinds of notices: something to say, and nothing for us to do."""
+    """The kinds of notices: most are about what isn't ours to do, some about what a change brings along."""
 
     WAITING = "waits for its customer"
     DEAUTHORIZED = "lost its customer's authorisation"

@@ -22,9 +22,13 @@ class Limit(Enum):
 
 MAX_LOSSES = 10
 MAX_SHARE = 0.3
-"""The share of a stack of at least `MIN_STACK_SIZE` connections that one run may lose or miss."""
+"""The share of a stack's connections that one run may lose, or miss."""
 
 MIN_STACK_SIZE = 10
+"""A smaller stack may lose any share."""
+
+MIN_MISSING = 10
+"""Fewer may be missing from any stack."""
 
 
 UNAPPROVED = "that nobody approved"
@@ -155,7 +159,7 @@ _ACCEPT = "set CODAT_ACCEPT_MISSING=true for this run"
 
 def missing_refusal(missing: int, recorded: int) -> str | None:
     """Return why it isn't believed that *missing* of *recorded* connections are gone, or None if it is."""
-    if missing < MIN_STACK_SIZE or missing <= MAX_SHARE * recorded:
+    if missing < MIN_MISSING or missing <= MAX_SHARE * recorded:
         return None
     return (
         f"{missing} of {recorded or 'all'} recorded connections are gone at once; {_LIKELY}? If they really"

@@ -10,7 +10,7 @@ import os
 import signal
 from typing import Any
 
-from codat_iac.program import own_record
+from codat_iac.program import stack_record
 
 ALREADY_EXPLAINED = 32
 """The exit status that tells Pulumi's language host that the error has been shown to the user."""
@@ -22,7 +22,7 @@ def main() -> None:
     An error is logged, one line for each problem, and ends the process with `ALREADY_EXPLAINED`.
     """
     exit_quietly_on_interrupt()
-    recorded = own_record.ask()
+    recorded = stack_record.ask()
     from codat_iac.program import stock  # noqa: PLC0415  the engine answers while this is imported
 
     stock.declare_all(recorded)

@@ -16,7 +16,7 @@ from codat_iac.model.connection import (
 )
 from codat_iac.model.settings import NAMESPACE
 from codat_iac.planning import slot_description
-from codat_iac.program.own_program import Declared
+from codat_iac.program.placement import Declared
 from codat_iac.program.running_program import check_config
 from codat_iac.provider import ConnectionProvider
 

@@ -1,10 +1,11 @@
-"""Read a running Pulumi program's config and tenant, and show warnings."""
+"""What any running program of ours needs: its stack to itself, its config, its tenant, and warnings."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pulumi
 from pulumi.runtime import settings as runtime
@@ -27,6 +28,21 @@ def warn(text: str, urn: str) -> None:
     engine: Any = runtime.get_engine()
     engine.Log(request)
 
+
+def claim_stack(*, stock: bool) -> None:
+    """Claim the running program's stack for the *stock* program, or for the connections of a program's own.
+
+    Raises `pulumi.RunError` if it is claimed for the other.
+    """
+    if _claims.setdefault(runtime.get_monitor(), stock) is not stock:
+        raise pulumi.RunError(
+            "the stock program (`codat_iac.program.main`) declares all connections of its stack, so a program"
+            " that calls it can't declare a `Connection` besides; use one or the other"
+        )
+
+
+_claims: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+"""By monitor, since a process may run several programs one after the other."""
 
 MOST_WARNED = 20
 """The most removals that get a warning on their own resource; all are named in the sum."""

@@ -22,15 +22,15 @@ from codat_iac.planning.moves import Moves, in_this_run, moves
 from codat_iac.planning.safety_limits import LossLimit, refuse_foreign, shard_refusal
 from codat_iac.planning.slot_description import describe, with_totals
 from codat_iac.program import ALREADY_EXPLAINED
-from codat_iac.program.own_program import claim_for_stock_program
-from codat_iac.program.own_record import OwnRecord
 from codat_iac.program.registration import Registration, known, register
 from codat_iac.program.running_program import (
     check_config,
+    claim_stack,
     tenant_reader,
     warn,
     warn_of_each_loss,
 )
+from codat_iac.program.stack_record import StackRecord
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.rules import Expansion, effect
 from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
@@ -39,25 +39,25 @@ MOST_NAMED = 10
 """The most waiting connections that the stack's output names."""
 
 
-def declare_all(own_record: Callable[[], OwnRecord]) -> None:
-    """Declare what the desired state says, and export the stack's outputs. *own_record* waits for the record.
+def declare_all(stack_record: Callable[[], StackRecord]) -> None:
+    """Declare what the desired state says, and export the stack's outputs. *stack_record* waits for it.
 
     An error is logged, one line for each problem, and ends the process with `ALREADY_EXPLAINED`.
     """
     try:
-        claim_for_stock_program()
+        claim_stack(stock=True)
         check_config()
         path = desired_path()
         declaration = desired.load_declaration(path)
-        recorded, marker = own_record()
+        recorded, marker = stack_record()
         shard = own_shard(recorded, marker)
         found = find_companies(declaration, lambda: recorded, lambda: tenant_reader()[1], shard)
         refuse_foreign(shard, found.connections, recorded)
         declared = of_shard(found.connections, shard)
         moved = moves(declared, recorded)
         refuse_unclear_moves(moved)
-        tell_of_rules(found.rules, declared, recorded, moved)
-        warn_of_losses(declared, recorded, moved, path)
+        check_rules(found.rules, declared, recorded, moved)
+        check_losses(declared, recorded, moved, path)
     except (CodatIacError, pulumi.RunError) as error:
         for line in str(error).splitlines():
             pulumi.log.error(line)
@@ -97,7 +97,7 @@ def refuse_unclear_moves(moved: Moves) -> None:
         raise ConfigError("\n".join(f"{address}: {said}" for address, said in sorted(moved.problems.items())))
 
 
-def tell_of_rules(
+def check_rules(
     rules: Sequence[Expansion],
     declared: Sequence[DesiredConnection],
     recorded: Sequence[PriorConnection],
@@ -118,7 +118,7 @@ def tell_of_rules(
         warn(f"an update will be refused: {refusal}", "")
 
 
-def warn_of_losses(
+def check_losses(
     declared: Sequence[DesiredConnection], recorded: Sequence[PriorConnection], moved: Moves, path: Path
 ) -> None:
     """Warn of each removal that ends an authorisation, and of all losses in sum.

@@ -1,4 +1,4 @@
-"""Access a project's stack, its state and its config through the `pulumi` command.
+"""Access a project's stack, its state and its config: through `pulumi`, or the state's own file.
 
 Pulumi's state is the only record of ids, so it is read each time and never copied.
 """

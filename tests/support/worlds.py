@@ -38,7 +38,7 @@ from codat_iac.planning.slot_description import SlotDescription, describe
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.operations import Operations
 from codat_iac.reconcile.planner import Planner
-from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
+from codat_iac.reconcile.planner.drift_and_links import RecordedConnections
 from tests.support.builders import a_run, an_id, rows
 
 COMPANIES = ("acme", "beta", "gamma")

@@ -133,7 +133,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
-        from codat_iac.stack.apply.outcomes import exit_code  # noqa: PLC0415  pulumi is slow to import
+        from codat_iac.stack.apply.outcomes import exit_code_of  # noqa: PLC0415  pulumi is slow to import
         from codat_iac.stack.apply.second_run import needs_second_run, second_run  # noqa: PLC0415
 
         while needs_second_run(applied, plan):
@@ -149,7 +149,7 @@ def apply_command(  # noqa: PLR0913  each is an option
         raise click.Abort
     if applied.error:
         raise StackError(applied.error)
-    return exit_code(outcomes)
+    return exit_code_of(outcomes)
 
 
 def _options_for(plan: Plan) -> Iterator[str]:

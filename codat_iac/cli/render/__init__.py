@@ -166,7 +166,7 @@ def links(
 
 
 def problems(
-    found: Sequence[errors.Problem],
+    found: Sequence[errors.FileProblem],
     output: Output | str,
     now: datetime,
     *,
@@ -191,10 +191,10 @@ def problems(
             return as_text.problems(found, checked, Terminal(width, color), warnings)
 
 
-def problems_of(error: CodatIacError) -> tuple[errors.Problem, ...]:
+def problems_of(error: CodatIacError) -> tuple[errors.FileProblem, ...]:
     """Return the problems that an error carries, or else its own text as a problem without a place."""
     carried = error.problems if isinstance(error, ConfigError) else ()
-    return carried or (errors.Problem("", 0, 0, str(error)),)
+    return carried or (errors.FileProblem("", 0, 0, str(error)),)
 
 
 def _checked(what: str, output: Output | str) -> Output:

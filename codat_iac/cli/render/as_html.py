@@ -103,7 +103,7 @@ def links(waiting: Sequence[Link], now: datetime, of: Recorded | None = None) ->
 
 
 def problems(
-    found: Sequence[errors.Problem], checked: str, now: datetime, warnings: Sequence[str] = ()
+    found: Sequence[errors.FileProblem], checked: str, now: datetime, warnings: Sequence[str] = ()
 ) -> str:
     """Return the problems that a check found, as a page."""
     summary_ = words.problems_summary(found, checked)

@@ -33,7 +33,7 @@ CAUSES: Mapping[Cause, str] = {Cause.YOU: "you", Cause.THEY: "they", Cause.BOTH:
 
 
 def plan(shown: Plan, now: datetime) -> str:
-    """Return a plan in JSON, from which `saved.parse_plan` reads an equal plan."""
+    """Return a plan in JSON, from which `from_json.parse_plan` reads an equal plan."""
     return _written(document(shown, timestamp(now)))
 
 
@@ -215,7 +215,7 @@ def links(waiting: Sequence[Link], now: datetime, of: Recorded | None = None) ->
 
 
 def problems(
-    found: Sequence[errors.Problem], checked: str, now: datetime, warnings: Sequence[str] = ()
+    found: Sequence[errors.FileProblem], checked: str, now: datetime, warnings: Sequence[str] = ()
 ) -> str:
     """Return the problems that a check found, in JSON; `line` and `column` are 0 if there is no place."""
     rows = [

@@ -249,7 +249,7 @@ def _drifted(drifted: Sequence[Drifted], limit: TableLimit) -> str:
     return _cut(header, rows, len(drifted), limit)
 
 
-def problems(found: Sequence[errors.Problem], checked: str, warnings: Sequence[str] = ()) -> str:
+def problems(found: Sequence[errors.FileProblem], checked: str, warnings: Sequence[str] = ()) -> str:
     """Return the problems that a check found, in Markdown."""
     rows = (_row(escaped(words.place(each)), _prose(each.message)) for each in found)
     table = _cut(("Where", "Problem"), rows, len(found), _ALONE) if found else ""

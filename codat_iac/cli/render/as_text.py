@@ -299,7 +299,7 @@ def _links(waiting: Sequence[Link], now: datetime, terminal: Terminal, paint: Pa
 
 
 def problems(
-    found: Sequence[errors.Problem], checked: str, terminal: Terminal, warnings: Sequence[str] = ()
+    found: Sequence[errors.FileProblem], checked: str, terminal: Terminal, warnings: Sequence[str] = ()
 ) -> str:
     """Return the problems that a check found, one on each line, as in an error message."""
     paint = layout.paint(terminal.color)

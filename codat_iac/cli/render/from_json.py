@@ -55,14 +55,14 @@ def parse_plan(text: str, name: str = "the saved plan") -> Plan:
     return plan
 
 
-def parse_problems(text: str) -> tuple[errors.Problem, ...]:
+def parse_problems(text: str) -> tuple[errors.FileProblem, ...]:
     """Read the problems that a command wrote in place of its result, none if *text* is something else."""
     try:
         data = json.loads(text)
         if data["kind"] != "problems" or data["formatVersion"] != FORMAT_VERSION:
             return ()
         return tuple(
-            errors.Problem(str(row["path"]), int(row["line"]), int(row["column"]), str(row["message"]))
+            errors.FileProblem(str(row["path"]), int(row["line"]), int(row["column"]), str(row["message"]))
             for row in data["problems"]
         )
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -11,12 +11,11 @@ from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from codat_iac.model.connection import ABSENT, Address, Status
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 from codat_iac.model.text import count, join_names, safe_text
 from codat_iac.model.times import parse_time, past
 from codat_iac.planning.decision import Cause, Decision, Field
-from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged, Waiting
-from codat_iac.planning.plan import Problem as PlanProblem
+from codat_iac.planning.plan import Calls, Drifted, Plan, Problem, Unmanaged, Waiting
 from codat_iac.planning.plan.coverage import Coverage, Kind, Tally, Uncovered
 from codat_iac.planning.rule_table import Action, is_drift, waits
 
@@ -113,7 +112,7 @@ def without_address(address: str, text: str) -> str:
     return sentence(text.removeprefix(f"{address}: "))
 
 
-def problems_by_reason(problems: Iterable[PlanProblem], most: int) -> list[tuple[str, str]]:
+def problems_by_reason(problems: Iterable[Problem], most: int) -> list[tuple[str, str]]:
     """Return the addresses and the text of each problem of a plan; those with the same text are one.
 
     The first *most* of its addresses are named. All is made safe to show.
@@ -303,7 +302,7 @@ def links_summary(number: int) -> str:
     return f"{count(number, 'connection')} {'waits' if number == 1 else 'wait'} for a customer."
 
 
-def problems_summary(problems: Sequence[Problem], checked: str) -> str:
+def problems_summary(problems: Sequence[FileProblem], checked: str) -> str:
     """Return the result of checking *checked* in one line."""
     subject = f"{sentence(checked)}: " if checked else ""
     if problems:
@@ -311,7 +310,7 @@ def problems_summary(problems: Sequence[Problem], checked: str) -> str:
     return f"{subject}nothing is wrong." if checked else "Nothing is wrong."
 
 
-def place(problem: Problem) -> str:
+def place(problem: FileProblem) -> str:
     """Return a problem's file, line and column, as far as they are known."""
     if not problem.line:
         return sentence(problem.path)

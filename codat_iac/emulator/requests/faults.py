@@ -2,7 +2,7 @@
 
 A list of `{"on": "POST /companies/*/connections", "do": "status", "status": 503, "times": 2}`. `on` is a
 method (or `*`) and a path, in which `*` stands for one part and `**` for any number. The first fault that
-matches, and isn't used up, hits the request.
+matches, and isn't used up, hits the request; but `skip` lets the first ones pass, and `probability` some.
 """
 
 from __future__ import annotations

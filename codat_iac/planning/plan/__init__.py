@@ -70,7 +70,10 @@ class Unmanaged:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One address for which the rules or Codat forbid what is declared. `text` is one line."""
+    """Something that the rules, a policy or Codat forbid. `text` is one line.
+
+    `address` is a connection's, or stands for more: a company's key or id, or `tenant`.
+    """
 
     address: str
     text: str
@@ -145,7 +148,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """One connection whose status somebody else changed: recorded against live, whatever is desired."""
+    """One connection, recorded against live, whatever is desired: most often somebody else changed it."""
 
     address: Address
     company_id: str

@@ -4,7 +4,7 @@ All doors ask this: the stock program, plan and apply, and import. A block is bo
 fits its match, and only if nothing recorded speaks against that:
 
 - none fits, or several do: refused;
-- something is recorded at an address of the block, or by the same match under another key, and it belongs to
+- something is recorded under the block's key, or by the same match under another key, and it belongs to
   another company than the one that fits: refused, since a tag that moved, a name that was given anew or a
   company that was made again would else take a customer's connections away.
 
@@ -26,7 +26,7 @@ from codat_iac.model.connection import (
     MatchedCompany,
     PriorConnection,
 )
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 from codat_iac.model.text import join_names, safe_text
 
 
@@ -35,7 +35,7 @@ class Bound:
     """What a desired state declares once its companies are found, sorted by address; or why it can't be."""
 
     connections: tuple[DesiredConnection, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
     company_ids: Mapping[str, str] = field(default_factory=dict)
     """The ids of the companies that were found, by their keys."""
 
@@ -125,8 +125,8 @@ def in_words(match: CompanyMatch) -> str:
     return f"the {match.by} {safe_text(match.value)}"
 
 
-def _problem(block: MatchedCompany, text: str) -> Problem:
-    return Problem(*block.place, f"company {block.key}: {text}")
+def _problem(block: MatchedCompany, text: str) -> FileProblem:
+    return FileProblem(*block.place, f"company {block.key}: {text}")
 
 
 def _held(company: Company, key: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import Company, Declaration, DesiredConnection, PriorConnection
-from codat_iac.model.errors import ConfigError, Problem
+from codat_iac.model.errors import ConfigError, FileProblem
 from codat_iac.model.shard import Shard
 from codat_iac.reconcile.companies.binding import bind
 from codat_iac.reconcile.companies.rules import Expansion, expand
@@ -20,7 +20,7 @@ class Found:
 
     connections: tuple[DesiredConnection, ...]
     rules: tuple[Expansion, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
     company_ids: Mapping[str, str] = field(default_factory=dict)
     """The ids of the companies that were found by a match, by their keys."""
 
@@ -63,9 +63,9 @@ def find(
     )
 
 
-def _unknown_to_shards(declared: Declaration) -> Iterator[Problem]:
+def _unknown_to_shards(declared: Declaration) -> Iterator[FileProblem]:
     said = "isn't for stacks with a codat:shard, which don't know whom it meant in another stack; give `id:`"
     for block in declared.matched:
-        yield Problem(*block.place, f"company {block.key}: `match` {said}")
+        yield FileProblem(*block.place, f"company {block.key}: `match` {said}")
     for rule in declared.rules:
-        yield Problem(*rule.place, f"rule {rule.name}: it {said}")
+        yield FileProblem(*rule.place, f"rule {rule.name}: it {said}")

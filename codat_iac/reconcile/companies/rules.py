@@ -21,7 +21,7 @@ from codat_iac.model.connection import (
     PriorConnection,
     Rule,
 )
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 from codat_iac.model.settings import Settings
 from codat_iac.model.text import count, join_names, safe_text
 from codat_iac.planning.moves import Moves, grouped
@@ -41,7 +41,7 @@ class Expansion:
     tag: str
     companies: frozenset[str] = frozenset()
     connections: tuple[DesiredConnection, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FileProblem, ...] = ()
 
 
 def expand(
@@ -77,7 +77,7 @@ def _expanded(
     if not said:
         said = [*_elsewhere(rule, keys, companies, there), *_another(rule, keys, companies, recorded)]
     if said:
-        problems = tuple(Problem(*rule.place, f"rule {rule.name}: {each}") for each in said)
+        problems = tuple(FileProblem(*rule.place, f"rule {rule.name}: {each}") for each in said)
         return Expansion(rule.name, rule.tag, frozenset(keys), problems=problems)
     made = tuple(
         dataclasses.replace(each, address=Address(f"{key}/{each.address.key}"), company_id=company_id)

@@ -39,7 +39,7 @@ from codat_iac.planning.safety_limits import Limit, LossLimit
 from codat_iac.planning.stack_decisions import Program, StackDecisions
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.companies.rules import Expansion, effect
-from codat_iac.reconcile.planner.recorded_connections import waiting_since
+from codat_iac.reconcile.planner.drift_and_links import waiting_since
 from codat_iac.reconcile.snapshot import Snapshot
 
 _NOTED = frozenset(

@@ -122,7 +122,7 @@ class _Applying:
     def carry_out(self, run: EngineRun, command: Pulumi, max_losses: int | None) -> Applied:
         """Carry out one run and return the outcomes of its changes. Raises as `apply`."""
         stale: list[str] = []
-        with self._handed_over(run, max_losses) as environment:
+        with self._environment(run, max_losses) as environment:
             workspace = Workspace(
                 work_dir=str(self.stack.folder),
                 env_vars=environment,
@@ -144,15 +144,15 @@ class _Applying:
                 raise StackLocked(str(error), self.stack.name) from error
             except (automation.CommandError, RunError) as error:
                 if stale:
-                    raise StackError(f"{_STALE} ({join_names(stale)})") from error
+                    raise StackError(self._stale(stale)) from error
                 return _applied_in_part(error, watcher, run, interrupted=command.interrupted)
             finally:
                 self.changed |= {name for each in run for name in (each.address, each.moved_from)}
             return Applied(watcher.outcomes(run), interrupted=command.interrupted)
 
     @contextmanager
-    def _handed_over(self, run: EngineRun, max_losses: int | None) -> Iterator[dict[str, str]]:
-        """Yield the environment of a run, which names a file with all that its provider has to know."""
+    def _environment(self, run: EngineRun, max_losses: int | None) -> Iterator[dict[str, str]]:
+        """Yield a run's environment: it writes the state once, and a file tells its provider the rest."""
         planned = dataclasses.replace(self.plan, changes=run)
         with temporary_file(self.planner.hand_over(planned)) as file:
             yield {
@@ -189,13 +189,20 @@ class _Applying:
         now = self.stack.export()
         stale.extend(each for each in differences(self.state, now) if each not in self.changed)
         if stale:
-            raise RunError(_STALE)
+            raise RunError(self._stale(stale))
         later = self.planner.decided.moved.later
         changing = {change.address for change in run if change.address not in later}
         acting = [each for each in self.desired if each.address in changing]
         registrations = self._registrations(acting)
         outputs = own_outputs(self.stack, now)
         export_outputs(self.desired, self.statuses, acting, register(registrations), outputs)
+
+    def _stale(self, where: Sequence[str]) -> str:
+        more = " more" if self.changed else ""
+        return (
+            f"the stack changed since this plan was made, so nothing{more} is done; run again"
+            f" ({join_names(where)})"
+        )
 
     def _registrations(self, acting: Sequence[DesiredConnection]) -> list[Registration]:
         """Return how each of *acting* is declared: what is protected stays so, what moved has an alias."""
@@ -219,9 +226,6 @@ def _applied_in_part(error: Exception, watcher: Watcher, run: EngineRun, *, inte
     # If changes failed, they are the reason why the run failed.
     told = "" if watcher.failed or interrupted else why
     return Applied(watcher.outcomes(run), told, interrupted)
-
-
-_STALE = "the stack changed since this plan was made, so nothing is done; run again"
 
 
 def differences(planned: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -121,7 +121,7 @@ def _result(text: str) -> Result:
     return Result.REFUSED if UNAPPROVED in text else Result.FAILED
 
 
-def exit_code(outcomes: Iterable[Outcome]) -> int:
+def exit_code_of(outcomes: Iterable[Outcome]) -> int:
     """Return the exit code of an apply: the most serious one that applies, as of a plan."""
     left = {each.result for each in outcomes} - {Result.DONE}
     if not left:

@@ -45,7 +45,7 @@ class Finding:
 
 
 def doctor() -> Iterator[Finding]:
-    """Yield findings about what an engine needs. It changes nothing, and runs `--version` commands."""
+    """Yield findings about what an engine needs. It changes nothing; of programs it asks the versions."""
     engine = locate.find()
     yield _pulumi_on_path()
     yield from _cache(engine)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codat_iac.desired import load_declaration
-from codat_iac.model.errors import ConfigError, Problem
+from codat_iac.model.errors import ConfigError, FileProblem
 from codat_iac.model.version import __version__
 from codat_iac.stack.new_project.files import (
     DESIRED,
@@ -87,7 +87,7 @@ class Existing:
             try:
                 self._check_desired(choices.stack)
             except ConfigError as error:
-                problems += error.problems or (Problem(str(self.folder / PROJECT), 0, 0, str(error)),)
+                problems += error.problems or (FileProblem(str(self.folder / PROJECT), 0, 0, str(error)),)
         if problems:
             raise ConfigError(problems)
 
@@ -103,7 +103,7 @@ class Existing:
         if schema.is_file() and schema.read_text("utf-8", "replace") != schema_text():
             yield f"{SCHEMA} is not that of codat-iac {__version__}; remove it and run this again for that"
 
-    def _project_problems(self, choices: Choices) -> Iterator[Problem]:
+    def _project_problems(self, choices: Choices) -> Iterator[FileProblem]:
         if (self.folder / _OTHER_NAME).exists():
             yield self._problem(_OTHER_NAME, f"{PROJECT} is what counts beside it; rename it to {PROJECT}")
         if not self.is_project:
@@ -129,7 +129,7 @@ class Existing:
                     PROJECT, f"{what}, and you ask for {wanted}; change it there, or don't ask"
                 )
 
-    def _file_problems(self) -> Iterator[Problem]:
+    def _file_problems(self) -> Iterator[FileProblem]:
         program, needed = self.folder / PROGRAM, self.folder / REQUIREMENTS
         if program.is_file() and "codat_iac.program" not in program.read_text("utf-8", "replace"):
             wanted = " and ".join(f"`{line}`" for line in PROGRAM_TEXT.splitlines() if line)
@@ -141,8 +141,8 @@ class Existing:
         path = self.folder / self.desired(stack)
         load_declaration(path, required=path.is_file())
 
-    def _problem(self, name: str, message: str) -> Problem:
-        return Problem(os.path.relpath(self.folder / name), 0, 0, message)
+    def _problem(self, name: str, message: str) -> FileProblem:
+        return FileProblem(os.path.relpath(self.folder / name), 0, 0, message)
 
 
 def _elsewhere() -> str:

@@ -28,7 +28,7 @@ _PLAIN = 3
 
 
 def exported(folder: Path, stack: str) -> dict[str, Any] | None:
-    """Return the resources of a stack of the project in *folder*, as `pulumi stack export` does.
+    """Return the state of a stack of the project in *folder*, as `pulumi stack export` does.
 
     Returns None if only Pulumi can tell, as for the full name of a stack, which may be another project's.
     """

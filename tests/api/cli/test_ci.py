@@ -16,7 +16,7 @@ from codat_iac.cli import render, run
 from codat_iac.cli.forge.forge import MOST_CHARACTERS, Forge, comment, keep_issue, propose
 from codat_iac.cli.forge.github import GitHub
 from codat_iac.cli.forge.gitlab import GitLab
-from codat_iac.model.errors import CodatIacError, Problem
+from codat_iac.model.errors import CodatIacError, FileProblem
 from codat_iac.planning.plan import Plan
 from tests.support.forge import HEAD, MERGE, TOKEN, FakeForge, forge
 from tests.support.samples import NOW
@@ -126,7 +126,7 @@ def test_one_issue_is_opened_kept_and_closed(
         {key: 2, "labels": ["codat-iac"], "state": state, "body": None, "pull_request": {}},
     ]
     said = []
-    problem = [Problem("connections.yaml", 3, 1, "is defined twice")]
+    problem = [FileProblem("connections.yaml", 3, 1, "is defined twice")]
     for text in (
         render.plan(QUIET, "json", NOW),
         render.plan(REFUSED, "json", NOW),
@@ -362,7 +362,7 @@ def test_a_saved_plan_is_shown_in_each_format(tmp_path: Path, capfd: Shown) -> N
 def test_what_a_plan_found_wrong_is_shown_too(tmp_path: Path, capfd: Shown) -> None:
     """`plan -o json` writes the problems in place of the plan."""
     path = tmp_path / "plan.json"
-    path.write_text(render.problems([Problem("connections.yaml", 3, 1, "is defined twice")], "json", NOW))
+    path.write_text(render.problems([FileProblem("connections.yaml", 3, 1, "is defined twice")], "json", NOW))
     assert run(["show", str(path), "--output", "markdown"]) == 0
     assert "is defined twice" in capfd.readouterr().out
 

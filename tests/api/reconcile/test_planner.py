@@ -34,7 +34,7 @@ from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import Limit
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.reconcile.planner import Planner
-from codat_iac.reconcile.planner.recorded_connections import RecordedConnections
+from codat_iac.reconcile.planner.drift_and_links import RecordedConnections
 from tests.support.builders import a_desired, a_prior, an_id, connected, rows, tagged
 from tests.support.worlds import (
     COMPONENT,

@@ -647,7 +647,7 @@ def test_an_interrupt_while_it_reads(
     out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out) == (130, "")
-    assert err.strip() == "codat-iac: interrupted; what was under way is finished or not begun"
+    assert err.strip() == "codat-iac: interrupted; run again for what isn't done"
     project.emulator.faults([])
     assert project.up().code == 0
 

@@ -747,7 +747,7 @@ def test_an_interrupt_ends_it_between_two_changes(
     ran = interrupted(project, lambda process: kill(process.pid, number))
 
     assert ran.code == 130
-    assert ran.said[-1] == "interrupted; what was under way is finished or not begun"
+    assert ran.said[-1] == "interrupted; run again for what isn't done"
     assert "stopping when what is under way is finished; once more ends it in the middle" in ran.said
     became = outcomes(ran)
     done = {address for address, (_, result) in became.items() if result == "done"}

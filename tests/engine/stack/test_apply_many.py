@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from codat_iac.emulator import Emulator
+from codat_iac.stack import engine
+from codat_iac.stack.apply.engine_runs import LARGEST
 from tests.campaign.disks import Disk
 from tests.support.builders import a_desired, a_prior, connected, rows
 from tests.support.project import Project, Ran, holding_posts
@@ -112,7 +116,7 @@ def test_interrupted_among_many_creates_it_records_what_was_made(project: Projec
     ran = Ran(process.returncode, out, err)
 
     assert ran.code == 130
-    assert ran.said[-1] == "interrupted; what was under way is finished or not begun"
+    assert ran.said[-1] == "interrupted; run again for what isn't done"
     results = {each["address"]: each["result"] for each in ran.json["outcomes"]}
     done = {address for address, result in results.items() if result == "done"}
     assert list(results) == sorted(companies)
@@ -152,3 +156,47 @@ def test_a_state_that_cant_be_written_after_many_creates_is_told_of_each(project
 
     goes_on(project, companies)
     assert live(project, companies) == there
+
+
+@pytest.mark.slow
+def test_a_colleague_between_two_runs_of_the_engine_ends_it_there(
+    project: Project, emulator: Emulator, tmp_path: Path
+) -> None:
+    """What the first of them did is told as done, and nothing more is done by this apply."""
+    old = str(emulator.add_company("Old")["id"])
+    many = str(emulator.add_company("Many")["id"])
+    prior = a_prior(connected(emulator, old, "gbol"), a_desired("old/ledger", company_id=old))
+    project.record([prior])
+    urn = project.resources()[0]["urn"]
+    yaml = f"companies:\n  old:\n    id: {old}\n    connections: {{ledger: {{platformKey: gbol}}}}\n"
+    yaml += f"  many:\n    id: {many}\n    connections:\n"
+    yaml += "".join(f"      s{number}: {{platformKey: fztf}}\n" for number in range(LARGEST))
+    yaml += f"  one:\n    id: {emulator.add_company('One')['id']}\n"
+    yaml += "    connections: {shop: {platformKey: fztf}}\n"
+    project.declare(yaml)
+    pulumi, once, colleague = engine.find(), tmp_path / "once", tmp_path / "bin/pulumi"
+    assert pulumi
+    colleague.parent.mkdir()
+    colleague.write_text(
+        f"""#!/bin/sh
+for each in "$@"; do
+  [ "$each" = up ] || continue
+  [ -e {once} ] && {pulumi} state protect '{urn}' --yes --stack dev
+  touch {once}
+done
+exec {pulumi} "$@"
+"""
+    )
+    colleague.chmod(0o755)
+
+    path = os.pathsep.join(map(str, (colleague.parent, pulumi.parent, os.environ["PATH"])))
+    ran = project.codat_iac("apply", "--yes", "-o", "json", env={"PATH": path})
+
+    assert ran.code == 1
+    assert ran.said[-1] == (
+        "the stack changed since this plan was made, so nothing more is done; run again (old/ledger)"
+    )
+    assert Counter(each["result"] for each in ran.json["outcomes"]) == {"done": LARGEST, "not tried": 1}
+    assert len(project.recorded()) == LARGEST + 1
+    assert project.codat_iac("apply", "--yes").code == 0
+    assert emulator.counts()["create-connection"] == LARGEST + 1

@@ -228,9 +228,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing_half_known(
 
         if process.returncode != 0:  # it may have been through with everything
             assert process.returncode == 130
-            assert said.splitlines()[-1] == (
-                "codat-iac: interrupted; what was under way is finished or not begun"
-            )
+            assert said.splitlines()[-1] == ("codat-iac: interrupted; run again for what isn't done")
         assert "Traceback" not in said
         assert locks(project) == []
     emulator.knobs({"latencySeconds": 0})

@@ -16,7 +16,7 @@ from hypothesis import given
 from codat_iac.cli import render
 from codat_iac.cli.render import FORMATS, Output
 from codat_iac.model.connection import Address
-from codat_iac.model.errors import ConfigError, EngineError, Problem
+from codat_iac.model.errors import ConfigError, EngineError, FileProblem
 from codat_iac.planning.decision import Cause
 from codat_iac.planning.plan import STEPS, Drifted, Plan, Unmanaged, summary
 from tests.support.samples import (
@@ -37,8 +37,8 @@ from tests.support.samples import (
 )
 
 PROBLEMS = (
-    Problem("connections.yaml", 12, 5, "acme/ledger: 'xero' is not a platform key"),
-    Problem("b.yaml", 0, 0, "is empty"),
+    FileProblem("connections.yaml", 12, 5, "acme/ledger: 'xero' is not a platform key"),
+    FileProblem("b.yaml", 0, 0, "is empty"),
 )
 
 RENDERED: dict[str, Callable[[Output], str]] = {
@@ -161,8 +161,8 @@ def test_a_check_without_problems_says_what_was_checked(output: Output) -> None:
 def test_an_error_becomes_the_problems_that_it_carries_or_one_without_a_place() -> None:
     """So that a command that fails has a report in every format."""
     assert render.problems_of(ConfigError(PROBLEMS)) == tuple(sorted(PROBLEMS))
-    assert render.problems_of(ConfigError("no file")) == (Problem("", 0, 0, "no file"),)
-    assert render.problems_of(EngineError("no engine")) == (Problem("", 0, 0, "no engine"),)
+    assert render.problems_of(ConfigError("no file")) == (FileProblem("", 0, 0, "no file"),)
+    assert render.problems_of(EngineError("no engine")) == (FileProblem("", 0, 0, "no engine"),)
 
 
 @CALM
@@ -199,7 +199,7 @@ def test_a_link_stands_in_no_rendering_but_that_of_the_links(output: Output) -> 
 
     assert OTP not in render.plan(told, output, NOW)
     assert OTP not in render.drift([Drifted(Address("a/b"), URL, URL, URL, URL, URL)], output, NOW)
-    assert OTP not in render.problems([Problem(URL, 1, 1, f"see {URL}")], output, NOW, checked=URL)
+    assert OTP not in render.problems([FileProblem(URL, 1, 1, f"see {URL}")], output, NOW, checked=URL)
     assert OTP not in summary(told)
     assert OTP not in repr(a_link())
 

@@ -13,7 +13,7 @@ from hypothesis import given
 
 from codat_iac.cli import render
 from codat_iac.model.connection import Address
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 from codat_iac.planning.decision import Field
 from codat_iac.planning.plan import Calls, Drifted, Plan
 from codat_iac.planning.plan.coverage import Coverage
@@ -90,7 +90,7 @@ PAGES = {
     "no drift": render.drift([], "html", NOW),
     "links": render.links([a_link(1), a_link(2, address="beta/x")], "html", NOW),
     "no links": render.links([], "html", NOW),
-    "problems": render.problems([Problem("a.yaml", 1, 2, "set `x`")], "html", NOW, checked="1 file"),
+    "problems": render.problems([FileProblem("a.yaml", 1, 2, "set `x`")], "html", NOW, checked="1 file"),
     "no problems": render.problems([], "html", NOW),
 }
 
@@ -246,7 +246,7 @@ def test_a_hostile_text_is_only_a_text(text: str) -> None:
         ),
         "drift": render.drift([Drifted(Address(text), text, text, text, text, text)], "html", NOW),
         "links": render.links([a_link(company=text, platform=text, status=text)], "html", NOW),
-        "problems": render.problems([Problem(text, 1, 1, text)], "html", NOW, checked=text),
+        "problems": render.problems([FileProblem(text, 1, 1, text)], "html", NOW, checked=text),
     }
     for name, page in pages.items():
         parsed = Page(page)

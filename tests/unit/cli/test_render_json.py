@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from codat_iac.cli import render
 from codat_iac.cli.render import parse_plan
-from codat_iac.model.errors import ConfigError, Problem
+from codat_iac.model.errors import ConfigError, FileProblem
 from codat_iac.planning.plan import FORMAT_VERSION, STEPS, Plan
 from tests.support import ROOT
 from tests.support.samples import (
@@ -167,7 +167,7 @@ def test_drift_links_and_problems_are_given_whole_too() -> None:
     """Each says what it is; the links are whole, passwords included."""
     drift = json.loads(render.drift(DRIFTED[:1], "json", NOW))
     links = json.loads(render.links([a_link(company=HOSTILE)], "json", NOW))
-    problems = json.loads(render.problems([Problem("a.yaml", 2, 3, "bad")], "json", NOW, checked="a"))
+    problems = json.loads(render.problems([FileProblem("a.yaml", 2, 3, "bad")], "json", NOW, checked="a"))
 
     assert drift == {
         "formatVersion": FORMAT_VERSION,

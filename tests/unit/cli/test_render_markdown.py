@@ -16,10 +16,9 @@ from codat_iac.cli.render import as_markdown
 from codat_iac.cli.render.as_markdown import MOST_BYTES, escaped
 from codat_iac.cli.render.words import fit
 from codat_iac.model.connection import Address
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 from codat_iac.planning.decision import Field
-from codat_iac.planning.plan import Calls, Drifted, Plan, Unmanaged
-from codat_iac.planning.plan import Problem as Forbidden
+from codat_iac.planning.plan import Calls, Drifted, Plan, Problem, Unmanaged
 from codat_iac.planning.rule_table import Action
 from tests.support.samples import (
     CALM,
@@ -226,7 +225,7 @@ def test_the_worst_of_plans_fits(text: str) -> None:
             for number in many_of
         ),
         unmanaged=tuple(Unmanaged(text, text, text, f"{number}{text}", text) for number in many_of),
-        problems=tuple(Forbidden(text, text * 3) for _ in many_of),
+        problems=tuple(Problem(text, text * 3) for _ in many_of),
         notes=tuple(text * 3 for _ in many_of),
         refusal=text * 5,
         calls=Calls(10, 10, 1, text),
@@ -239,7 +238,7 @@ def test_the_worst_of_plans_fits(text: str) -> None:
 def test_the_other_reports_fit_too(text: str) -> None:
     """They are comments as well."""
     drifted = [Drifted(Address(text), text, text, text, text, text) for _ in range(10_000)]
-    problems = [Problem(text, 1, 1, text) for _ in range(10_000)]
+    problems = [FileProblem(text, 1, 1, text) for _ in range(10_000)]
     for rendered in (
         render.drift(drifted, "markdown", NOW),
         render.problems(problems, "markdown", NOW, checked=text),
@@ -262,7 +261,7 @@ def test_drift_reads_like_this() -> None:
 
 def test_problems_read_like_this() -> None:
     """Where, and what."""
-    assert render.problems([Problem("a.yaml", 2, 3, "acme/x: set `b`")], "markdown", NOW) == (
+    assert render.problems([FileProblem("a.yaml", 2, 3, "acme/x: set `b`")], "markdown", NOW) == (
         "## codat-iac\n\n**1 problem.**\n\n"
         "| Where | Problem |\n| --- | --- |\n| a.yaml, line 2, column 3 | acme/x: set <code>b</code> |"
     )

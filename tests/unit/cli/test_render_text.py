@@ -9,7 +9,7 @@ import pytest
 
 from codat_iac.cli import render
 from codat_iac.cli.render import layout
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 from codat_iac.planning import plan as plans
 from codat_iac.planning.decision import Cause, Field
 from codat_iac.planning.plan import Calls, Plan
@@ -292,7 +292,7 @@ def test_the_stack_of_a_drift_stands_above_it() -> None:
 
 def test_problems_read_like_error_messages() -> None:
     """Where, what, what to do."""
-    found = [Problem("a.yaml", 2, 3, "acme/x: is bad"), Problem("", 0, 0, "no engine")]
+    found = [FileProblem("a.yaml", 2, 3, "acme/x: is bad"), FileProblem("", 0, 0, "no engine")]
 
     assert render.problems(found, "text", NOW, checked="3 files") == (
         "a.yaml, line 2, column 3: acme/x: is bad\nno engine\n3 files: 2 problems."

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_iac.cli.render import words
-from codat_iac.model.errors import Problem
+from codat_iac.model.errors import FileProblem
 from codat_iac.planning.decision import Cause, Decision
 from codat_iac.planning.notices import Notice
 from codat_iac.planning.plan import Calls, Plan
@@ -201,9 +201,9 @@ def test_the_companies_of_a_group_are_named_once_each() -> None:
 
 def test_a_problem_says_where_it_is_where_it_has_a_place() -> None:
     """As the error message does."""
-    assert words.place(Problem("a.yaml", 2, 3, "x")) == "a.yaml, line 2, column 3"
-    assert words.place(Problem("a.yaml", 0, 0, "x")) == "a.yaml"
-    assert words.place(Problem("", 0, 0, "x")) == ""
+    assert words.place(FileProblem("a.yaml", 2, 3, "x")) == "a.yaml, line 2, column 3"
+    assert words.place(FileProblem("a.yaml", 0, 0, "x")) == "a.yaml"
+    assert words.place(FileProblem("", 0, 0, "x")) == ""
 
 
 def test_a_link_is_given_whole_but_for_what_can_do_harm() -> None:

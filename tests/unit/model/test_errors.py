@@ -17,10 +17,10 @@ from codat_iac.model.errors import (
     ConfigError,
     EngineError,
     ErrorMessage,
+    FileProblem,
     NotCodat,
     NotFound,
     Orphaned,
-    Problem,
     RateLimited,
     Refused,
     Rejected,
@@ -75,18 +75,22 @@ def test_the_drawing_names_every_class() -> None:
 @pytest.mark.parametrize(
     ("problem", "text"),
     [
-        pytest.param(Problem("a.yaml", 12, 5, "no"), "a.yaml, line 12, column 5: no", id="a place"),
-        pytest.param(Problem("a.yaml", 0, 0, "no"), "a.yaml: no", id="no place"),
+        pytest.param(FileProblem("a.yaml", 12, 5, "no"), "a.yaml, line 12, column 5: no", id="a place"),
+        pytest.param(FileProblem("a.yaml", 0, 0, "no"), "a.yaml: no", id="no place"),
     ],
 )
-def test_a_problem_says_where_it_is(problem: Problem, text: str) -> None:
+def test_a_problem_says_where_it_is(problem: FileProblem, text: str) -> None:
     """File, line and column come first, as far as there are any."""
     assert str(problem) == text
 
 
 def test_a_config_error_carries_all_problems_sorted_by_place() -> None:
     """All at once, one for each line, in the order of the file."""
-    problems = [Problem("b.yaml", 1, 1, "c"), Problem("a.yaml", 9, 1, "b"), Problem("a.yaml", 2, 7, "a")]
+    problems = [
+        FileProblem("b.yaml", 1, 1, "c"),
+        FileProblem("a.yaml", 9, 1, "b"),
+        FileProblem("a.yaml", 2, 7, "a"),
+    ]
     error = ConfigError(problems)
 
     assert error.problems == tuple(sorted(problems))
@@ -128,7 +132,7 @@ def test_an_api_error_survives_pickle_and_copy(kind: type[ApiError]) -> None:
 
 def test_a_config_error_survives_pickle() -> None:
     """With the problems, not only their text."""
-    error = ConfigError([Problem("a.yaml", 1, 2, "no")])
+    error = ConfigError([FileProblem("a.yaml", 1, 2, "no")])
     again = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
 
     assert (str(again), again.problems) == (str(error), error.problems)

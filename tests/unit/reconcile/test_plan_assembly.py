@@ -13,7 +13,7 @@ from codat_iac.planning.plan import Calls, Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.reconcile import planner
 from codat_iac.reconcile.planner import merged
-from codat_iac.reconcile.planner.recorded_connections import waiting_since
+from codat_iac.reconcile.planner.drift_and_links import waiting_since
 from tests.support.builders import COMPANY, a_desired, a_live, a_prior, an_id
 from tests.support.samples import NOW
 

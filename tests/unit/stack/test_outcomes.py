@@ -11,7 +11,7 @@ from codat_iac.model.errors import ExitCode
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit
-from codat_iac.stack.apply.outcomes import Outcome, Result, Watcher, exit_code, reason
+from codat_iac.stack.apply.outcomes import Outcome, Result, Watcher, exit_code_of, reason
 from tests.support.builders import an_id
 from tests.support.samples import a_change
 
@@ -139,7 +139,7 @@ def test_what_a_safety_limit_refuses_is_told_from_what_fails() -> None:
 )
 def test_an_apply_that_a_limit_refused_exits_as_a_plan_does(results: tuple[str, ...], code: int) -> None:
     """With the most serious code that applies: an error is one."""
-    assert exit_code([an_outcome(Result(each)) for each in results]) == code
+    assert exit_code_of([an_outcome(Result(each)) for each in results]) == code
 
 
 def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import pulumi
 from pulumi.runtime import mocks
@@ -23,28 +23,10 @@ from codat_iac.model.text import join_names
 from codat_iac.planning import slot_description
 from codat_iac.planning.moves import grouped
 from codat_iac.planning.slot_description import SlotDescription
-from codat_iac.program import own_record
-from codat_iac.program.running_program import tenant_reader, warn_of_each_loss
+from codat_iac.program import stack_record
+from codat_iac.program.running_program import claim_stack, tenant_reader, warn_of_each_loss
 from codat_iac.provider import declared_file
 from codat_iac.reconcile.losses_ahead import expected_losses
-
-
-def claim_for_stock_program() -> None:
-    """Claim the stack for the stock program.
-
-    Raises `pulumi.RunError` if the program has declared a `Connection` itself.
-    """
-    monitor: Any = runtime.get_monitor()
-    if monitor in _programs:
-        raise pulumi.RunError(_MIXED)
-    _stock.add(monitor)
-
-
-_MIXED = (
-    "the stock program (`codat_iac.program.main`) declares all connections of its stack, so a program that"
-    " calls it can't declare a `Connection` besides; use one or the other"
-)
-_stock: WeakSet[Any] = WeakSet()
 
 
 class Placement(NamedTuple):
@@ -67,7 +49,7 @@ class Declared:
     """The connections that a user's own program has declared so far, and those recorded in its stack."""
 
     def __init__(self) -> None:
-        record, marker = own_record.read()
+        record, marker = stack_record.read()
         refuse_shard(marker)
         self._record = record
         self._warned = not record
@@ -94,8 +76,7 @@ class Declared:
         Raises `pulumi.RunError` in the stock program, and if the record can't be read.
         """
         monitor: Any = runtime.get_monitor()
-        if monitor in _stock:
-            raise pulumi.RunError(_MIXED)
+        claim_stack(stock=False)
         if monitor not in _programs:
             _programs[monitor] = Declared()
         return _programs[monitor]

@@ -26,14 +26,14 @@ _READ = "pulumi:pulumi:readStackResourceOutputs"
 _READABLE = (RESOURCE_TYPE, record.STACK)
 
 
-class OwnRecord(NamedTuple):
+class StackRecord(NamedTuple):
     """What a program's own stack has recorded: its connections, sorted by URN, and its shard's marker."""
 
     connections: tuple[PriorConnection, ...]
     marker: str
 
 
-def read() -> OwnRecord:
+def read() -> StackRecord:
     """Return what this program's stack has recorded. Under Pulumi's test mocks it is empty.
 
     This is the state that the previous run left, without a refresh of the present command.
@@ -42,10 +42,10 @@ def read() -> OwnRecord:
     """
     outputs = _read_outputs(runtime.get_monitor())
     priors = sorted(record.from_outputs(outputs), key=lambda prior: prior.urn)
-    return OwnRecord(tuple(priors), record.marker_from_outputs(outputs))
+    return StackRecord(tuple(priors), record.marker_from_outputs(outputs))
 
 
-def ask() -> Callable[[], OwnRecord]:
+def ask() -> Callable[[], StackRecord]:
     """Begin to `read` in another thread, and return what waits for it and returns or raises as that does.
 
     Before it reads a state the engine derives a key from the stack's passphrase, which takes it 0.2 s. Under

@@ -9,7 +9,7 @@ import sys
 import pulumi
 import pytest
 
-from codat_iac.program.own_program import refuse_shard
+from codat_iac.program.placement import refuse_shard
 
 PROGRAM = """
 import grpc, pulumi
@@ -20,7 +20,7 @@ class Mocks(pulumi.runtime.Mocks):
     def call(self, args): ...
 
 pulumi.runtime.set_mocks(Mocks(), project="shop", stack="dev", organization="organization")
-from codat_iac.program import own_record
+from codat_iac.program import stack_record
 from codat_iac.model.connection import RESOURCE_TYPE
 
 class Down(grpc.RpcError):
@@ -40,12 +40,12 @@ class Monitor:
 
 for error in (Down(), KeyError("a bug")):
     try:
-        own_record._read_outputs(Monitor(error))
+        stack_record._read_outputs(Monitor(error))
     except (pulumi.RunError, KeyError) as raised:
         print(raised)
 bag = {"address": "acme/a", "protect": True, "odd": [1], "companyId": {"value": "x"}, "none": None}
 found = {"u": {"type": RESOURCE_TYPE, "outputs": bag}, "v": {"type": "x"}}
-print(own_record._read_outputs(Monitor(outputs=found)))
+print(stack_record._read_outputs(Monitor(outputs=found)))
 """
 
 
@@ -85,9 +85,9 @@ class Mocks(pulumi.runtime.Mocks):
         return {"outputs": {}}
 
 pulumi.runtime.set_mocks(Mocks(), project="shop", stack="dev", organization="organization")
-from codat_iac.program import own_record
+from codat_iac.program import stack_record
 
-print(own_record.ask()())
+print(stack_record.ask()())
 """
 
 
@@ -102,7 +102,7 @@ def test_mocks_are_asked_in_the_thread_that_they_are_for() -> None:
 
     assert done.stdout.splitlines() == [
         "pulumi:pulumi:readStackResourceOutputs True",
-        "OwnRecord(connections=(), marker='')",
+        "StackRecord(connections=(), marker='')",
     ]
 
 
