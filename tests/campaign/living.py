@@ -26,7 +26,8 @@ from codat_iac.emulator import Emulator, serving
 from tests.campaign.tables import table
 from tests.support.project import Project
 
-COMPANIES = 500
+COMPANIES = 1_100
+"""Three pages of the tenant, as it is scanned."""
 OURS = ("zpqy", "aiwb", "qkdj")
 """Platforms on which only the team makes connections."""
 

@@ -2,7 +2,9 @@
 
 A connection that a rule makes is recorded with the rule's mark. So a recorded connection is a leaver if its
 rule is still there, nothing declares it any more, and its company has no rule's tag now: that isn't what
-somebody took out of the file, but what happened in Codat.
+somebody took out of the file, but what happened in Codat. A rule is still there if it is there under another
+name, which is so if what it made is declared by that, or can't be known if nothing of it is: then each rule
+that has made nothing yet may be the one.
 """
 
 from __future__ import annotations
@@ -162,35 +164,51 @@ def _another(
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """A recorded connection whose company left the tag of the rule that made it: one of `rules`, by marks."""
+
+    prior: PriorConnection
+    rules: frozenset[str]
+
+    @property
+    def address(self) -> Address:
+        """The recorded address."""
+        return self.prior.address
+
+
 def leavers(
     expansions: Sequence[Expansion],
     declared: Iterable[DesiredConnection],
     recorded: Sequence[PriorConnection],
     moved: Moves,
-) -> tuple[PriorConnection, ...]:
+) -> tuple[Leaver, ...]:
     """Return what would be removed since its company left the tag of the rule that made it."""
-    if not expansions:
-        return ()
     at = {prior.place: prior for prior in recorded}
     inside = {Rule.mark(each.name): each.companies for each in expansions}
+    marks = {prior.desired.matched_by for prior in recorded if Rule.made(prior.desired)}
     renamed: dict[str, set[str]] = defaultdict(set)
     kept = {prior.place for prior in (*moved.staying, *moved.surplus)}
     for each in declared:
         prior = moved.origins.get(each.address) or at.get(each.place)
         if prior:
             kept.add(prior.place)
-            if Rule.made(each):  # a rule that was renamed goes on under its new name
-                renamed[prior.desired.matched_by] |= inside[each.matched_by]
-    known = {**renamed, **inside}
-    return tuple(
-        prior
-        for prior in recorded
-        if Rule.made(prior.desired)
-        and prior.desired.matched_by in known
-        and prior.place not in kept
-        and prior.desired.company_id not in known[prior.desired.matched_by]
-        and not prior.pending_removal
-    )
+            if Rule.made(each):
+                renamed[prior.desired.matched_by].add(each.matched_by)
+    new = inside.keys() - marks
+    found = []
+    for prior in recorded:
+        mark = prior.desired.matched_by
+        rules = frozenset({mark} if mark in inside else renamed.get(mark) or new)
+        if (
+            mark in marks
+            and rules
+            and prior.place not in kept
+            and not any(prior.desired.company_id in inside[each] for each in rules)
+            and not prior.pending_removal
+        ):
+            found.append(Leaver(prior, rules))
+    return tuple(found)
 
 
 def newcomers(
@@ -206,13 +224,11 @@ def newcomers(
     return tuple(each for each in declared if Rule.made(each) and not goes_on(each))
 
 
-def in_words(
-    expansion: Expansion, new: Iterable[DesiredConnection], leaving: Iterable[PriorConnection]
-) -> str:
+def in_words(expansion: Expansion, new: Iterable[DesiredConnection], leaving: Iterable[Leaver]) -> str:
     """Return what a rule expands to, with counts, in one line."""
     mark = Rule.mark(expansion.name)
     coming = sum(each.matched_by == mark for each in new)
-    going = sum(each.desired.matched_by == mark for each in leaving)
+    going = sum(mark in each.rules for each in leaving)
     companies, connections = len(expansion.companies), len(expansion.connections)
     return (
         f"rule {expansion.name}: {safe_text(expansion.tag)} is on {count(companies, 'company', 'companies')}:"
@@ -246,7 +262,7 @@ def effect(
     """
     new, leaving = newcomers(declared, recorded, moved), leavers(expansions, declared, recorded, moved)
 
-    def counted(addressed: Iterable[DesiredConnection | PriorConnection]) -> list[str]:
+    def counted(addressed: Iterable[DesiredConnection | Leaver]) -> list[str]:
         return [each.address for each in addressed if chosen is None or each.address in chosen]
 
     making, going = counted(new), counted(leaving)

@@ -102,9 +102,11 @@ def test_a_rule_makes_what_it_says_and_lets_nobody_go_unasked(project: Project) 
     shown = project.preview()
     assert shown.code == 0, shown.shown
     assert "- 1 to delete" in shown.shown
-    assert "an update will be refused: 1 connection would be removed (1/ledger)" in shown.shown
+    assert "an update will be refused: 1 connection of rules would be removed (1/ledger)" in shown.shown
     refused = project.up()
-    assert any("1 connection would be removed (1/ledger)" in line for line in refused.errors), refused.shown
+    assert any("1 connection of rules would be removed (1/ledger)" in line for line in refused.errors), (
+        refused.shown
+    )
     planned = project.codat_iac("apply", "--yes", "--detailed-exitcode")
     assert planned.code == 4
     assert "pass --accept-leavers if they are to go" in " ".join(planned.said)
@@ -114,6 +116,34 @@ def test_a_rule_makes_what_it_says_and_lets_nobody_go_unasked(project: Project) 
     assert applied.code == 0, applied.err
     assert set(project.recorded()) == {"0/ledger"}
     assert list(rows(emulator, companies[1]).values()) == ["Unlinked"]
+
+
+def test_a_rule_that_is_renamed_when_its_last_company_has_left_lets_nobody_go_unasked(
+    project: Project,
+) -> None:
+    """Nothing shows that it is the same rule, so it may be, and nobody is known to have taken them out."""
+    emulator = project.emulator
+    acme, other = (str(emulator.add_company(name)["id"]) for name in ("Acme", "Other"))
+    tag(emulator, acme, segment="lending", customerId="42")
+    written_out = f"companies: {{other: {{id: {other}, connections: {{ledger: {{platformKey: gbol}}}}}}}}"
+    file = RULE.replace("companies: {}", written_out)
+    project.declare(file)
+    project.settle()
+    emulator.authorise(project.recorded()["42/ledger"])
+    tag(emulator, acme, customerId="42")
+    project.declare(file.replace("lending:", "renamed:", 1))
+    emulator.clear_requests()
+
+    planned = project.codat_iac("apply", "--yes", "--detailed-exitcode")
+    assert planned.code == 4
+    assert "pass --accept-leavers if they are to go" in " ".join(planned.said)
+    refused = project.up()
+    said = "1 connection of rules would be removed (42/ledger)"
+    assert any(said in line for line in refused.errors), refused.shown
+    assert writes(emulator) == []
+
+    assert project.codat_iac("apply", "--yes", "--accept-leavers").code == 0
+    assert list(rows(emulator, acme).values()) == ["Unlinked"]
 
 
 def test_an_import_writes_matches(project: Project) -> None:

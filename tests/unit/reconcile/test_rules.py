@@ -191,11 +191,42 @@ def test_a_company_that_got_another_key_has_not_left() -> None:
 
 def test_a_rule_that_is_taken_out_lets_nobody_leave() -> None:
     """Without rules, and beside another rule: what is removed is what somebody took out."""
-    priors = recorded(made("1/ledger", A))
-    other = dataclasses.replace(a_rule("other"), tag="segment=retail")
+    priors = recorded(made("1/ledger", A), made("2/shop", B, "other", platform_key="fztf"))
+    other = dataclasses.replace(a_rule("other", shop="fztf"), tag="segment=retail")
+    retail = tenant(Company(B, "B", tags={"segment": "retail", "customerId": "2"}))
 
     assert look(tenant(), [], *priors) == ([], [])
-    assert look(tenant(), [other], *priors) == ([], [])
+    assert look(retail, [other], *priors) == ([], [])
+
+
+@pytest.mark.parametrize("companies", [tenant(), tenant(Company(C, "C", tags={"segment": "lending"}))])
+def test_a_rule_that_is_renamed_and_has_lost_all_its_companies_is_no_rule_taken_out(
+    companies: dict[str, Company],
+) -> None:
+    """Whether the new rule is the old one can't be known, so all of them have left it."""
+    priors = recorded(
+        made("1/ledger", A), made("2/ledger", B), made("3/shop", C, "other", platform_key="fztf")
+    )
+    other = dataclasses.replace(a_rule("other", shop="fztf"), tag="segment=retail")
+    new = dataclasses.replace(a_rule("renamed"), key=None)
+    rules = [new, other]
+
+    left, _ = look(companies, rules, *priors)
+
+    assert left == ["1/ledger", "2/ledger", "3/shop"]
+    expansions = expand(rules, companies, (), priors)
+    declared = [each for rule in expansions for each in rule.connections]
+    found = effect(expansions, declared, priors, moves(declared, priors), Settings("key"))
+    assert [note.partition("new; ")[2] for note in found.notes] == ["1 left the tag", "2 left the tag"]
+    assert found.exceeded == {Limit.LEAVERS: 3}
+
+
+def test_what_a_new_rule_finds_but_makes_nothing_for_was_taken_out() -> None:
+    """Its company has the tag: somebody took the connection out of the rule, whatever its name was."""
+    companies = tenant(a_company(A, customerId="1"))
+    priors = recorded(made("1/ledger", A))
+
+    assert look(companies, [a_rule("renamed", shop="fztf")], *priors)[0] == []
 
 
 def test_who_leaves_a_rule_that_is_renamed_has_left_all_the_same() -> None:
@@ -295,9 +326,9 @@ def test_who_leaves_is_let_go_only_if_that_is_said() -> None:
     [refusal] = an_effect(*left).refusals
 
     assert refusal == (
-        "1 connection would be removed (99/ledger) since their companies left the tags of the rules in Codat;"
-        " nothing is done. Give the tag back, or, if they are to go, set CODAT_ACCEPT_LEAVERS=true for this"
-        " run"
+        "1 connection of rules would be removed (99/ledger), of companies that have no tag of their rule now;"
+        " nothing is done. If they lost it in Codat, give it back; if you took out their rule beside a new"
+        " one, or they are to go, set CODAT_ACCEPT_LEAVERS=true for this run"
     )
     assert an_effect(*left).exceeded == {Limit.LEAVERS: 1}
     assert an_effect(*left, accept_leavers=True).refusals == ()
