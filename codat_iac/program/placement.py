@@ -26,7 +26,7 @@ from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.program import stack_record
 from codat_iac.program.running_program import claim_stack, tenant_reader, warn_of_each_loss
 from codat_iac.provider import declared_file
-from codat_iac.reconcile.losses_ahead import expected_losses
+from codat_iac.reconcile.losses_ahead import look_ahead
 
 
 class Placement(NamedTuple):
@@ -192,7 +192,7 @@ class Declared:
         with contextlib.suppress(CodatIacError):  # the provider meets the same error and reports it
             chosen, reader = tenant_reader()
             asked = {prior.address for prior in leaving}
-            warn_of_each_loss(expected_losses((), leaving, asked, reader, chosen))
+            warn_of_each_loss(look_ahead((), leaving, asked, reader, chosen).losing)
 
     def _check_new(self, address: str, slot: Slot, siblings: frozenset[Address], certain: bool) -> None:
         """Refuse an address that may be a recorded connection renamed.

@@ -14,7 +14,7 @@ import pulumi
 from codat_iac import desired
 from codat_iac.model import record, settings
 from codat_iac.model.connection import DesiredConnection, PriorConnection
-from codat_iac.model.errors import CodatIacError, ConfigError, UnsafePlan
+from codat_iac.model.errors import CodatIacError, ConfigError, Refused, UnsafePlan
 from codat_iac.model.shard import Shard, parse_shard
 from codat_iac.planning import rule_table
 from codat_iac.planning.matching import of_shard
@@ -33,7 +33,7 @@ from codat_iac.program.running_program import (
 from codat_iac.program.stack_record import StackRecord
 from codat_iac.reconcile.companies.finding import find_companies
 from codat_iac.reconcile.companies.rules import Expansion, effect
-from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
+from codat_iac.reconcile.losses_ahead import addresses_at_risk, look_ahead
 
 MOST_NAMED = 10
 """The most waiting connections that the stack's output names."""
@@ -103,18 +103,23 @@ def check_rules(
     recorded: Sequence[PriorConnection],
     moved: Moves,
 ) -> None:
-    """Say what each rule expands to. A preview warns of what an update refuses, and shows it.
-
-    Raises `UnsafePlan` in an update that is over a limit, before anything is declared.
-    """
+    """Say what each rule expands to. Raises `Refused` in an update that is over a limit."""
     if not rules:
         return
     ruled = effect(rules, declared, recorded, moved, tenant_reader()[0])
     for note in ruled.notes:
         pulumi.log.info(note)
-    if ruled.refusals and not pulumi.runtime.is_dry_run():
-        raise UnsafePlan("\n".join(ruled.refusals))
-    for refusal in ruled.refusals:
+    refuse_update(ruled.refusals)
+
+
+def refuse_update(refusals: Sequence[str]) -> None:
+    """Raise `Refused` in an update if there are *refusals*, before anything is declared.
+
+    A preview warns of them, and goes on to show what would be done.
+    """
+    if refusals and not pulumi.runtime.is_dry_run():
+        raise Refused("\n".join(refusals))
+    for refusal in refusals:
         warn(f"an update will be refused: {refusal}", "")
 
 
@@ -123,14 +128,16 @@ def check_losses(
 ) -> None:
     """Warn of each removal that ends an authorisation, and of all losses in sum.
 
-    *path* is the desired state, for the message. Raises `UnsafePlan` if the losses are over the limit, before
-    anything is declared, and `ApiError` if Codat can't be read.
+    *path* is the desired state, for the message. Raises `UnsafePlan` if the losses are over the limit, and
+    `Refused` in an update that has to remove what stays as it is, before anything is declared; `ApiError` if
+    Codat can't be read.
     """
     asked = addresses_at_risk(declared, recorded, moved)
     if not asked:
         return
     chosen, reader = tenant_reader()
-    losing = expected_losses(declared, recorded, asked, reader, chosen)
+    losing, impossible = look_ahead(declared, recorded, asked, reader, chosen)
+    refuse_update([f"{each.address}: {each.problem}" for each in impossible])
     limit = LossLimit(chosen.max_losses, shards=chosen.shards)
     refusal = limit.refusal([each.address for each in losing], len(recorded), declares=bool(declared))
     if refusal:

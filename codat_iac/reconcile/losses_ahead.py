@@ -1,4 +1,4 @@
-"""Find what a run would lose, before its program declares anything.
+"""Find what a run would lose, or can't remove, before its program declares anything.
 
 The record tells what will be unlinked, replaced or removed; only those connections are read, since what is
 lost depends on their live status.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from codat_iac.codat.client import Reader
 from codat_iac.model.connection import DesiredConnection, LiveConnection, PriorConnection, Status
@@ -15,6 +16,7 @@ from codat_iac.model.settings import Settings
 from codat_iac.planning import rule_table
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.moves import Moves
+from codat_iac.planning.rule_table import Action
 from codat_iac.planning.stack_decisions import decide
 from codat_iac.reconcile.snapshot import Snapshot
 
@@ -38,14 +40,21 @@ def addresses_at_risk(
     return frozenset(found | {prior.address for prior in recorded if prior.place not in continued})
 
 
-def expected_losses(
+class Ahead(NamedTuple):
+    """Decisions that end an authorisation, and refused removals, which no hook of a preview meets."""
+
+    losing: tuple[Decision, ...]
+    refused: tuple[Decision, ...]
+
+
+def look_ahead(
     declared: Sequence[DesiredConnection],
     recorded: Sequence[PriorConnection],
     asked: Collection[str],
     reader: Reader,
     settings: Settings,
-) -> list[Decision]:
-    """Decide about the addresses *asked* for, and return the decisions that end an authorisation.
+) -> Ahead:
+    """Decide about the addresses *asked* for, by what is live.
 
     A connection that an older version recorded without its id counts with its recorded status. Raises
     `ApiError` if live can't be read. A company that can't be seen loses nothing, since nothing is done about
@@ -55,7 +64,10 @@ def expected_losses(
     known = [_with_id(prior, named.get(prior.place)) for prior in recorded]
     live = _live([prior for prior in known if prior.address in asked], declared, asked, reader)
     decided = decide(declared, known, live, accepts_missing=settings.accept_missing, chosen=asked)
-    return [each for each in decided.decisions if each.loses and not each.problem]
+    return Ahead(
+        tuple(each for each in decided.decisions if each.loses and not each.problem),
+        tuple(each for each in decided.decisions if each.action is Action.REMOVE and each.problem),
+    )
 
 
 def _with_id(prior: PriorConnection, desired: DesiredConnection | None) -> PriorConnection:

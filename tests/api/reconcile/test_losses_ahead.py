@@ -16,7 +16,7 @@ from codat_iac.model.settings import Settings
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.moves import moves
 from codat_iac.planning.rule_table import Action
-from codat_iac.reconcile.losses_ahead import addresses_at_risk, expected_losses
+from codat_iac.reconcile.losses_ahead import Ahead, addresses_at_risk, look_ahead
 from tests.support.builders import UNLINKED, a_desired, a_prior, an_id, connected
 
 OTHER_COMPANY = "0b3d3c57-0d5c-4f5c-9a55-2b7d0a9f5c11"
@@ -97,11 +97,22 @@ def losses(
     accept_missing: bool = False,
 ) -> list[Decision]:
     """What a program finds that it would lose."""
+    return list(ahead(emulator, declared, recorded, accept_missing=accept_missing).losing)
+
+
+def ahead(
+    emulator: Emulator,
+    declared: Sequence[DesiredConnection],
+    recorded: Sequence[PriorConnection],
+    *,
+    accept_missing: bool = False,
+) -> Ahead:
+    """What a program finds."""
     reader = Reader(emulator.api_key, emulator.url, retries=1, sleep=lambda _: None)
     chosen = Settings(emulator.api_key, emulator.url, accept_missing=accept_missing)
     asked = addresses_at_risk(declared, recorded, moves(declared, recorded))
     emulator.clear_requests()
-    return expected_losses(declared, recorded, asked, reader, chosen)
+    return look_ahead(declared, recorded, asked, reader, chosen)
 
 
 def told(found: Sequence[Decision]) -> list[tuple[str, Action, Action | None]]:
@@ -235,7 +246,21 @@ def test_a_wrong_key_is_an_error(emulator: Emulator, acme: str) -> None:
     prior = live(emulator, acme, "acme/a")
     reader = Reader("wrong", emulator.url, retries=1, sleep=lambda _: None)
     with pytest.raises(Unauthorized):
-        expected_losses([], [prior], {"acme/a"}, reader, Settings("wrong", emulator.url))
+        look_ahead([], [prior], {"acme/a"}, reader, Settings("wrong", emulator.url))
+
+
+def test_a_removal_that_is_refused_is_found_before_anything_is_done(emulator: Emulator, acme: str) -> None:
+    """Its status is none that we know; no hook of a preview would meet it, and other changes come first."""
+    unknown = live(emulator, acme, "acme/a", status="Migrating")
+    linked = live(emulator, acme, "acme/b")
+    retained = live(emulator, acme, "acme/c", status="Migrating")
+    retaining = dataclasses.replace(retained.desired, on_removal=OnRemoval.RETAIN)
+    retained = dataclasses.replace(retained, desired=retaining)
+
+    found = ahead(emulator, [], [unknown, linked, retained])
+
+    assert told(found.losing) == [("acme/b", Action.REMOVE, Action.UNLINK)]
+    assert [each.address for each in found.refused] == ["acme/a"]
 
 
 # What an older version recorded without its id.

@@ -139,6 +139,36 @@ def test_a_removal_does_what_the_policy_says(
     assert set(project.recorded()) == {"acme/shop"}
 
 
+@pytest.mark.parametrize("arguments", [(), ("--skip-preview",)], ids=["with a preview", "without"])
+def test_where_a_removal_is_refused_nothing_else_is_done(
+    project: Project, acme: str, arguments: tuple[str, ...]
+) -> None:
+    """The engine removes last, so what is unlinked in the same run would be unlinked before."""
+    ledger = project.emulator.connect(acme, "gbol", "Migrating")["id"]
+    project.declare(connections(acme, f"ledger: {{platformKey: gbol, connectionId: {ledger}}}", SHOP))
+    project.settle()
+    project.emulator.authorise(project.recorded()["acme/shop"])
+    project.declare(connections(acme, SHOP.replace("}", ", status: Unlinked}")))
+    said = "acme/ledger: its status is none that codat-iac knows, so it stays recorded"
+
+    shown = project.preview()
+    assert shown.code == 0, shown.shown
+    assert any(f"warning: an update will be refused: {said}" in line for line in shown.warnings)
+    refused = project.up(*arguments)
+    assert refused.code != 0
+    assert any(said in line for line in refused.errors), refused.shown
+    assert project.writes() == []
+    assert set(project.recorded()) == {"acme/ledger", "acme/shop"}
+
+    project.declare(
+        connections(acme, f"ledger: {{platformKey: gbol, connectionId: {ledger}, onRemoval: retain}}", SHOP)
+    )
+    project.settle()
+    project.declare(connections(acme, SHOP.replace("}", ", status: Unlinked}")))
+    assert project.up(*arguments).code == 0
+    assert project.writes() == ["PATCH 200"]
+
+
 @pytest.mark.slow
 def test_a_changed_policy_holds_for_the_removal_after_it(project: Project, acme: str) -> None:
     """A new `onRemoval` is recorded without a call, and then obeyed."""
