@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from codat_iac.model.connection import (
+    ABSENT,
     Company,
     DataConnectionError,
     Integration,
@@ -100,7 +101,7 @@ def parse_connection(raw: Any, company_id: str) -> LiveConnection:
     return LiveConnection(
         id=normalised(_required(body, "id", "a connection")),
         company_id=normalised(company_id),
-        status=_required(body, "status", "a connection"),
+        status=_status(_required(body, "status", "a connection")),
         platform_key=_text(body.get("integrationKey")) or None,
         integration_id=normalised(_text(body.get("integrationId")) or "") or None,
         platform_name=_text(body.get("platformName")) or "",
@@ -119,6 +120,11 @@ def parse_connection(raw: Any, company_id: str) -> LiveConnection:
         ),
         link_url=_text(body.get("linkUrl")) or "",
     )
+
+
+def _status(said: str) -> str:
+    """Return a live status as it is, but for one that would be taken for our word for what doesn't exist."""
+    return f"{said} (says Codat)" if said == ABSENT else said
 
 
 def parse_company(raw: Any) -> Company:

@@ -147,9 +147,9 @@ class DataConnectionError:
 class LiveConnection:
     """One connection as Codat reports it.
 
-    `platform_key` is None if Codat sends no `integrationKey` (optional since 2026-04-15); the key can then be
-    found by `integration_id` in `GET /integrations`. `link_url` is a secret: whoever has a one-time link can
-    authorise.
+    `status` is never `ABSENT`: the parser sees to that. `platform_key` is None if Codat sends no
+    `integrationKey` (optional since 2026-04-15); the key can then be found by `integration_id` in
+    `GET /integrations`. `link_url` is a secret: whoever has a one-time link can authorise.
     """
 
     id: str

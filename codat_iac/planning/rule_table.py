@@ -136,9 +136,7 @@ def removed(policy: OnRemoval, live: LiveConnection | None) -> Cell:
 
 
 def _cell(row: Mapping[str, Cell], live: LiveConnection | None) -> Cell:
-    if live is None:
-        return row[ABSENT]
-    return row[_OTHER] if live.status == ABSENT else row.get(live.status, row[_OTHER])  # that word is ours
+    return row[ABSENT] if live is None else row.get(live.status, row[_OTHER])
 
 
 def still_declared(prior: PriorConnection, status: Status, live: LiveConnection | None) -> Cell:

@@ -550,6 +550,13 @@ def test_a_connection_needs_no_more_than_id_and_status() -> None:
     assert parsing.parse_connection({**dict.fromkeys(RAW), **least}, COMPANY) == expected
 
 
+def test_no_live_connection_has_our_word_for_what_does_not_exist() -> None:
+    """It would count as gone, and drift from there to nothing would be none."""
+    live = parsing.parse_connection({"id": "c1", "status": "absent"}, "company")
+
+    assert live.status == "absent (says Codat)"
+
+
 def test_a_link_is_neither_shown_nor_compared() -> None:
     """It lets its holder authorise, and it changes at every read."""
     connection = parsing.parse_connection(RAW, COMPANY)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_iac.model.connection import (
@@ -106,12 +106,9 @@ def test_an_empty_cell_asks_for_nothing() -> None:
     assert Cell() == Cell(Action.NONE, None, None, tolerant=False)
 
 
-@given(status=st.text())
-@example(status="absent")
+@given(status=st.text().filter(lambda text: text not in {*Status, ABSENT}))
 def test_any_other_status_is_left_alone(status: str) -> None:
     """Whatever Codat may call a status one day, nothing is called because of it."""
-    if status in {*Status}:
-        return
     live = a_live(status=status)
 
     acts = [rule_table.declared(desired, live).action for desired in (Status.LINKED, Status.UNLINKED)]
