@@ -13,11 +13,12 @@ def main() -> None:
     )  # thousands of connections are no cycles, and looking for them takes a fifth of the time
     try:
         from codat_iac.cli import main as run  # noqa: PLC0415  this is what may be interrupted
-    except KeyboardInterrupt:
+
+        run()
+    except KeyboardInterrupt:  # while it began, or as it ended
         with contextlib.suppress(OSError):  # stderr may be closed or full
-            os.write(2, b"codat-iac: interrupted before it began\n")
+            os.write(2, b"codat-iac: interrupted\n")
         sys.exit(130)
-    run()
 
 
 if __name__ == "__main__":

@@ -100,6 +100,17 @@ def initialised() -> Path:
     return folder
 
 
+def pulumi_after(folder: Path, script: str) -> str:
+    """Return a PATH with a `pulumi` that runs a shell's lines before the engine, which is $PULUMI there."""
+    found = engine.find()
+    assert found
+    folder.mkdir()
+    before = folder / "pulumi"
+    before.write_text(f'#!/bin/sh\nPULUMI={found}\n{script}\nexec $PULUMI "$@"\n')
+    before.chmod(0o755)
+    return os.pathsep.join((str(folder), str(found.parent), os.environ["PATH"]))
+
+
 def select(folder: Path) -> None:
     """Do what `pulumi stack select dev` does, which Pulumi notes in its home by the project's path."""
     project = hashlib.sha1(os.fsencode(folder / "Pulumi.yaml"), usedforsecurity=False).hexdigest()

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,11 +18,11 @@ import pytest
 from codat_iac.emulator import Emulator
 from codat_iac.planning.plan import FORMAT_VERSION
 from tests.support.builders import a_desired, a_prior, connected
-from tests.support.project import Project, Ran, connections, recorded_resources
+from tests.support.project import Project, Ran, connections, pulumi_after, recorded_resources
 from tests.support.raw_server import answering, http
 from tests.support.streams import run_with
 from tests.support.terminal import Terminal
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.engine
 
@@ -652,6 +653,26 @@ def test_an_interrupt_while_it_reads(
     assert project.up().code == 0
 
 
+@pytest.mark.usefixtures("recorded")
+def test_a_second_interrupt_ends_it_at_once(project: Project, tmp_path: Path) -> None:
+    """Nobody waits for a `pulumi` that tries something out, or sees what Python says of its threads."""
+    trying = tmp_path / "trying"
+    path = pulumi_after(tmp_path / "bin", f'[ "$1 $2" = "config set" ] && touch {trying} && sleep 15')
+    process = project.start_codat_iac("apply", "--yes", env={"PATH": path})
+    until(trying.exists, "the try to encrypt")
+    process.send_signal(signal.SIGINT)
+    assert process.stderr
+    said = process.stderr.readline() + process.stderr.readline()  # a line ends the terminal's ^C
+    before = time.monotonic()
+    process.send_signal(signal.SIGINT)
+
+    out, err = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, out, err) == (130, "", "")
+    assert said == "\ncodat-iac: interrupted; run again for what isn't done\n"
+    assert time.monotonic() - before < 10
+
+
 INTERRUPTED_EARLY = """
 import sys
 
@@ -670,7 +691,7 @@ main()
 def test_an_interrupt_before_it_began() -> None:
     """A line and no traceback, even then, and if there is no place for the line."""
     for streams, said in (
-        ("", "codat-iac: interrupted before it began\n"),
+        ("", "codat-iac: interrupted\n"),
         ("2>&-", ""),
         ("2>/dev/full", ""),
     ):

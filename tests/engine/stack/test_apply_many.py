@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections import Counter
 from pathlib import Path
@@ -11,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from codat_iac.emulator import Emulator
-from codat_iac.stack import engine
 from codat_iac.stack.apply.engine_runs import LARGEST
 from tests.campaign.disks import Disk
 from tests.support.builders import a_desired, a_prior, connected, rows
-from tests.support.project import Project, Ran, holding_posts
+from tests.support.project import Project, Ran, holding_posts, pulumi_after
 from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.engine
@@ -174,22 +172,15 @@ def test_a_colleague_between_two_runs_of_the_engine_ends_it_there(
     yaml += f"  one:\n    id: {emulator.add_company('One')['id']}\n"
     yaml += "    connections: {shop: {platformKey: fztf}}\n"
     project.declare(yaml)
-    pulumi, once, colleague = engine.find(), tmp_path / "once", tmp_path / "bin/pulumi"
-    assert pulumi
-    colleague.parent.mkdir()
-    colleague.write_text(
-        f"""#!/bin/sh
-for each in "$@"; do
+    once = tmp_path / "once"
+    path = pulumi_after(
+        tmp_path / "bin",
+        f"""for each in "$@"; do
   [ "$each" = up ] || continue
-  [ -e {once} ] && {pulumi} state protect '{urn}' --yes --stack dev
+  [ -e {once} ] && $PULUMI state protect '{urn}' --yes --stack dev
   touch {once}
-done
-exec {pulumi} "$@"
-"""
+done""",
     )
-    colleague.chmod(0o755)
-
-    path = os.pathsep.join(map(str, (colleague.parent, pulumi.parent, os.environ["PATH"])))
     ran = project.codat_iac("apply", "--yes", "-o", "json", env={"PATH": path})
 
     assert ran.code == 1
