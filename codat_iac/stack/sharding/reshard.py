@@ -23,6 +23,7 @@ from codat_iac.model.record import SHARD, recorded, resources, shard_marker, sta
 from codat_iac.model.shard import parse_shard
 from codat_iac.planning.safety_limits import MOVING, shard_refusal
 from codat_iac.stack import engine
+from codat_iac.stack.apply.outcomes import Watcher, reason
 from codat_iac.stack.apply.stack_outputs import kept
 from codat_iac.stack.project.contents import project_name
 from codat_iac.stack.pulumi_command import Pulumi, RunningStack, Workspace
@@ -157,7 +158,10 @@ def _essence(state: State) -> tuple[set[tuple[str, str, bool]], str]:
 
 
 def _set_marker(stack: Stack, member: Member, tell: Callable[[str], None]) -> None:
-    """Write the marker of a stack that moves, by a run of nothing else: it holds the lock meanwhile."""
+    """Write the marker of a stack that moves, by a run of nothing else: it holds the lock meanwhile.
+
+    Raises `StackLocked` or `StackError` if Pulumi doesn't, and `KeyboardInterrupt` after an interrupt.
+    """
 
     def program() -> None:
         outputs = _outputs(stack)
@@ -167,6 +171,7 @@ def _set_marker(stack: Stack, member: Member, tell: Callable[[str], None]) -> No
         # A run removes all that it doesn't declare, unless it has a target: this is one.
         ComponentResource(MOVING_TYPE, MOVING)
 
+    watcher = Watcher({}, lambda _: None)
     with Pulumi.forwarding_signals(stack, tell) as command:
         environment = {
             **engine.environment(os.environ, stack.pulumi_path),
@@ -177,13 +182,19 @@ def _set_marker(stack: Stack, member: Member, tell: Callable[[str], None]) -> No
         )
         try:
             RunningStack(stack.name, workspace).up(
-                program=program, target=[member.moving_urn], suppress_progress=True
+                program=program,
+                target=[member.moving_urn],
+                on_event=watcher.hear,
+                suppress_progress=True,
             )
         except automation.ConcurrentUpdateError as error:
             raise StackLocked(str(error), stack.name) from error
         except (automation.CommandError, RunError) as error:
-            said = " ".join(str(error).split())
-            raise StackError(f"stack {member.name} can't be prepared: {said}") from error
+            if not command.interrupted:
+                why = reason(error, watcher)
+                raise StackError(f"stack {member.name} can't be prepared: {why}") from error
+        if command.interrupted:
+            raise KeyboardInterrupt
 
 
 def _outputs(stack: Stack) -> Mapping[str, object]:

@@ -18,8 +18,8 @@ from codat_iac.stack.sharding.reshard import _set_marker
 from codat_iac.stack.sharding.shard_states import Member
 from codat_iac.stack.stack import Stack, StackError, StackLocked
 from tests.support.builders import a_desired, a_prior, connected
-from tests.support.project import Project, recorded_resources
-from tests.support.waiting import PATIENCE
+from tests.support.project import Project, Ran, pulumi_after, recorded_resources
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.engine
 
@@ -137,6 +137,24 @@ def test_three_shards_become_five_under_a_reader(shards: Shards, capfd: pytest.C
     assert run(["reshard", *STACKS, "--cwd", str(project.folder)]) == 0
     assert capfd.readouterr().out == "Nothing to move: each stack is set up as its shard.\n"
     assert project.writes() == []
+
+
+def test_an_interrupt_moves_nothing_and_says_so(shards: Shards, tmp_path: Path) -> None:
+    """While Pulumi prepares a stack: not what its engine printed, but what to do."""
+    preparing, before = tmp_path / "preparing", shards.where()
+    script = f'case " $* " in *" up "*) touch {preparing}; sleep 1;; esac'
+    environment = {"PATH": pulumi_after(tmp_path / "bin", script)}
+    process = shards.project.start_codat_iac("reshard", *STACKS, "--yes", env=environment)
+    until(preparing.exists, "a stack is prepared")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    ran = Ran(process.returncode, out, err)
+
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.said[-1] == "interrupted; run again for what isn't done"
+    assert shards.where() == before
+    assert shards.project.codat_iac("reshard", *STACKS, "--yes").code == 0
+    assert shards.where() == shards.belonging()
 
 
 def test_a_stack_that_another_run_has_is_waited_for(shards: Shards) -> None:
