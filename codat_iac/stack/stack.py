@@ -24,13 +24,6 @@ from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.engine import locks
 from codat_iac.stack.project import NO_DESIRED_STATE, project_file
 
-_DAMAGED = "failed to load checkpoint"
-"""Pulumi's words for a state that it can't read, and that `pulumi stack import` can't repair.
-
-A file backend leaves the `.attrs` empty if it is killed while writing it, and cuts the state itself short if
-the disk is full.
-"""
-
 PLUGIN_DIED = "could not read plugin"
 """Pulumi's words for a program of its own that ended as it began; why, only that one's stderr says."""
 
@@ -46,10 +39,21 @@ _TRACEBACK = "Traceback (most recent call last):"
 _UNHANDLED = "unhandled exception:"
 """The end of the line above a traceback, if an error of a user's program has more lines than one."""
 
-_REPAIR = (
-    "the stack's file is damaged: remove the `.attrs` beside it if that is empty, or else put its `.bak`, or"
-    " the newest of .pulumi/backups, in its place"
-)
+_BACKEND = "PULUMI_BACKEND_URL, or `backend:` in Pulumi.yaml"
+
+_REMEDIES = {
+    # A file backend leaves the `.attrs` empty if it is killed while writing it, and cuts the state itself
+    # short if the disk is full. `pulumi stack import` can't repair either.
+    "failed to load checkpoint": (
+        "the stack's file is damaged: remove the `.attrs` beside it if that is empty, or else put its `.bak`,"
+        " or the newest of .pulumi/backups, in its place"
+    ),
+    "no stack named": f"`pulumi stack ls` lists those of this project; the backend is named by {_BACKEND}",
+    "unable to open state directory": f"make that folder, or correct {_BACKEND}",
+    "unable to open bucket": f"correct {_BACKEND}",
+    "PULUMI_ACCESS_TOKEN must be set": f"set it, or name another backend by {_BACKEND}",
+}
+"""What to do about some errors of Pulumi's, by words of which each is known."""
 
 
 class StackError(CodatIacError):
@@ -222,8 +226,7 @@ def _run(
         words = _error_text(errors, output) or f"exit status {process.returncode}"
         if about := _about_passphrase(words, stack):
             raise WrongPassphrase(about)
-        if _DAMAGED in words:
-            words += f"; {_REPAIR}"
+        words += "".join(f"; {remedy}" for known, remedy in _REMEDIES.items() if known in words)
         raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
     return output
 

@@ -133,6 +133,47 @@ def test_a_damaged_state_has_a_way_out(a_pulumi: Path) -> None:
         stack.export()
 
 
+@pytest.mark.parametrize(
+    ("backend", "stack", "what", "remedy"),
+    [
+        (
+            "file:///nowhere",
+            None,
+            "unable to open state directory",
+            "make that folder, or correct PULUMI_BACKEND_URL",
+        ),
+        ("s3://", None, "unable to open bucket", "correct PULUMI_BACKEND_URL"),
+        (
+            "https://127.0.0.1:1",
+            None,
+            "PULUMI_ACCESS_TOKEN must be set",
+            "set it, or name another backend by",
+        ),
+        (None, "nobody", "no stack named 'nobody' found", "`pulumi stack ls` lists those of this project"),
+    ],
+    ids=["a folder", "a bucket", "a service", "a stack"],
+)
+def test_what_pulumi_says_of_a_backend_comes_with_what_to_do(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str | None,
+    stack: str | None,
+    what: str,
+    remedy: str,
+) -> None:
+    """Pulumi itself says only what it didn't find."""
+    for name, value in project.environment.items():
+        monkeypatch.setenv(name, value)
+    if backend:
+        monkeypatch.setenv("PULUMI_BACKEND_URL", backend)
+
+    with pytest.raises(StackError) as caught:
+        Stack.open(project.folder, stack).config()
+
+    assert what in str(caught.value)
+    assert f"; {remedy}" in str(caught.value)
+
+
 def a_state_of(value: object) -> str:
     """A state with one connection whose output `platformName` is *value*."""
     ours = {"urn": "u", "type": RESOURCE_TYPE, "id": "1", "outputs": {"platformName": value}}
