@@ -92,9 +92,24 @@ class Declared:
     ) -> Placement:
         """Find the recorded connection that *address* continues, and describe its slot.
 
-        Raises `pulumi.RunError` if the address is declared twice, recorded more than once, or may be a
-        recorded connection under a new name.
+        Raises `pulumi.RunError` if the address is declared twice, recorded more than once, may be a recorded
+        connection under a new name, or goes on with what another one goes on with.
         """
+        try:
+            return self._place(address, company_id, platform_key, connection_id, siblings, opts)
+        except pulumi.RunError:
+            self._warned = True  # what would come after it isn't declared, and yet goes nowhere
+            raise
+
+    def _place(
+        self,
+        address: Address,
+        company_id: pulumi.Input[str],
+        platform_key: pulumi.Input[str],
+        connection_id: pulumi.Input[str] | None,
+        siblings: Sequence[str],
+        opts: pulumi.ResourceOptions | None,
+    ) -> Placement:
         if address in self._addresses:
             raise pulumi.RunError(f"{address} is declared twice; an address is the name of one connection")
         self._addresses.add(address)
@@ -104,19 +119,24 @@ class Declared:
         if isinstance(connection_id, str):
             self._named[given][normalised(connection_id)] = address
         aliases = list(opts.aliases or ()) if opts else []
+        aliased = [prior for alias in aliases for prior in self._aliased(alias, address)]
         named = self._by_id.get(normalised(connection_id)) if isinstance(connection_id, str) else None
         # As in the engine, a resource recorded under the address itself comes before any alias.
         origins = (
             self._by_address.get(address)
-            or self._unclaimed([prior for alias in aliases for prior in self._aliased(alias, address)])
+            or self._unclaimed(aliased)
             or self._unclaimed(self._by_former_address.get(address))
             or self._unclaimed(named)
         )
         if origins:
             self._continue_from(address, origins)
+            if named and origins[0] not in named:
+                raise pulumi.RunError(_passed_on(address, named[0].address, origins[0].address))
             return Placement(
                 self._describe_when_known(company_id, platform_key, self._describe_recorded), [origins[0].urn]
             )
+        if aliased:
+            raise pulumi.RunError(_both(address, self._claimed[aliased[0].place], aliased[0].address))
         # Only the engine can resolve an alias that is an Output, so it is trusted. One that matches no
         # recorded connection proves nothing.
         certain = connection_id is not None or any(isinstance(each, pulumi.Output) for each in aliases)
@@ -159,6 +179,8 @@ class Declared:
                 f" which calls nothing: pulumi state delete '{origins[-1].urn}' --yes"
             )
         other = self._claimed.setdefault(origins[0].place, address)
+        if other != address and origins[0].desired.address != other:
+            raise pulumi.RunError(_both(other, address, origins[0].address))
         if other != address:
             raise pulumi.RunError(
                 f"{address} is recorded itself, and {other}, which is declared before it, would go on with"
@@ -232,6 +254,22 @@ class Declared:
 
 
 _programs: WeakKeyDictionary[Any, Declared] = WeakKeyDictionary()
+
+
+def _both(newcomer: str, holder: str, recorded: str) -> str:
+    return (
+        f"{newcomer} would go on with what is recorded as {recorded}, and so would {holder}; names are passed"
+        f" on one after the other: first a run with {newcomer} and without {holder}, with all else as it is"
+        f" recorded, then one with {holder} too"
+    )
+
+
+def _passed_on(address: str, named: str, recorded: str) -> str:
+    return (
+        f"{address} is recorded itself, and its connection_id is that of {named}; names are passed on one"
+        f" after the other: first a run that declares what is recorded as {recorded} under a name of its own,"
+        f" with an alias, and without {address}, then one with {address} too"
+    )
 
 
 def _may_be_renamed(address: str, undeclared: Sequence[PriorConnection]) -> str:

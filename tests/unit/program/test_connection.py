@@ -210,6 +210,55 @@ def test_what_is_recorded_under_an_address_comes_before_any_alias() -> None:
     assert said.startswith("acme/older is new, and acme/old of the same company and platform is recorded")
 
 
+def aliased(address: str, name: str, **rest: str) -> str:
+    """A connection that has had another name, as a program declares it."""
+    options = "".join(f", {key}={value!r}" for key, value in rest.items())
+    return f"make({address!r}, opts=ResourceOptions(aliases=[pulumi.Alias(name={name!r})]){options})"
+
+
+def test_names_are_passed_on_one_after_the_other() -> None:
+    """`c` gets what `b` has, and `b` what `a` has: the engine can't, in either order; the way out works."""
+    record = {**recorded(a_urn("acme/a"), 1), **recorded(a_urn("acme/b"), 2)}
+    b, c = aliased("acme/b", "acme/a"), aliased("acme/c", "acme/b")
+    said = (
+        "acme/c would go on with what is recorded as acme/b, and so would acme/b; names are passed on one"
+        " after the other: first a run with acme/c and without acme/b, with all else as it is recorded, then"
+        " one with acme/b too"
+    )
+
+    assert run(f"[{c}, {b}]", record)["refused"] == said
+    assert run(f"[{b}, {c}]", record)["refused"] == said
+    by_id = f"make('acme/c', connection_id='{an_id(2)}')"
+    assert run(f"[{by_id}, make('acme/b')]", record)["refused"] == said
+
+    first = run(f"[make('acme/a'), {c}]", record)
+    assert set(first["registered"]) == {"acme/a", "acme/c"}
+    after = {**recorded(a_urn("acme/a"), 1), **recorded(a_urn("acme/c"), 2)}
+    assert set(run(f"[{b}, {c}]", after)["registered"]) == {"acme/b", "acme/c"}
+
+
+def test_a_swap_takes_a_third_name() -> None:
+    """An alias of what is recorded itself has no effect, so its id would be refused later, less clearly."""
+    record = {**recorded(a_urn("acme/a"), 1), **recorded(a_urn("acme/b"), 2)}
+    a, b = (
+        aliased("acme/a", "acme/b", connection_id=an_id(2)),
+        aliased("acme/b", "acme/a", connection_id=an_id(1)),
+    )
+
+    assert run(f"[{a}, {b}]", record)["refused"] == (
+        "acme/a is recorded itself, and its connection_id is that of acme/b; names are passed on one after"
+        " the other: first a run that declares what is recorded as acme/a under a name of its own, with an"
+        " alias, and without acme/a, then one with acme/a too"
+    )
+    third = aliased("acme/third", "acme/a")
+    assert set(run(f"[{third}, make('acme/b')]", record)["registered"]) == {"acme/third", "acme/b"}
+    after = {**recorded(a_urn("acme/third"), 1), **recorded(a_urn("acme/b"), 2)}
+    assert set(run(f"[{third}, {aliased('acme/a', 'acme/b')}]", after)["registered"]) == {
+        "acme/third",
+        "acme/a",
+    }
+
+
 def test_an_alias_of_another_stack_is_no_evidence() -> None:
     """Only the engine's own stack is known."""
     alias = "pulumi.Alias(name='acme/a', stack='other')"
