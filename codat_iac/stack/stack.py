@@ -39,6 +39,9 @@ _TRACEBACK = "Traceback (most recent call last):"
 _UNHANDLED = "unhandled exception:"
 """The end of the line above a traceback, if an error of a user's program has more lines than one."""
 
+_EXITED = "an unhandled error occurred: program exited"
+"""Pulumi's words for a user's program that ended with an error, which it tells besides."""
+
 _BACKEND = "PULUMI_BACKEND_URL, or `backend:` in Pulumi.yaml"
 
 _REMEDIES = {
@@ -272,5 +275,6 @@ def _error_text(errors: str, output: str) -> str:
         wrong = [told.replace(_TRACEBACK, cause) for told in wrong]
     if causes and any(PLUGIN_DIED in told for told in wrong):
         wrong.append(f"({safe_text(causes[-1])})")
+    wrong = [told for told in wrong if not told.startswith(_EXITED)] or wrong
     whole = [told for told in wrong if not any(told in other and told != other for other in wrong)]
     return " ".join(dict.fromkeys(whole)) or " ".join(errors.split())

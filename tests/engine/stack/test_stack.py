@@ -103,6 +103,17 @@ def standing_in(path: Path, script: str) -> Stack:
             id="a traceback below its error",
         ),
         pytest.param(
+            "echo 'error: acme/a is declared twice'\n"
+            "echo 'error: an unhandled error occurred: program exited with non-zero exit code: 1'; exit 255",
+            "acme/a is declared twice",
+            id="a program's own error",
+        ),
+        pytest.param(
+            "echo 'error: an unhandled error occurred: program exited with non-zero exit code: 3'; exit 255",
+            "an unhandled error occurred: program exited with non-zero exit code: 3",
+            id="a program without an error",
+        ),
+        pytest.param(
             "echo 'Importing:'; echo 'no Python with the Pulumi SDK' >&2\n"
             "echo 'error: could not read plugin [x]: exit status 1' >&2; exit 1",
             "could not read plugin [x]: exit status 1 (no Python with the Pulumi SDK)",
