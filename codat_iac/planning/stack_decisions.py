@@ -103,7 +103,8 @@ class _Deciding:
         self._moved = program.moved if program else moves(declared, standing)
         self._descriptions = program.descriptions if program else describe(declared, standing, self._moved)
         self._unknown = program.unknown if program else {}
-        self._ids = Counter(prior.id for prior in recorded)
+        entries = {(prior.id, prior.place, prior.pending_removal) for prior in recorded}
+        self._ids = Counter(connection_id for connection_id, *_ in entries)
         self._absent = self._find_absent()
         gone = {prior.id for mine in self._absent.values() for prior in mine}
         self._missing = None if accepts_missing else missing_refusal(len(gone), len(self._ids))

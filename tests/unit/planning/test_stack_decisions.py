@@ -428,6 +428,19 @@ def test_an_old_half_that_is_recorded_elsewhere_too_is_not_taken_back(pending: b
     }
 
 
+def test_an_old_half_that_is_recorded_twice_at_its_address_is_taken_back() -> None:
+    """As one: it is the same entry, which somebody's edit of the state has doubled."""
+    half = a_prior(1, pending_removal=True)
+
+    found = decided([a_desired()], [half, half], [a_live(1)])
+
+    assert told(found) == [
+        ("acme/ledger", Action.ADOPT, None, None, False),
+        ("acme/ledger", Action.REMOVE, None, Action.FORGET, False),
+        ("acme/ledger", Action.REMOVE, None, Action.FORGET, False),
+    ]
+
+
 def test_an_old_half_goes_to_whom_the_file_names_it_for() -> None:
     """Another address of its company and platform takes it by its id; nothing is then ended."""
     old = a_prior(1, a_desired("acme/old"), pending_removal=True)
