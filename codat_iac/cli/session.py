@@ -26,7 +26,7 @@ from codat_iac.planning.plan import Plan
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import refuse_foreign, shard_refusal
 from codat_iac.reconcile.companies.finding import find_companies
-from codat_iac.reconcile.companies.rules import Expansion
+from codat_iac.reconcile.companies.rules import Rules
 from codat_iac.reconcile.planner import Planner
 from codat_iac.reconcile.planner.drift_and_links import RecordedConnections
 from codat_iac.reconcile.snapshot import Snapshot
@@ -54,7 +54,7 @@ class Session:
     _encrypting: Future[None] | None = field(default=None, init=False, repr=False)
     _live_ahead: bool = field(default=False, init=False, repr=False)
 
-    rules: tuple[Expansion, ...] = ()
+    rules: Rules = field(default_factory=Rules)
     """What the rules of the desired state expand to, once that was read."""
 
     @cached_property

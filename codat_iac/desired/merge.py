@@ -16,6 +16,7 @@ from codat_iac.model.connection import (
     OnExisting,
     OnRemoval,
     Rule,
+    RuleMark,
     Status,
     normalised,
 )
@@ -132,8 +133,9 @@ def _declaration(documents: Iterable[Document]) -> Declaration:
     for document in documents:
         for trail, rule in _children(document.data, "rules", ()):
             each, place = rule["forEach"], (document.path, *document.value_place((*trail, "forEach")))
-            template = _connections(document, trail, rule, Rule.mark(trail[-1]))
-            rules.append(Rule(trail[-1], each["tag"], each.get("key", {}).get("tag"), template, place))
+            name, key, tag = trail[-1], each.get("key", {}).get("tag"), each["tag"]
+            template = _connections(document, trail, rule, str(RuleMark(name, key or "", tag)))
+            rules.append(Rule(name, tag, key, template, place))
         for trail, company in _children(document.data, "companies", ()):
             declared = _connections(document, trail, company, str(company_match(company) or ""))
             if match := company_match(company):
@@ -160,7 +162,7 @@ def _connections(
         if fields.get("connectionId") and "onExisting" not in connection:
             # A default of `create` is meant for connections that name no `connectionId`.
             fields.pop("onExisting", None)
-        half = matched_by if trail[0] == "rules" else trail[1]
+        half = f"rule:{trail[1]}" if trail[0] == "rules" else trail[1]
         address = Address(f"{half}/{inner[3]}")
         found.append(_connection(address, normalised(parent.get("id", "")), matched_by, fields))
     return tuple(found)

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 ADDRESS_HALF = re.compile(r"[a-z0-9][a-z0-9._-]*")
 """Pattern of either half of an address, without the wildcards that Pulumi's `--target` would expand."""
@@ -262,7 +263,7 @@ class Rule:
     """The connections that each company with a tag has, such as `segment=lending`.
 
     `key` is the key of the tag whose value names a company in its addresses; None stands for Codat's id. The
-    connections are a template: they have no company id, and in place of a company's key the rule's mark.
+    connections are a template: they have no company id, and in place of a company's key the rule's name.
     """
 
     name: str
@@ -272,14 +273,31 @@ class Rule:
     place: tuple[str, int, int]
 
     @staticmethod
-    def mark(name: str) -> str:
-        """Return how the rule of that name is recorded with what it makes: `rule:lending`."""
-        return f"rule:{name}"
-
-    @staticmethod
     def made(desired: DesiredConnection) -> bool:
         """Return whether a rule makes, or made, this connection."""
         return desired.matched_by.startswith("rule:")
+
+
+class RuleMark(NamedTuple):
+    """What is recorded of a rule with what it makes: its name, and by which tags it found and named it.
+
+    So it is known later whether a company left the tag, whatever has become of the rule in the file. The
+    version before recorded the name alone.
+    """
+
+    name: str
+    key: str = ""
+    tag: str = ""
+
+    def __str__(self) -> str:
+        """Return it as it is recorded: `rule:lending:customerId:segment=lending`."""
+        return f"rule:{self.name}:{quote(self.key)}:{self.tag}"
+
+    @classmethod
+    def of(cls, desired: DesiredConnection) -> RuleMark:
+        """Return the mark of what a rule makes, or made."""
+        _, name, key, tag = f"{desired.matched_by}::".split(":", 3)
+        return cls(name, unquote(key), tag.removesuffix("::"))
 
 
 @dataclass(frozen=True, slots=True)

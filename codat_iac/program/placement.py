@@ -130,23 +130,61 @@ class Declared:
         )
         if origins:
             self._continue_from(address, origins)
-            if named and origins[0] not in named:
-                raise pulumi.RunError(_passed_on(address, named[0].address, origins[0].address))
-            return Placement(
-                self._describe_when_known(company_id, platform_key, self._describe_recorded), [origins[0].urn]
-            )
-        if aliased:
-            raise pulumi.RunError(_both(address, self._claimed[aliased[0].place], aliased[0].address))
-        # Only the engine can resolve an alias that is an Output, so it is trusted. One that matches no
-        # recorded connection proves nothing.
-        certain = connection_id is not None or any(isinstance(each, pulumi.Output) for each in aliases)
-        known = frozenset(map(Address, siblings))
+            check, describe = self._going_on(address, origins[0], aliased, named)
+        else:
+            # Only the engine can resolve an alias that is an Output, so it is trusted. One that matches no
+            # recorded connection proves nothing.
+            certain = connection_id is not None or any(isinstance(each, pulumi.Output) for each in aliases)
+            check, describe = self._coming(address, aliased, frozenset(map(Address, siblings)), certain)
         if given:
-            self._check_new(address, given, known, certain)
+            check(given)
+        return Placement(
+            self._describe_when_known(company_id, platform_key, describe),
+            [origins[0].urn] if origins else [],
+        )
+
+    def _going_on(
+        self,
+        address: Address,
+        origin: PriorConnection,
+        aliased: Sequence[PriorConnection],
+        named: Sequence[PriorConnection] | None,
+    ) -> tuple[Callable[[Slot], None], Callable[[Slot], SlotDescription]]:
+        """Return how to check and describe the slot of an address that goes on with *origin*."""
+        if named and origin not in named:
+            raise pulumi.RunError(_passed_on(address, "connection_id", named[0].address, origin.address))
+
+        def check(slot: Slot) -> None:
+            # An old alias may stay if the address goes on with its own connection, else it is meant.
+            other = next((prior for prior in aliased if prior.slot == slot != origin.slot), None)
+            if other:
+                raise pulumi.RunError(_passed_on(address, "alias", other.address, origin.address))
 
         def describe(slot: Slot) -> SlotDescription:
-            self._check_new(address, slot, known, certain)
-            undeclared = [each for each in known if each in self._by_address and each not in self._addresses]
+            check(slot)
+            return self._describe_recorded(slot)
+
+        return check, describe
+
+    def _coming(
+        self,
+        address: Address,
+        aliased: Sequence[PriorConnection],
+        siblings: frozenset[Address],
+        certain: bool,
+    ) -> tuple[Callable[[Slot], None], Callable[[Slot], SlotDescription]]:
+        """Return how to check and describe the slot of an address that gets a connection."""
+        if aliased:
+            raise pulumi.RunError(_both(address, self._claimed[aliased[0].place], aliased[0].address))
+
+        def check(slot: Slot) -> None:
+            self._check_new(address, slot, siblings, certain)
+
+        def describe(slot: Slot) -> SlotDescription:
+            check(slot)
+            undeclared = [
+                each for each in siblings if each in self._by_address and each not in self._addresses
+            ]
             if undeclared:
                 raise pulumi.RunError(
                     f"{address} names {join_names(undeclared)} as siblings, which is recorded, and which the"
@@ -156,7 +194,7 @@ class Declared:
                 )
             return self._describe_new(address, slot)
 
-        return Placement(self._describe_when_known(company_id, platform_key, describe), [])
+        return check, describe
 
     def _aliased(self, alias: Any, address: Address) -> list[PriorConnection]:
         """Return the recorded connections that the user's *alias* means, whatever parents it names."""
@@ -264,10 +302,10 @@ def _both(newcomer: str, holder: str, recorded: str) -> str:
     )
 
 
-def _passed_on(address: str, named: str, recorded: str) -> str:
+def _passed_on(address: str, by: str, named: str, recorded: str) -> str:
     return (
-        f"{address} is recorded itself, and its connection_id is that of {named}; names are passed on one"
-        f" after the other: first a run that declares what is recorded as {recorded} under a name of its own,"
+        f"{address} is recorded itself, and its {by} is that of {named}; names are passed on one after the"
+        f" other: first a run that declares what is recorded as {recorded} under a name of its own,"
         f" with an alias, and without {address}, then one with {address} too"
     )
 

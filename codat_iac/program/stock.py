@@ -32,7 +32,7 @@ from codat_iac.program.running_program import (
 )
 from codat_iac.program.stack_record import StackRecord
 from codat_iac.reconcile.companies.finding import find_companies
-from codat_iac.reconcile.companies.rules import Expansion, effect
+from codat_iac.reconcile.companies.rules import Rules, effect
 from codat_iac.reconcile.losses_ahead import addresses_at_risk, look_ahead
 
 MOST_NAMED = 10
@@ -98,13 +98,13 @@ def refuse_unclear_moves(moved: Moves) -> None:
 
 
 def check_rules(
-    rules: Sequence[Expansion],
+    rules: Rules,
     declared: Sequence[DesiredConnection],
     recorded: Sequence[PriorConnection],
     moved: Moves,
 ) -> None:
     """Say what each rule expands to. Raises `Refused` in an update that is over a limit."""
-    if not rules:
+    if not rules.expansions:
         return
     ruled = effect(rules, declared, recorded, moved, tenant_reader()[0])
     for note in ruled.notes:

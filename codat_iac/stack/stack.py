@@ -219,9 +219,7 @@ def _run(
         try:
             output, errors = process.communicate(stdin)
         except BaseException:
-            # Interrupt it once, so that it unlocks the stack and reports; Ctrl-C doesn't reach its session.
-            process.send_signal(signal.SIGINT)
-            process.communicate()
+            _end(process)  # Ctrl-C doesn't reach its session
             raise
     if process.returncode:
         if locks.LOCKED in errors + output:
@@ -232,6 +230,22 @@ def _run(
         words += "".join(f"; {remedy}" for known, remedy in _REMEDIES.items() if known in words)
         raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
     return output
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Interrupt Pulumi, and wait until it has unlocked the stack: what comes next may undo what it wrote.
+
+    Only the third Ctrl-C of a user ends it in the middle.
+    """
+    interrupts = 1
+    process.send_signal(signal.SIGINT)
+    while process.returncode is None:
+        try:
+            process.communicate()
+        except KeyboardInterrupt:
+            interrupts += 1
+            if interrupts > 2:
+                process.send_signal(signal.SIGINT)
 
 
 def _about_passphrase(words: str, stack: str) -> str | None:

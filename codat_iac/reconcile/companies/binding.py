@@ -25,6 +25,8 @@ from codat_iac.model.connection import (
     DesiredConnection,
     MatchedCompany,
     PriorConnection,
+    Rule,
+    RuleMark,
 )
 from codat_iac.model.errors import FileProblem
 from codat_iac.model.text import join_names, safe_text
@@ -69,7 +71,8 @@ def _company_of(
     """Return the company that a block means, or why that isn't certain."""
     match = block.match
     fitting = sorted((each for each in companies.values() if match.fits(each)), key=lambda each: each.id)
-    held = recorded.get(block.key, set()) | recorded.get(str(match), set())
+    names = {block.key, *as_recorded(match)}
+    held = {each for name in names for each in recorded.get(name, ())}
     if len(fitting) > 1:
         return _several(match, fitting, held)
     if not fitting:
@@ -82,14 +85,23 @@ def _company_of(
 def recorded_companies(recorded: Iterable[PriorConnection]) -> Mapping[str, set[str]]:
     """Return the ids of the companies that are recorded, by the keys of their addresses and by their matches.
 
-    Old halves of replacements don't count: they are on their way out.
+    The key that a rule found in a tag counts as a match by that tag: see `as_recorded`. Old halves of
+    replacements don't count: they are on their way out.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for each in recorded:
         if not each.pending_removal:
             for name in (each.address.company, each.desired.address.company, each.desired.matched_by):
                 found[name].add(each.desired.company_id)
+            if Rule.made(each.desired) and (key := RuleMark.of(each.desired).key):
+                found[f"tag:{key}={each.desired.address.company}"].add(each.desired.company_id)
     return dict(found)
+
+
+def as_recorded(match: CompanyMatch) -> set[str]:
+    """Return by which names of `recorded_companies` a match is known; a rule's key is in lower case there."""
+    key, _, value = match.value.partition("=")
+    return {str(match), f"{match.by}:{key}={value.lower()}"}
 
 
 def usable_matches(match_by: str, companies: Mapping[str, Company]) -> dict[str, CompanyMatch]:

@@ -10,16 +10,16 @@ from codat_iac.model.connection import Company, Declaration, DesiredConnection, 
 from codat_iac.model.errors import ConfigError, FileProblem
 from codat_iac.model.shard import Shard
 from codat_iac.reconcile.companies.binding import bind
-from codat_iac.reconcile.companies.rules import Expansion, expand
+from codat_iac.reconcile.companies.rules import Rules, expand, left_their_tags
 from codat_iac.reconcile.companies.tenant_readings import decided
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a desired state declares, sorted by address, and what each of its rules expands to."""
+    """What a desired state declares, sorted by address, and what its rules expand to."""
 
     connections: tuple[DesiredConnection, ...]
-    rules: tuple[Expansion, ...] = ()
+    rules: Rules = field(default_factory=Rules)
     problems: tuple[FileProblem, ...] = ()
     company_ids: Mapping[str, str] = field(default_factory=dict)
     """The ids of the companies that were found by a match, by their keys."""
@@ -57,7 +57,7 @@ def find(
     made = (each for rule in rules for each in rule.connections)
     return Found(
         tuple(sorted((*bound.connections, *made), key=lambda each: each.address)),
-        rules,
+        Rules(rules, left_their_tags(declared.rules, companies, recorded)),
         (*bound.problems, *(problem for rule in rules for problem in rule.problems)),
         bound.company_ids,
     )

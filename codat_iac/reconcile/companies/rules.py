@@ -1,16 +1,13 @@
 """Expand rules over tags to addresses, and find who left one. Pure.
 
-A connection that a rule makes is recorded with the rule's mark. So a recorded connection is a leaver if its
-rule is still there, nothing declares it any more, and its company has no rule's tag now: that isn't what
-somebody took out of the file, but what happened in Codat. A rule is still there if it is there under another
-name, which is so if what it made is declared by that, or can't be known if nothing of it is: then each rule
-that has made nothing yet may be the one.
+With what a rule makes it is recorded by which tag it found the company. So a recorded connection is a leaver
+if its company hasn't that tag any more, and the rules end it now: that isn't what somebody took out of the
+file, but what happened in Codat, whatever the file has done to its rules meanwhile.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +19,8 @@ from codat_iac.model.connection import (
     DesiredConnection,
     PriorConnection,
     Rule,
+    RuleMark,
+    Status,
 )
 from codat_iac.model.errors import FileProblem
 from codat_iac.model.settings import Settings
@@ -29,7 +28,7 @@ from codat_iac.model.text import count, join_names, safe_text
 from codat_iac.planning.moves import Moves, grouped
 from codat_iac.planning.rule_table import replacing_inputs
 from codat_iac.planning.safety_limits import CreateLimit, Limit, leavers_refusal
-from codat_iac.reconcile.companies.binding import described, recorded_companies
+from codat_iac.reconcile.companies.binding import as_recorded, described, recorded_companies
 
 LONGEST_KEY = 100
 """As in the schema: half an address has at most 100 characters."""
@@ -152,63 +151,77 @@ def _another(
     companies: Mapping[str, Company],
     recorded: Sequence[PriorConnection],
 ) -> Iterator[str]:
-    """Yield whose key stood for another company when it was recorded."""
+    """Yield whose key stood for another company when it was recorded, in addresses or as a match."""
     known = recorded_companies(recorded)
     for company_id, key in keys.items():
-        held = known.get(key, set()) - {company_id}
+        names = {key}
+        if rule.key is not None:
+            names |= as_recorded(CompanyMatch("tag", f"{rule.key}={companies[company_id].tags[rule.key]}"))
+        held = {each for name in names for each in known.get(name, ())} - {company_id}
         if held:
             yield (
                 f"{key} is the key of {described([company_id], companies)}, and recorded there is"
-                f" {described(held, companies)}; give the key back in Codat, or take {safe_text(rule.tag)}"
-                f" from {company_id} until a run has let go of what is recorded"
+                f" {described(held, companies)}; give the key back in Codat, or leave `key:` out for a run,"
+                " which moves all of the rule to addresses by Codat's ids, and then put it in again"
             )
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
-    """A recorded connection whose company left the tag of the rule that made it: one of `rules`, by marks."""
+class Rules:
+    """What the rules of a desired state expand to.
 
-    prior: PriorConnection
-    rules: frozenset[str]
+    `left` are the places of recorded connections whose companies haven't the tag any more by which a rule
+    found them.
+    """
 
-    @property
-    def address(self) -> Address:
-        """The recorded address."""
-        return self.prior.address
+    expansions: tuple[Expansion, ...] = ()
+    left: frozenset[str] = frozenset()
+
+
+def left_their_tags(
+    rules: Iterable[Rule], companies: Mapping[str, Company], recorded: Iterable[PriorConnection]
+) -> frozenset[str]:
+    """Return the places of recorded connections whose companies haven't the tag that is recorded with them.
+
+    A version before recorded the rule's name alone: then it is the tag of the rule of that name, if any.
+    """
+    tags = {each.name: each.tag for each in rules}
+
+    def has_tag(desired: DesiredConnection) -> bool:
+        mark, company = RuleMark.of(desired), companies.get(desired.company_id)
+        tag = mark.tag or tags.get(mark.name)
+        return bool(company and tag and CompanyMatch("tag", tag).fits(company))
+
+    return frozenset(each.place for each in recorded if Rule.made(each.desired) and not has_tag(each.desired))
 
 
 def leavers(
-    expansions: Sequence[Expansion],
-    declared: Iterable[DesiredConnection],
-    recorded: Sequence[PriorConnection],
-    moved: Moves,
-) -> tuple[Leaver, ...]:
-    """Return what would be removed since its company left the tag of the rule that made it."""
+    rules: Rules, declared: Iterable[DesiredConnection], recorded: Sequence[PriorConnection], moved: Moves
+) -> tuple[PriorConnection, ...]:
+    """Return what would end since its company left the tag by which a rule found it.
+
+    What somebody has written out instead stays, or ends as that says. Without rules all is taken out.
+    """
     at = {prior.place: prior for prior in recorded}
-    inside = {Rule.mark(each.name): each.companies for each in expansions}
-    marks = {prior.desired.matched_by for prior in recorded if Rule.made(prior.desired)}
-    renamed: dict[str, set[str]] = defaultdict(set)
     kept = {prior.place for prior in (*moved.staying, *moved.surplus)}
     for each in declared:
-        prior = moved.origins.get(each.address) or at.get(each.place)
-        if prior:
+        prior = moved.origins.get(each.address) or moved.later.get(each.address) or at.get(each.place)
+        if prior and not (Rule.made(each) and _ends(prior, each)):
             kept.add(prior.place)
-            if Rule.made(each):
-                renamed[prior.desired.matched_by].add(each.matched_by)
-    new = inside.keys() - marks
-    found = []
-    for prior in recorded:
-        mark = prior.desired.matched_by
-        rules = frozenset({mark} if mark in inside else renamed.get(mark) or new)
-        if (
-            mark in marks
-            and rules
-            and prior.place not in kept
-            and not any(prior.desired.company_id in inside[each] for each in rules)
-            and not prior.pending_removal
-        ):
-            found.append(Leaver(prior, rules))
-    return tuple(found)
+    return tuple(
+        prior
+        for prior in recorded
+        if rules.expansions
+        and prior.place in rules.left
+        and prior.place not in kept
+        and not prior.pending_removal
+    )
+
+
+def _ends(prior: PriorConnection, desired: DesiredConnection) -> bool:
+    """Return whether what is declared replaces or unlinks what is recorded."""
+    unlinks = desired.status is Status.UNLINKED and prior.desired.status is not Status.UNLINKED
+    return unlinks or bool(replacing_inputs(prior, desired))
 
 
 def newcomers(
@@ -224,11 +237,13 @@ def newcomers(
     return tuple(each for each in declared if Rule.made(each) and not goes_on(each))
 
 
-def in_words(expansion: Expansion, new: Iterable[DesiredConnection], leaving: Iterable[Leaver]) -> str:
+def in_words(
+    expansion: Expansion, new: Iterable[DesiredConnection], leaving: Iterable[PriorConnection]
+) -> str:
     """Return what a rule expands to, with counts, in one line."""
-    mark = Rule.mark(expansion.name)
-    coming = sum(each.matched_by == mark for each in new)
-    going = sum(mark in each.rules for each in leaving)
+    coming = sum(RuleMark.of(each).name == expansion.name for each in new)
+    marks = [RuleMark.of(each.desired) for each in leaving]
+    going = sum(mark.name == expansion.name or mark.tag == expansion.tag for mark in marks)
     companies, connections = len(expansion.companies), len(expansion.connections)
     return (
         f"rule {expansion.name}: {safe_text(expansion.tag)} is on {count(companies, 'company', 'companies')}:"
@@ -249,7 +264,7 @@ class Effect:
 
 
 def effect(
-    expansions: Sequence[Expansion],
+    rules: Rules,
     declared: Sequence[DesiredConnection],
     recorded: Sequence[PriorConnection],
     moved: Moves,
@@ -260,9 +275,9 @@ def effect(
 
     Only the addresses *chosen* (None: all) count towards the limits.
     """
-    new, leaving = newcomers(declared, recorded, moved), leavers(expansions, declared, recorded, moved)
+    new, leaving = newcomers(declared, recorded, moved), leavers(rules, declared, recorded, moved)
 
-    def counted(addressed: Iterable[DesiredConnection | Leaver]) -> list[str]:
+    def counted(addressed: Iterable[DesiredConnection | PriorConnection]) -> list[str]:
         return [each.address for each in addressed if chosen is None or each.address in chosen]
 
     making, going = counted(new), counted(leaving)
@@ -271,7 +286,7 @@ def effect(
         (Limit.LEAVERS, going, leavers_refusal(going, accepted=settings.accept_leavers)),
     )
     return Effect(
-        tuple(in_words(each, new, leaving) for each in expansions),
+        tuple(in_words(each, new, leaving) for each in rules.expansions),
         tuple(refusal for _, _, refusal in limits if refusal),
         {limit: len(addresses) for limit, addresses, refusal in limits if refusal},
     )

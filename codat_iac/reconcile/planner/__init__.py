@@ -38,7 +38,7 @@ from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import Limit, LossLimit
 from codat_iac.planning.stack_decisions import Program, StackDecisions
 from codat_iac.reconcile import handover
-from codat_iac.reconcile.companies.rules import Expansion, effect
+from codat_iac.reconcile.companies.rules import Rules, effect
 from codat_iac.reconcile.planner.drift_and_links import waiting_since
 from codat_iac.reconcile.snapshot import Snapshot
 
@@ -62,13 +62,13 @@ class Planner:
         settings: Settings,
         recorded: Sequence[PriorConnection],
         company: str | None = None,
-        rules: Sequence[Expansion] = (),
+        rules: Rules | None = None,
         snapshot: Snapshot | None = None,
     ) -> None:
         self._reader = reader
         self._settings = settings
         self._only_company = company
-        self._rules = rules
+        self._rules = rules or Rules()
         self._recorded = tuple(recorded)
         self._snapshot = snapshot or Snapshot(reader)
         self._recorded_at: Mapping[str, PriorConnection] = {}

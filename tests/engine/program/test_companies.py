@@ -102,11 +102,9 @@ def test_a_rule_makes_what_it_says_and_lets_nobody_go_unasked(project: Project) 
     shown = project.preview()
     assert shown.code == 0, shown.shown
     assert "- 1 to delete" in shown.shown
-    assert "an update will be refused: 1 connection of rules would be removed (1/ledger)" in shown.shown
+    assert "an update will be refused: 1 connection of rules would end (1/ledger)" in shown.shown
     refused = project.up()
-    assert any("1 connection of rules would be removed (1/ledger)" in line for line in refused.errors), (
-        refused.shown
-    )
+    assert any("1 connection of rules would end (1/ledger)" in line for line in refused.errors), refused.shown
     planned = project.codat_iac("apply", "--yes", "--detailed-exitcode")
     assert planned.code == 4
     assert "pass --accept-leavers if they are to go" in " ".join(planned.said)
@@ -138,7 +136,7 @@ def test_a_rule_that_is_renamed_when_its_last_company_has_left_lets_nobody_go_un
     assert planned.code == 4
     assert "pass --accept-leavers if they are to go" in " ".join(planned.said)
     refused = project.up()
-    said = "1 connection of rules would be removed (42/ledger)"
+    said = "1 connection of rules would end (42/ledger)"
     assert any(said in line for line in refused.errors), refused.shown
     assert writes(emulator) == []
 

@@ -24,6 +24,7 @@ from codat_iac.stack import engine
 from codat_iac.stack.project import state_file
 from codat_iac.stack.stack import PASSPHRASE, Stack, StackError, StackLocked, WrongPassphrase
 from tests.support.project import Project, connections
+from tests.support.waiting import PATIENCE, until
 
 # Where it is.
 
@@ -134,6 +135,62 @@ def test_what_pulumi_says_is_wrong_is_said(a_pulumi: Path, script: str, words: s
         standing_in(a_pulumi, script).pulumi("stack", "export", "--show-secrets")
 
     assert str(caught.value) == f"`pulumi stack export` failed: {words}"
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from codat_iac.stack.stack import Stack
+
+folder = Path(sys.argv[1])
+try:
+    Stack(folder, "dev", folder / "pulumi").pulumi("import")
+except KeyboardInterrupt:
+    print((folder / "log").read_text().split())
+"""
+
+
+@pytest.mark.parametrize(
+    ("interrupts", "log"),
+    [
+        (1, ["began", "stopping", "ended"]),
+        (2, ["began", "stopping", "ended"]),
+        (3, ["began", "stopping", "killed"]),
+    ],
+)
+def test_what_is_interrupted_has_ended_before_anything_else_is_done(
+    a_pulumi: Path, interrupts: int, log: list[str]
+) -> None:
+    """An import is undone only when Pulumi writes nothing more; a third one ends that in the middle."""
+    folder = a_pulumi.parent
+    standing_in(
+        a_pulumi,
+        f"""cd {folder}
+stop() {{
+  trap 'echo killed >> log; exit 1' INT
+  echo stopping >> log
+  for each in 1 2 3 4 5 6 7 8 9; do sleep 0.2; done
+  echo ended >> log
+  exit 1
+}}
+trap stop INT
+echo began >> log
+for each in 1 2 3 4 5 6 7 8 9; do sleep 0.2; done""",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until((folder / "log").exists, "it began")
+    process.send_signal(signal.SIGINT)
+    until(lambda: "stopping" in (folder / "log").read_text(), "it is stopping")
+    for _ in range(interrupts - 1):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+
+    assert process.communicate(timeout=PATIENCE)[0] == f"{log}\n"
 
 
 def test_a_damaged_state_has_a_way_out(a_pulumi: Path) -> None:

@@ -37,7 +37,11 @@ def test_a_rule_is_a_template_that_waits_to_be_expanded() -> None:
     declared = load_declaration("c.yaml")
 
     ledger = DesiredConnection(
-        Address("rule:lending/ledger"), "", "gbol", on_removal=OnRemoval.DELETE, matched_by="rule:lending"
+        Address("rule:lending/ledger"),
+        "",
+        "gbol",
+        on_removal=OnRemoval.DELETE,
+        matched_by="rule:lending::segment=lending",
     )
     assert declared.rules == (Rule("lending", "segment=lending", None, (ledger,), ("c.yaml", 5, 14)),)
     assert declared.everything == (ledger,)

@@ -259,6 +259,22 @@ def test_a_swap_takes_a_third_name() -> None:
     }
 
 
+@pytest.mark.parametrize("platform_key", ["'fztf'", "Output.from_input('fztf')"])
+def test_an_alias_is_not_passed_over_for_what_would_be_replaced(platform_key: str) -> None:
+    """`b` is to be `a`, which has another platform: both authorisations would end."""
+    b = recorded(a_urn("acme/b"), 2)
+    b[a_urn("acme/b")]["outputs"]["platformKey"] = "fztf"
+    record = {**recorded(a_urn("acme/a"), 1), **b}
+    options = "opts=ResourceOptions(aliases=[pulumi.Alias(name='acme/b')])"
+    program = f"make('acme/a', platform_key={platform_key}, {options})"
+
+    assert run(program, record)["refused"].startswith(
+        "acme/a is recorded itself, and its alias is that of acme/b; names are passed on one after the other:"
+    )
+    third = f"make('acme/third', {options.replace('/b', '/a')})"
+    assert set(run(f"[{third}, {program}]", b)["registered"]) == {"acme/third", "acme/a"}
+
+
 def test_an_alias_of_another_stack_is_no_evidence() -> None:
     """Only the engine's own stack is known."""
     alias = "pulumi.Alias(name='acme/a', stack='other')"

@@ -14,6 +14,7 @@ from codat_iac.model.connection import (
     DesiredConnection,
     MatchedCompany,
     PriorConnection,
+    RuleMark,
 )
 from codat_iac.reconcile.companies.binding import Bound, bind, usable_matches
 from tests.support.builders import a_desired, a_prior, an_id
@@ -129,6 +130,19 @@ def test_a_tag_that_moved_is_refused(prior: PriorConnection) -> None:
         f" a); give it back in Codat, write `id: {A}` in place of `match:` to keep its connections, or"
         f" `id: {B}` to replace them by new ones there"
     )
+
+
+@pytest.mark.parametrize("value", ["42", "CUST-42"])
+def test_a_key_that_a_rule_found_in_a_tag_is_a_match_by_that_tag(value: str) -> None:
+    """The rule became a block as the tag moved to another company."""
+    mark = str(RuleMark("lending", "customerId", "segment=lending"))
+    prior = held(B, value.lower(), mark)
+    block = a_block("acme", CompanyMatch("tag", f"customerId={value}"))
+
+    told = said(look(tenant(a_company(A, customerId=value), a_company(B)), prior, block=block))
+
+    assert f"recorded here is {B} (Company b)" in told
+    assert look(tenant(a_company(B, customerId=value)), prior, block=block).problems == ()
 
 
 def test_a_connection_that_was_renamed_in_the_state_is_evidence_by_both_names() -> None:

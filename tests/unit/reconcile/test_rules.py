@@ -6,22 +6,36 @@ import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from codat_iac.model.connection import Address, Company, DesiredConnection, PriorConnection, Rule
+from codat_iac.model.connection import (
+    Address,
+    Company,
+    DesiredConnection,
+    PriorConnection,
+    Rule,
+    RuleMark,
+    Status,
+)
 from codat_iac.model.settings import Settings
 from codat_iac.planning.moves import moves
 from codat_iac.planning.safety_limits import Limit
 from codat_iac.reconcile.companies.rules import (
     Effect,
     Expansion,
+    Rules,
     effect,
     expand,
     leavers,
+    left_their_tags,
     newcomers,
 )
 from tests.support.builders import a_desired, a_prior, an_id
 
 A, B, C = an_id(0xA), an_id(0xB), an_id(0xC)
+
+TAG = "segment=lending"
 
 
 def a_company(company_id: str, **tags: str) -> Company:
@@ -34,18 +48,23 @@ def tenant(*companies: Company) -> dict[str, Company]:
     return {each.id: each for each in companies}
 
 
-def a_rule(name: str = "lending", key: str | None = "customerId", **platforms: str) -> Rule:
+def a_rule(name: str = "lending", key: str | None = "customerId", tag: str = TAG, **platforms: str) -> Rule:
     """A rule with the connections *platforms*, by their keys; a ledger if there are none."""
+    mark = RuleMark(name, key or "", tag)
     template = tuple(
-        DesiredConnection(Address(f"rule:{name}/{each}"), "", platform, matched_by=Rule.mark(name))
+        DesiredConnection(Address(f"rule:{name}/{each}"), "", platform, matched_by=str(mark))
         for each, platform in (platforms or {"ledger": "gbol"}).items()
     )
-    return Rule(name, "segment=lending", key, template, ("c.yaml", 5, 3))
+    return Rule(name, tag, key, template, ("c.yaml", 5, 3))
 
 
-def made(address: str, company_id: str, rule: str = "lending", **rest: Any) -> DesiredConnection:
+def made(
+    address: str, company_id: str, rule: str = "lending", tag: str = TAG, **rest: Any
+) -> DesiredConnection:
     """A connection of a rule."""
-    return a_desired(address, company_id=company_id, matched_by=Rule.mark(rule), **rest)
+    return a_desired(
+        address, company_id=company_id, matched_by=str(RuleMark(rule, "customerId", tag)), **rest
+    )
 
 
 def recorded(*desired: DesiredConnection) -> tuple[PriorConnection, ...]:
@@ -78,7 +97,7 @@ def test_each_company_with_the_tag_gets_all_connections() -> None:
         ("cust-7/ledger", B, "gbol"),
         ("cust-7/bank", B, "suuo"),
     ]
-    assert {each.matched_by for each in expansion.connections} == {"rule:lending"}
+    assert {each.matched_by for each in expansion.connections} == {"rule:lending:customerId:segment=lending"}
     assert expansion.companies == {A, B}
 
 
@@ -147,8 +166,31 @@ def test_a_key_that_another_company_has_now_is_refused() -> None:
 
     assert said(tenant(a_company(A, customerId="42"), Company(B, "B")), recorded=held) == (
         f"rule lending: 42 is the key of {A} (Company a), and recorded there is {B} (B); give the key back in"
-        f" Codat, or take segment=lending from {A} until a run has let go of what is recorded"
+        " Codat, or leave `key:` out for a run, which moves all of the rule to addresses by Codat's ids, and"
+        " then put it in again"
     )
+
+
+def expanded(
+    rules: list[Rule],
+    companies: dict[str, Company],
+    priors: tuple[PriorConnection, ...],
+    declared: tuple[DesiredConnection, ...] = (),
+) -> Rules:
+    """What rules come to."""
+    return Rules(expand(rules, companies, declared, priors), left_their_tags(rules, companies, priors))
+
+
+def test_without_its_key_a_rule_moves_what_it_has_and_then_back() -> None:
+    """The way out that the refusal names, where customers' numbers have moved on."""
+    companies = tenant(a_company(A, customerId="2"), a_company(B, customerId="3"))
+    held = recorded(made("1/ledger", A), made("2/ledger", B))
+    assert "2 is the key of" in said(companies, recorded=held)
+
+    assert look(companies, [a_rule(key=None)], *held) == ([], [])
+
+    moved = recorded(made(f"{A}/ledger", A), made(f"{B}/ledger", B))
+    assert look(companies, [a_rule()], *moved) == ([], [])
 
 
 def look(
@@ -158,10 +200,11 @@ def look(
     declared: tuple[DesiredConnection, ...] = (),
 ) -> tuple[list[str], list[str]]:
     """The addresses of who left, and of who is new."""
-    expansions = expand(rules, companies, declared, priors)
-    everything = [*declared, *(each for rule in expansions for each in rule.connections)]
+    found = expanded(rules, companies, priors, declared)
+    assert [each.problems for each in found.expansions] == [()] * len(rules)
+    everything = [*declared, *(each for rule in found.expansions for each in rule.connections)]
     moved = moves(everything, priors)
-    left = leavers(expansions, everything, priors, moved)
+    left = leavers(found, everything, priors, moved)
     new = newcomers(everything, priors, moved)
     return [each.address for each in left], [each.address for each in new]
 
@@ -191,42 +234,131 @@ def test_a_company_that_got_another_key_has_not_left() -> None:
 
 def test_a_rule_that_is_taken_out_lets_nobody_leave() -> None:
     """Without rules, and beside another rule: what is removed is what somebody took out."""
-    priors = recorded(made("1/ledger", A), made("2/shop", B, "other", platform_key="fztf"))
-    other = dataclasses.replace(a_rule("other", shop="fztf"), tag="segment=retail")
-    retail = tenant(Company(B, "B", tags={"segment": "retail", "customerId": "2"}))
-
-    assert look(tenant(), [], *priors) == ([], [])
-    assert look(retail, [other], *priors) == ([], [])
-
-
-@pytest.mark.parametrize("companies", [tenant(), tenant(Company(C, "C", tags={"segment": "lending"}))])
-def test_a_rule_that_is_renamed_and_has_lost_all_its_companies_is_no_rule_taken_out(
-    companies: dict[str, Company],
-) -> None:
-    """Whether the new rule is the old one can't be known, so all of them have left it."""
-    priors = recorded(
-        made("1/ledger", A), made("2/ledger", B), made("3/shop", C, "other", platform_key="fztf")
-    )
-    other = dataclasses.replace(a_rule("other", shop="fztf"), tag="segment=retail")
-    new = dataclasses.replace(a_rule("renamed"), key=None)
-    rules = [new, other]
-
-    left, _ = look(companies, rules, *priors)
-
-    assert left == ["1/ledger", "2/ledger", "3/shop"]
-    expansions = expand(rules, companies, (), priors)
-    declared = [each for rule in expansions for each in rule.connections]
-    found = effect(expansions, declared, priors, moves(declared, priors), Settings("key"))
-    assert [note.partition("new; ")[2] for note in found.notes] == ["1 left the tag", "2 left the tag"]
-    assert found.exceeded == {Limit.LEAVERS: 3}
-
-
-def test_what_a_new_rule_finds_but_makes_nothing_for_was_taken_out() -> None:
-    """Its company has the tag: somebody took the connection out of the rule, whatever its name was."""
-    companies = tenant(a_company(A, customerId="1"))
     priors = recorded(made("1/ledger", A))
 
-    assert look(companies, [a_rule("renamed", shop="fztf")], *priors)[0] == []
+    assert look(tenant(), [], *priors) == ([], [])
+    assert look(tenant(a_company(A)), [a_rule("other", tag="segment=retail")], *priors) == ([], [])
+
+
+def two(*, left: dict[str, str], stays: dict[str, str] | None = None) -> dict[str, Company]:
+    """Company A as it was, or with other tags, and B with the tags that it has now."""
+    kept = {"segment": "lending", "all": "yes"} if stays is None else stays
+    return {
+        A: Company(A, "A", tags={"customerId": "1", **kept}),
+        B: Company(B, "B", tags={"customerId": "2", **left}),
+    }
+
+
+LEDGERS = recorded(made("1/ledger", A), made("2/ledger", B))
+BOTH = recorded(
+    made("1/ledger", A),
+    made("1/shop", A, platform_key="fztf"),
+    made("2/ledger", B),
+    made("2/shop", B, platform_key="fztf"),
+)
+ALL, RETAIL = {"all": "yes"}, {"segment": "retail"}
+
+
+@pytest.mark.parametrize(
+    ("priors", "companies", "rules"),
+    [
+        pytest.param(LEDGERS, two(left={}), [a_rule()], id="nothing else"),
+        pytest.param(LEDGERS, two(left={}), [a_rule("renamed")], id="the rule is renamed"),
+        pytest.param(
+            recorded(made("1/ledger", A, "renamed"), made("2/ledger", B)),
+            two(left={}),
+            [a_rule("renamed")],
+            id="it was renamed, and that is recorded in part",
+        ),
+        pytest.param(
+            BOTH,
+            two(left=ALL),
+            [a_rule("b"), a_rule("c", tag="all=yes", shop="fztf")],
+            id="it is split in two, of which one finds all",
+        ),
+        pytest.param(
+            BOTH,
+            two(left=ALL),
+            [a_rule("b"), a_rule("lending", tag="all=yes", shop="fztf")],
+            id="and that one keeps the name",
+        ),
+        pytest.param(
+            LEDGERS,
+            two(left=RETAIL),
+            [a_rule("b"), a_rule("lending", tag="segment=retail", shop="fztf")],
+            id="its name goes to another rule, which finds the company",
+        ),
+        pytest.param(
+            LEDGERS, two(left={}), [a_rule("b", tag="all=yes")], id="it is merged into a broader one"
+        ),
+        pytest.param(
+            LEDGERS,
+            two(left=RETAIL),
+            [a_rule(), a_rule("retail", tag="segment=retail", ledger="qhyg")],
+            id="another rule replaces what it has",
+        ),
+    ],
+)
+def test_who_lost_the_tag_in_codat_has_left_whatever_the_file_does(
+    priors: tuple[PriorConnection, ...], companies: dict[str, Company], rules: list[Rule]
+) -> None:
+    """By the tag that is recorded, and not by the names that rules have now; a reader lost one by each."""
+    left, _ = look(companies, rules, *priors)
+
+    assert "2/ledger" in left
+    assert not any(each.startswith("1/") for each in left)
+
+
+def test_a_tag_that_brings_a_company_to_a_rule_that_unlinks_ends_nothing_unasked() -> None:
+    """Somebody gave it another tag in Codat, and the file is what it was."""
+    blocked = a_rule("blocked", tag="segment=retail")
+    template = tuple(dataclasses.replace(each, status=Status.UNLINKED) for each in blocked.connections)
+    rules = [a_rule(), dataclasses.replace(blocked, connections=template)]
+
+    assert look(two(left=RETAIL), rules, *LEDGERS)[0] == ["2/ledger"]
+    assert look(two(left={"segment": "lending"}), [rules[1]], *LEDGERS)[0] == []
+
+
+def test_the_notes_count_who_left_by_tag_and_by_name() -> None:
+    """Also under another name."""
+    companies = two(left={}, stays={})
+    priors = recorded(made("1/ledger", A), made("2/ledger", B, "other", tag="segment=retail"))
+    found = expanded([a_rule("renamed"), a_rule("other", tag="all=yes")], companies, priors)
+
+    told = effect(found, (), priors, moves((), priors), Settings("key"))
+
+    assert [note.partition("new; ")[2] for note in told.notes] == ["1 left the tag"] * 2
+    assert told.exceeded == {Limit.LEAVERS: 2}
+
+
+def test_what_a_version_before_recorded_has_the_tag_of_the_rule_of_its_name() -> None:
+    """It recorded the name alone; without such a rule nobody knows the tag, so they have left."""
+    old = recorded(
+        *(
+            a_desired(f"{number}/ledger", company_id=each, matched_by="rule:lending")
+            for number, each in ((1, A), (2, B))
+        )
+    )
+
+    assert look(two(left={}), [a_rule()], *old)[0] == ["2/ledger"]
+    assert look(two(left={}, stays={}), [a_rule("renamed")], *old)[0] == ["1/ledger", "2/ledger"]
+
+
+def test_what_is_written_out_ends_as_that_says() -> None:
+    """Somebody wrote each line of it."""
+    mine = (a_desired("2/ledger", company_id=B, status=Status.UNLINKED),)
+
+    assert look(two(left={}), [a_rule()], *LEDGERS, declared=mine)[0] == []
+
+
+@pytest.mark.parametrize("value", ["2", "CUST-2"])
+def test_a_key_that_was_a_match_of_another_company_is_refused(value: str) -> None:
+    """The tag moved to a stranger as the block became a rule."""
+    held = recorded(a_desired("acme/ledger", company_id=B, matched_by=f"tag:customerId={value}"))
+
+    refused = said(tenant(a_company(A, customerId=value)), recorded=held)
+
+    assert refused.startswith(f"rule lending: {value.lower()} is the key of {A} (Company a), and recorded")
 
 
 def test_who_leaves_a_rule_that_is_renamed_has_left_all_the_same() -> None:
@@ -242,8 +374,8 @@ def test_who_left_one_of_two_rules_has_left_that_one() -> None:
     companies = tenant(
         dataclasses.replace(a_company(A, customerId="1"), tags={"customerId": "1", "tier": "vip"})
     )
-    vip = dataclasses.replace(a_rule("vip", shop="fztf"), tag="tier=vip")
-    priors = recorded(made("1/ledger", A), made("1/shop", A, "vip", platform_key="fztf"))
+    vip = a_rule("vip", tag="tier=vip", shop="fztf")
+    priors = recorded(made("1/ledger", A), made("1/shop", A, "vip", "tier=vip", platform_key="fztf"))
 
     assert look(companies, [a_rule(), vip], *priors) == (["1/ledger"], [])
 
@@ -268,20 +400,20 @@ def test_an_old_half_neither_leaves_nor_stands_for_a_new_one() -> None:
     old = dataclasses.replace(recorded(made("1/ledger", A))[0], pending_removal=True)
     gone = dataclasses.replace(recorded(made("2/ledger", B))[0], pending_removal=True)
 
-    expansions = expand([a_rule()], companies, (), (old, gone))
-    declared = expansions[0].connections
+    found = expanded([a_rule()], companies, (old, gone))
+    declared = found.expansions[0].connections
     moved = moves(declared, ())
 
-    assert leavers(expansions, declared, (old, gone), moved) == ()
+    assert leavers(found, declared, (old, gone), moved) == ()
     assert newcomers(declared, (old, gone), moved) == declared
 
 
 def an_effect(*priors: PriorConnection, chosen: set[str] | None = None, **settings: Any) -> Effect:
     """What a rule over 11 companies does."""
     companies = tenant(*(a_company(an_id(number), customerId=str(number)) for number in range(1, 12)))
-    expansions = expand([a_rule()], companies, (), priors)
-    declared = expansions[0].connections
-    return effect(expansions, declared, priors, moves(declared, priors), Settings("key", **settings), chosen)
+    found = expanded([a_rule()], companies, priors)
+    declared = found.expansions[0].connections
+    return effect(found, declared, priors, moves(declared, priors), Settings("key", **settings), chosen)
 
 
 def test_a_run_says_what_its_rules_do() -> None:
@@ -295,8 +427,8 @@ def test_a_run_says_what_its_rules_do() -> None:
 
 def test_a_rule_of_one_company_says_one() -> None:
     """As everywhere."""
-    expansions = expand([a_rule()], tenant(a_company(A, customerId="1")), (), ())
-    (note,) = effect(expansions, (), (), moves((), ()), Settings("key")).notes
+    found = expanded([a_rule()], tenant(a_company(A, customerId="1")), ())
+    (note,) = effect(found, (), (), moves((), ()), Settings("key")).notes
 
     assert (
         note == "rule lending: segment=lending is on 1 company: 1 connection, 0 of them new; 0 left the tag"
@@ -326,16 +458,24 @@ def test_who_leaves_is_let_go_only_if_that_is_said() -> None:
     [refusal] = an_effect(*left).refusals
 
     assert refusal == (
-        "1 connection of rules would be removed (99/ledger), of companies that have no tag of their rule now;"
-        " nothing is done. If they lost it in Codat, give it back; if you took out their rule beside a new"
-        " one, or they are to go, set CODAT_ACCEPT_LEAVERS=true for this run"
+        "1 connection of rules would end (99/ledger), since in Codat their companies lost the tag by which a"
+        " rule found them; nothing is done. Give the tag back, or, if they are to go, set"
+        " CODAT_ACCEPT_LEAVERS=true for this run"
     )
     assert an_effect(*left).exceeded == {Limit.LEAVERS: 1}
     assert an_effect(*left, accept_leavers=True).refusals == ()
     assert an_effect(*left, chosen={"1/ledger"}).refusals == ()
 
 
+@given(name=st.from_regex(r"[a-z0-9._-]{1,9}", fullmatch=True), key=st.text(), tag=st.text(min_size=1))
+def test_a_mark_is_read_as_it_was_written(name: str, key: str, tag: str) -> None:
+    """Whatever tags are called in Codat."""
+    mark = RuleMark(name, key, tag)
+
+    assert RuleMark.of(a_desired(matched_by=str(mark))) == mark
+
+
 def test_no_rules_no_effect() -> None:
     """Nothing is said."""
-    assert effect((), (), (), moves((), ()), Settings("key")) == Effect()
+    assert effect(Rules(), (), (), moves((), ()), Settings("key")) == Effect()
     assert Expansion("a", "b=c").companies == frozenset()
