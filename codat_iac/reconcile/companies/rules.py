@@ -76,7 +76,7 @@ def _expanded(
     keys = {each.id: _key(rule, each) for each in members}
     said = [*_unusable(rule, members, keys), *_shared(members, keys)]
     if not said:
-        said = [*_elsewhere(rule, keys, companies, there), *_another(rule, keys, companies, recorded)]
+        said = [*_elsewhere(rule, keys, companies, there), *_another(rule, keys, companies, there, recorded)]
     if said:
         problems = tuple(FileProblem(*rule.place, f"rule {rule.name}: {each}") for each in said)
         return Expansion(rule.name, rule.tag, frozenset(keys), problems=problems)
@@ -149,21 +149,34 @@ def _another(
     rule: Rule,
     keys: Mapping[str, str],
     companies: Mapping[str, Company],
+    there: Iterable[DesiredConnection],
     recorded: Sequence[PriorConnection],
 ) -> Iterator[str]:
     """Yield whose key stood for another company when it was recorded, in addresses or as a match."""
     known = recorded_companies(recorded)
+    written_out = {each.company_id for each in there}
     for company_id, key in keys.items():
-        names = {key}
-        if rule.key is not None:
-            names |= as_recorded(CompanyMatch("tag", f"{rule.key}={companies[company_id].tags[rule.key]}"))
-        held = {each for name in names for each in known.get(name, ())} - {company_id}
+        mine = f"{key} is the key of {described([company_id], companies)}, and recorded"
+        held = known.get(key, set()) - {company_id}
         if held:
             yield (
-                f"{key} is the key of {described([company_id], companies)}, and recorded there is"
-                f" {described(held, companies)}; give the key back in Codat, or leave `key:` out for a run,"
-                " which moves all of the rule to addresses by Codat's ids, and then put it in again"
+                f"{mine} there is {described(held, companies)}; give the key back in Codat, or leave `key:`"
+                " out for a run, which moves all of the rule to addresses by Codat's ids, and then put it in"
+                " again"
             )
+        elif matched := _matched(rule, companies[company_id], known) - {company_id} - written_out:
+            yield (
+                f"{mine} by that tag is {described(matched, companies)}; give the tag back in Codat, or"
+                " write that company out under `companies:` with its `id:`, which keeps its connections"
+            )
+
+
+def _matched(rule: Rule, company: Company, known: Mapping[str, set[str]]) -> set[str]:
+    """Return the companies that are recorded by the tag that names *company*."""
+    if rule.key is None:
+        return set()
+    names = as_recorded(CompanyMatch("tag", f"{rule.key}={company.tags[rule.key]}"))
+    return {each for name in names for each in known.get(name, ())}
 
 
 @dataclass(frozen=True, slots=True)

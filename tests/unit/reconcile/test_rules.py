@@ -353,12 +353,17 @@ def test_what_is_written_out_ends_as_that_says() -> None:
 
 @pytest.mark.parametrize("value", ["2", "CUST-2"])
 def test_a_key_that_was_a_match_of_another_company_is_refused(value: str) -> None:
-    """The tag moved to a stranger as the block became a rule."""
+    """The tag moved to a stranger as the block became a rule; the way out keeps what is recorded."""
     held = recorded(a_desired("acme/ledger", company_id=B, matched_by=f"tag:customerId={value}"))
+    companies = tenant(a_company(A, customerId=value), Company(B, "Acme"))
 
-    refused = said(tenant(a_company(A, customerId=value)), recorded=held)
-
-    assert refused.startswith(f"rule lending: {value.lower()} is the key of {A} (Company a), and recorded")
+    assert said(companies, recorded=held) == (
+        f"rule lending: {value.lower()} is the key of {A} (Company a), and recorded by that tag is {B}"
+        " (Acme); give the tag back in Codat, or write that company out under `companies:` with its `id:`,"
+        " which keeps its connections"
+    )
+    mine = (a_desired("acme/ledger", company_id=B),)
+    assert look(companies, [a_rule()], *held, declared=mine) == ([], [f"{value.lower()}/ledger"])
 
 
 def test_who_leaves_a_rule_that_is_renamed_has_left_all_the_same() -> None:
