@@ -138,15 +138,15 @@ class CreateLimit:
 def leavers_refusal(leaving: Collection[str], *, accepted: bool) -> str | None:
     """Return why a run is refused in which connections at the addresses *leaving* left their rules, or None.
 
-    Nobody took them out of the file: their companies lost the tag in Codat, or are gone.
+    Nobody took them out of the file: their companies haven't the tag, or are gone.
     """
     if accepted or not leaving:
         return None
     are = "connection" if len(leaving) == 1 else "connections"
     return (
-        f"{len(leaving):,} {are} of rules would end ({join_names(sorted(leaving))}), since in Codat their"
-        " companies lost the tag by which a rule found them; nothing is done. Give the tag back, or, if they"
-        " are to go, set CODAT_ACCEPT_LEAVERS=true for this run"
+        f"{len(leaving):,} {are} of rules would end ({join_names(sorted(leaving))}), since their companies"
+        " haven't the tag of their rule in Codat any more; nothing is done. Give the tag back there, or"
+        " correct the rule's, or, if they are to go, set CODAT_ACCEPT_LEAVERS=true for this run"
     )
 
 

@@ -183,8 +183,7 @@ def _matched(rule: Rule, company: Company, known: Mapping[str, set[str]]) -> set
 class Rules:
     """What the rules of a desired state expand to.
 
-    `left` are the places of recorded connections whose companies haven't the tag any more by which a rule
-    found them.
+    `left` are the places of recorded connections whose companies haven't the tag by which a rule found them.
     """
 
     expansions: tuple[Expansion, ...] = ()
@@ -196,22 +195,25 @@ def left_their_tags(
 ) -> frozenset[str]:
     """Return the places of recorded connections whose companies haven't the tag that is recorded with them.
 
-    A version before recorded the rule's name alone: then it is the tag of the rule of that name, if any.
+    Nor have they if the rule of that name has another tag now, which they haven't. A version before recorded
+    the name alone.
     """
     tags = {each.name: each.tag for each in rules}
 
-    def has_tag(desired: DesiredConnection) -> bool:
+    def has_tags(desired: DesiredConnection) -> bool:
         mark, company = RuleMark.of(desired), companies.get(desired.company_id)
-        tag = mark.tag or tags.get(mark.name)
-        return bool(company and tag and CompanyMatch("tag", tag).fits(company))
+        asked = [tag for tag in (mark.tag, tags.get(mark.name)) if tag]
+        return bool(asked) and all(company and CompanyMatch("tag", tag).fits(company) for tag in asked)
 
-    return frozenset(each.place for each in recorded if Rule.made(each.desired) and not has_tag(each.desired))
+    return frozenset(
+        each.place for each in recorded if Rule.made(each.desired) and not has_tags(each.desired)
+    )
 
 
 def leavers(
     rules: Rules, declared: Iterable[DesiredConnection], recorded: Sequence[PriorConnection], moved: Moves
 ) -> tuple[PriorConnection, ...]:
-    """Return what would end since its company left the tag by which a rule found it.
+    """Return what would end though its company only hasn't the tag by which a rule found it.
 
     What somebody has written out instead stays, or ends as that says. Without rules all is taken out.
     """

@@ -331,6 +331,14 @@ def test_the_notes_count_who_left_by_tag_and_by_name() -> None:
     assert told.exceeded == {Limit.LEAVERS: 2}
 
 
+def test_a_tag_that_is_edited_to_one_that_they_have_not_lets_nobody_leave_unasked() -> None:
+    """It may be mistyped; under another name it is another rule, and the old one was taken out."""
+    companies = two(left={"segment": "lending"}, stays={"segment": "lending"})
+
+    assert look(companies, [a_rule(tag="segment=lendign")], *LEDGERS)[0] == ["1/ledger", "2/ledger"]
+    assert look(companies, [a_rule("other", tag="segment=retail")], *LEDGERS)[0] == []
+
+
 def test_what_a_version_before_recorded_has_the_tag_of_the_rule_of_its_name() -> None:
     """It recorded the name alone; without such a rule nobody knows the tag, so they have left."""
     old = recorded(
@@ -463,9 +471,9 @@ def test_who_leaves_is_let_go_only_if_that_is_said() -> None:
     [refusal] = an_effect(*left).refusals
 
     assert refusal == (
-        "1 connection of rules would end (99/ledger), since in Codat their companies lost the tag by which a"
-        " rule found them; nothing is done. Give the tag back, or, if they are to go, set"
-        " CODAT_ACCEPT_LEAVERS=true for this run"
+        "1 connection of rules would end (99/ledger), since their companies haven't the tag of their rule in"
+        " Codat any more; nothing is done. Give the tag back there, or correct the rule's, or, if they are to"
+        " go, set CODAT_ACCEPT_LEAVERS=true for this run"
     )
     assert an_effect(*left).exceeded == {Limit.LEAVERS: 1}
     assert an_effect(*left, accept_leavers=True).refusals == ()
