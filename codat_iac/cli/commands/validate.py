@@ -14,9 +14,10 @@ from codat_iac.cli.output import errors_as_document, terminal_options, write_out
 from codat_iac.cli.session import Session
 from codat_iac.model.connection import Declaration
 from codat_iac.model.errors import ConfigError, ExitCode
-from codat_iac.model.text import count, join_names
+from codat_iac.model.text import count, join_names, safe_text
 from codat_iac.planning.platforms import advice, xero_advice
 from codat_iac.reconcile.companies.finding import find_companies
+from codat_iac.reconcile.companies.rules import Expansion
 from codat_iac.reconcile.companies.tenant_readings import read_ids
 
 
@@ -42,6 +43,7 @@ def validate_command(
     session = Session(cwd, stack, stateless, offline=not online)
     now = datetime.now(UTC)
     kinds = {}
+    rules: tuple[Expansion, ...] = ()
     with errors_as_document(output, out):
         try:
             declared = session.declaration(path)
@@ -49,9 +51,10 @@ def validate_command(
             if online:
                 platforms = {integration.key: integration for integration in session.reader.integrations()}
                 declared = session.declaration(path, Tenant(platforms, read_ids(session.reader)))
-                connections = find_companies(
+                found = find_companies(
                     declared, lambda: session.recorded, lambda: session.reader, session.shard
-                ).connections
+                )
+                connections, rules = found.connections, found.rules.expansions
                 kinds = {each.address: platforms[each.platform_key].source_type for each in connections}
         except ConfigError as error:
             if not error.problems:
@@ -63,7 +66,12 @@ def validate_command(
     checked = f"{session.path(path)}: {sizes}"
     if not online:
         checked += _unchecked(declared)
-    warnings = [each for each in (*advice(connections, kinds), xero_advice(connections)) if each]
+    warnings = [
+        f"rule {each.name}: no company has {safe_text(each.tag)}; is that how it is written in Codat?"
+        for each in rules
+        if not each.companies
+    ]
+    warnings += [each for each in (*advice(connections, kinds), xero_advice(connections)) if each]
     shown = render.problems(
         (), output, now, checked=checked, warnings=warnings, **terminal_options(output, out)
     )

@@ -99,11 +99,20 @@ def test_a_plan_shows_what_a_rule_expands_to(
     assert "the rules would make 1 new connection (2/ledger)" in " ".join(capfd.readouterr().out.split())
 
 
-def test_validate_names_rules_and_checks_their_platforms(capfd: pytest.CaptureFixture[str]) -> None:
+def test_validate_names_rules_and_checks_their_platforms(
+    emulator: Emulator, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Offline what it can't check, online what the tenant doesn't have."""
     Path("c.yaml").write_text(RULE)
     assert run(["validate", "c.yaml"]) == 0
     assert "found online (rule lending (segment=lending))" in " ".join(capfd.readouterr().out.split())
+
+    idle = "rule lending: no company has segment=lending; is that how it is written in Codat?"
+    assert run(["validate", "c.yaml", "--online"]) == 0
+    assert idle in " ".join(capfd.readouterr().out.split())
+    tagged(emulator, "Acme", segment="lending", customerId="1")
+    assert run(["validate", "c.yaml", "--online"]) == 0
+    assert idle not in " ".join(capfd.readouterr().out.split())
 
     Path("c.yaml").write_text(RULE.replace("gbol", "zzzz"))
     assert run(["validate", "c.yaml", "--online"]) == 1
