@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -40,8 +41,9 @@ def _large(project: Project, dice: Random, tell: Callable[[str], None]) -> list[
     project.declare(_declared(emulator, dice))
     up = project.start("up", "--yes", "--skip-preview")
     plans = [project.start_codat_iac("plan", "--stateless", "connections.yaml") for _ in range(3)]
-    codes = [process.wait() for process in plans]
-    shown, _ = up.communicate()
+    with ThreadPoolExecutor() as threads:  # all at once: who isn't read waits with its output
+        (shown, _), *_ = threads.map(lambda process: process.communicate(), (up, *plans))
+    codes = [process.returncode for process in plans]
     log = emulator.requests(last=0)
     peaks = log["peaks"]
     tell(
