@@ -77,7 +77,7 @@ def _declared(emulator: Emulator, dice: Random) -> str:
 def _used_up(project: Project, tell: Callable[[str], None]) -> list[str]:
     """Use up the daily quota: the run must end and say when to come back, instead of waiting for hours."""
     project.emulator.knobs({"dailyQuota": 10})
-    ran = project.codat_iac("plan")
+    ran = project.codat_iac("plan", "--stateless", "connections.yaml")
     for line in ran.said:
         tell(f"limits: {line}")
     came_back = ran.code == 1 and len(ran.said) == 1 and "come back in" in ran.said[0]
