@@ -159,7 +159,7 @@ def _options_for(plan: Plan) -> Iterator[str]:
     if most := plan.exceeded.get(Limit.CREATES):
         yield f"refused by the limit on what rules make; pass --max-creates {most} if you mean it"
     if Limit.LEAVERS in plan.exceeded:
-        yield "refused, since companies haven't the tag of their rule; pass --accept-leavers if they are to go"
+        yield "refused, since companies haven't their rule's tag; pass --accept-leavers if they are to go"
 
 
 def _carry_out(

@@ -127,7 +127,7 @@ def test_validate_names_rules_and_checks_their_platforms(
             {Limit.CREATES: 12, Limit.LEAVERS: 1},
             [
                 "refused by the limit on what rules make; pass --max-creates 12 if you mean it",
-                "refused, since companies haven't the tag of their rule; pass --accept-leavers if they are to go",
+                "refused, since companies haven't their rule's tag; pass --accept-leavers if they are to go",
             ],
         ),
         ({}, []),
