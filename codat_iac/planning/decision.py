@@ -62,8 +62,8 @@ class Decision:
     `delete`, `forget`). `losing` are the ids of the connections whose customers' authorisations end, also of
     old halves that are removed along. `later` means that only the next run can do it.
 
-    `notice` is what to say besides. `problem` is why the action is refused, without the
-    address. Both are about the connection `live`.
+    `notice` is what to say besides. `problem` is why the action is refused, without the address. Both are
+    about the connection `live`.
     """
 
     address: Address

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from codat_iac.model.connection import DesiredConnection, PriorConnection
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.shard import Shard
-from codat_iac.model.text import join_names, safe_text
+from codat_iac.model.text import count, join_names, safe_text
 
 
 class Limit(Enum):
@@ -142,11 +142,10 @@ def leavers_refusal(leaving: Collection[str], *, accepted: bool) -> str | None:
     """
     if accepted or not leaving:
         return None
-    are = "connection" if len(leaving) == 1 else "connections"
     return (
-        f"{len(leaving):,} {are} of rules would end ({join_names(sorted(leaving))}), since their companies"
-        " haven't the tag of their rule in Codat any more; nothing is done. Give the tag back there, or"
-        " correct the rule's, or, if they are to go, set CODAT_ACCEPT_LEAVERS=true for this run"
+        f"{count(len(leaving), 'connection')} of rules would end ({join_names(sorted(leaving))}), since their"
+        " companies haven't the tag of their rule in Codat any more; nothing is done. Give the tag back"
+        " there, or correct the rule's, or, if they are to go, set CODAT_ACCEPT_LEAVERS=true for this run"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -95,53 +95,51 @@ class Declared:
         Raises `pulumi.RunError` if the address is declared twice, recorded more than once, may be a recorded
         connection under a new name, or goes on with what another one goes on with.
         """
-        try:
-            return self._place(address, company_id, platform_key, connection_id, siblings, opts)
-        except pulumi.RunError:
-            self._warned = True  # what would come after it isn't declared, and yet goes nowhere
-            raise
+        with self._silent_if_refused():
+            if address in self._addresses:
+                raise pulumi.RunError(
+                    f"{address} is declared twice; an address is the name of one connection"
+                )
+            self._addresses.add(address)
+            given = None
+            if isinstance(company_id, str) and isinstance(platform_key, str):
+                given = Slot(normalised(company_id), platform_key)
+            if isinstance(connection_id, str):
+                self._named[given][normalised(connection_id)] = address
+            aliases = list(opts.aliases or ()) if opts else []
+            aliased = [prior for alias in aliases for prior in self._aliased(alias, address)]
+            named = self._by_id.get(normalised(connection_id)) if isinstance(connection_id, str) else None
+            # As in the engine, a resource recorded under the address itself comes before any alias.
+            origins = (
+                self._by_address.get(address)
+                or self._unclaimed(aliased)
+                or self._unclaimed(self._by_former_address.get(address))
+                or self._unclaimed(named)
+            )
+            if origins:
+                self._continue_from(address, origins)
+                check, describe = self._going_on(address, origins[0], aliased, named)
+            else:
+                # Only the engine can resolve an alias that is an Output, so it is trusted. One that matches
+                # no recorded connection proves nothing.
+                unresolved = any(isinstance(each, pulumi.Output) for each in aliases)
+                certain = connection_id is not None or unresolved
+                check, describe = self._coming(address, aliased, frozenset(map(Address, siblings)), certain)
+            if given:
+                check(given)
+            return Placement(
+                self._describe_when_known(company_id, platform_key, describe),
+                [origins[0].urn] if origins else [],
+            )
 
-    def _place(
-        self,
-        address: Address,
-        company_id: pulumi.Input[str],
-        platform_key: pulumi.Input[str],
-        connection_id: pulumi.Input[str] | None,
-        siblings: Sequence[str],
-        opts: pulumi.ResourceOptions | None,
-    ) -> Placement:
-        if address in self._addresses:
-            raise pulumi.RunError(f"{address} is declared twice; an address is the name of one connection")
-        self._addresses.add(address)
-        given = None
-        if isinstance(company_id, str) and isinstance(platform_key, str):
-            given = Slot(normalised(company_id), platform_key)
-        if isinstance(connection_id, str):
-            self._named[given][normalised(connection_id)] = address
-        aliases = list(opts.aliases or ()) if opts else []
-        aliased = [prior for alias in aliases for prior in self._aliased(alias, address)]
-        named = self._by_id.get(normalised(connection_id)) if isinstance(connection_id, str) else None
-        # As in the engine, a resource recorded under the address itself comes before any alias.
-        origins = (
-            self._by_address.get(address)
-            or self._unclaimed(aliased)
-            or self._unclaimed(self._by_former_address.get(address))
-            or self._unclaimed(named)
-        )
-        if origins:
-            self._continue_from(address, origins)
-            check, describe = self._going_on(address, origins[0], aliased, named)
-        else:
-            # Only the engine can resolve an alias that is an Output, so it is trusted. One that matches no
-            # recorded connection proves nothing.
-            certain = connection_id is not None or any(isinstance(each, pulumi.Output) for each in aliases)
-            check, describe = self._coming(address, aliased, frozenset(map(Address, siblings)), certain)
-        if given:
-            check(given)
-        return Placement(
-            self._describe_when_known(company_id, platform_key, describe),
-            [origins[0].urn] if origins else [],
-        )
+    @contextlib.contextmanager
+    def _silent_if_refused(self) -> Iterator[None]:
+        """Warn of no removal after a refusal: what would have come after it isn't declared, and stays."""
+        try:
+            yield
+        except pulumi.RunError:
+            self._warned = True
+            raise
 
     def _going_on(
         self,
@@ -217,13 +215,14 @@ class Declared:
                 f" which calls nothing: pulumi state delete '{origins[-1].urn}' --yes"
             )
         other = self._claimed.setdefault(origins[0].place, address)
-        if other != address and origins[0].desired.address != other:
-            raise pulumi.RunError(_both(other, address, origins[0].address))
-        if other != address:
+        if other == address:
+            return
+        if origins[0].desired.address == other:
             raise pulumi.RunError(
                 f"{address} is recorded itself, and {other}, which is declared before it, would go on with"
                 f" that; declare {address} before {other}"
             )
+        raise pulumi.RunError(_both(other, address, origins[0].address))
 
     def _describe_when_known(
         self,

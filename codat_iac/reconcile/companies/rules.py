@@ -217,19 +217,16 @@ def leavers(
 
     What somebody has written out instead stays, or ends as that says. Without rules all is taken out.
     """
-    at = {prior.place: prior for prior in recorded}
+    if not rules.expansions:
+        return ()
     kept = {prior.place for prior in (*moved.staying, *moved.surplus)}
-    for each in declared:
-        prior = moved.origins.get(each.address) or moved.later.get(each.address) or at.get(each.place)
+    for each, prior in _continued(declared, recorded, moved):
         if prior and not (Rule.made(each) and _ends(prior, each)):
             kept.add(prior.place)
     return tuple(
         prior
         for prior in recorded
-        if rules.expansions
-        and prior.place in rules.left
-        and prior.place not in kept
-        and not prior.pending_removal
+        if prior.place in rules.left and prior.place not in kept and not prior.pending_removal
     )
 
 
@@ -243,13 +240,20 @@ def newcomers(
     declared: Iterable[DesiredConnection], recorded: Iterable[PriorConnection], moved: Moves
 ) -> tuple[DesiredConnection, ...]:
     """Return the connections of rules that are to be made: anew, or in place of another one."""
+    return tuple(
+        each
+        for each, prior in _continued(declared, recorded, moved)
+        if Rule.made(each) and (prior is None or replacing_inputs(prior, each))
+    )
+
+
+def _continued(
+    declared: Iterable[DesiredConnection], recorded: Iterable[PriorConnection], moved: Moves
+) -> Iterator[tuple[DesiredConnection, PriorConnection | None]]:
+    """Yield what is declared with what it goes on with, now or in the next run; old halves don't count."""
     there = {prior.place: prior for prior in recorded if not prior.pending_removal}
-
-    def goes_on(each: DesiredConnection) -> bool:
-        prior = moved.origins.get(each.address) or moved.later.get(each.address) or there.get(each.place)
-        return bool(prior and not replacing_inputs(prior, each))
-
-    return tuple(each for each in declared if Rule.made(each) and not goes_on(each))
+    for each in declared:
+        yield each, moved.origins.get(each.address) or moved.later.get(each.address) or there.get(each.place)
 
 
 def in_words(

@@ -309,6 +309,14 @@ def test_who_lost_the_tag_in_codat_has_left_whatever_the_file_does(
     assert not any(each.startswith("1/") for each in left)
 
 
+def test_an_old_half_says_nothing_of_who_goes_on_at_its_address() -> None:
+    """Another rule finds the company and goes on with what it has; only the old half differs."""
+    now, old = recorded(made("2/ledger", B), made("2/ledger", B, platform_key="qhyg"))
+    old = dataclasses.replace(old, pending_removal=True)
+
+    assert look(two(left=RETAIL), [a_rule("retail", tag="segment=retail")], now, old)[0] == []
+
+
 def test_a_tag_that_brings_a_company_to_a_rule_that_unlinks_ends_nothing_unasked() -> None:
     """Somebody gave it another tag in Codat, and the file is what it was."""
     blocked = a_rule("blocked", tag="segment=retail")
