@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import threading
+import time
 
 import pytest
 
@@ -25,15 +26,21 @@ def test_all_is_written_to_a_pipe_that_does_not_block() -> None:
     """Somebody else who has it may have made it so, and a pipe holds less than a plan."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    read: list[bytes] = []
-    with os.fdopen(reader, "rb") as pipe:
-        thread = threading.Thread(target=lambda: read.append(pipe.read()))
-        thread.start()
-        written = Descriptor(writer, "<pipe>", lambda _: None).write(b"x" * 1_000_000)
-        os.close(writer)
-        thread.join()
+    read = bytearray()
 
-    assert written == len(read[0]) == 1_000_000
+    def read_slowly() -> None:
+        while part := os.read(reader, 100_000):
+            read.extend(part)
+            time.sleep(0.01)  # so that the pipe is full again before the next part
+
+    thread = threading.Thread(target=read_slowly)
+    thread.start()
+    written = Descriptor(writer, "<pipe>", lambda _: None).write(b"x" * 1_000_000)
+    os.close(writer)
+    thread.join()
+    os.close(reader)
+
+    assert written == len(read) == 1_000_000
 
 
 def test_a_failure_is_told_once() -> None:
