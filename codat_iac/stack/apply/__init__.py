@@ -15,7 +15,6 @@ unlocking      what is done about the lock of a dead run
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,16 +32,13 @@ from codat_iac.planning.rule_table import Action
 from codat_iac.program.registration import Registration, register
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
-from codat_iac.stack import engine
 from codat_iac.stack.apply.engine_runs import EngineRun, engine_runs
 from codat_iac.stack.apply.outcomes import Applied, Outcome, Result, Watcher, reason
 from codat_iac.stack.apply.stack_outputs import export_outputs, own_outputs
 from codat_iac.stack.atomic_write import temporary_file
-from codat_iac.stack.pulumi_command import Pulumi, RunningStack, Workspace
-from codat_iac.stack.stack import Stack, StackError, StackLocked
-
-AT_A_TIME = 4
-"""Changes at the same time: as many as the provider's host serves. An interrupt waits for all of them."""
+from codat_iac.stack.project.contents import project_name
+from codat_iac.stack.pulumi_command import Pulumi
+from codat_iac.stack.stack import Stack, StackError
 
 
 def apply(
@@ -122,33 +118,18 @@ class _Applying:
     def carry_out(self, run: EngineRun, command: Pulumi, max_losses: int | None) -> Applied:
         """Carry out one run and return the outcomes of its changes. Raises as `apply`."""
         stale: list[str] = []
+        targets = self._targets(run)
+        watcher = Watcher(targets, self.report)
         with self._environment(run, max_losses) as environment:
-            workspace = Workspace(
-                work_dir=str(self.stack.folder),
-                env_vars=environment,
-                pulumi_command=command,
-                program=lambda: None,
-            )
-            targets = self._targets(run, workspace.project_settings().name)
-            watcher = Watcher(targets, self.report)
             try:
-                RunningStack(self.stack.name, workspace).up(
-                    program=lambda: self._declare(run, stale),
-                    target=list(targets),
-                    continue_on_error=True,
-                    parallel=AT_A_TIME,
-                    on_event=watcher.hear,
-                    suppress_progress=True,
-                )
-            except automation.ConcurrentUpdateError as error:
-                raise StackLocked(str(error), self.stack.name) from error
+                command.up(lambda: self._declare(run, stale), targets, watcher.hear, environment)
             except (automation.CommandError, RunError) as error:
                 if stale:
                     raise StackError(self._stale(stale)) from error
                 return _applied_in_part(error, watcher, run, interrupted=command.interrupted)
             finally:
                 self.changed |= {name for each in run for name in (each.address, each.moved_from)}
-            return Applied(watcher.outcomes(run), interrupted=command.interrupted)
+        return Applied(watcher.outcomes(run), interrupted=command.interrupted)
 
     @contextmanager
     def _environment(self, run: EngineRun, max_losses: int | None) -> Iterator[dict[str, str]]:
@@ -156,18 +137,16 @@ class _Applying:
         planned = dataclasses.replace(self.plan, changes=run)
         with temporary_file(self.planner.hand_over(planned)) as file:
             yield {
-                **engine.environment(os.environ, self.stack.pulumi_path),
                 handover.VARIABLE: str(file),
-                "PULUMI_OPTION_REFRESH": "false",
                 "PULUMI_SKIP_CHECKPOINTS": "true",
                 **({} if max_losses is None else {"CODAT_MAX_LOSSES": str(max_losses)}),
             }
 
-    def _targets(self, run: EngineRun, project: str) -> dict[str, Decision]:
+    def _targets(self, run: EngineRun) -> dict[str, Decision]:
         """Return the changes of a run by the URNs that the engine is to look at."""
         origins = self.planner.decided.moved.origins
         by_address = {change.address: change for change in run}
-        prefix = f"urn:pulumi:{self.stack.short_name}::{project}"
+        prefix = f"urn:pulumi:{self.stack.short_name}::{project_name(self.stack.folder)}"
         targets = {
             each.urn or f"{prefix}::{RESOURCE_TYPE}::{each.address}": by_address[each.address]
             for each in self.planner.decided.decisions
@@ -220,7 +199,7 @@ class _Applying:
 def _applied_in_part(error: Exception, watcher: Watcher, run: EngineRun, *, interrupted: bool) -> Applied:
     """Return the outcomes of a run that ended with *error*. Raises `StackError` if it did nothing."""
     why = reason(error, watcher)
-    if not watcher.became and not interrupted:
+    if not watcher.became and not watcher.under_way and not interrupted:
         raise StackError(why) from error
     watcher.ended(str(error))
     # If changes failed, they are the reason why the run failed.

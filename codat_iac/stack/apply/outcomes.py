@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import re
+import signal
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,15 @@ from codat_iac.stack.stack import PLUGIN_DIED
 
 _UNSAVED = "failed to save snapshot"
 """The engine's words if it couldn't write the state."""
+
+
+_KILLED = (
+    "it is not certain whether this is done, since Pulumi ended in the middle; run again: what was done is"
+    " found, and not done twice"
+)
+
+
+_BY_SIGNAL = re.compile(r"code -(\d+)")
 
 
 class Result(StrEnum):
@@ -55,25 +65,28 @@ class Applied:
 
 @dataclass
 class Watcher:
-    """Collects outcomes from the engine's events. `changes` are by URN; `report` gets each new outcome."""
+    """Collects outcomes from the engine's events. `changes` are by URN; `report` gets each new outcome.
+
+    `under_way` says that the engine has begun, and hasn't told its last event.
+    """
 
     changes: Mapping[str, Decision]
     report: Callable[[Outcome], None]
     became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
     plugin_said: str = ""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    under_way: bool = False
 
     def hear(self, event: automation.EngineEvent) -> None:
         """Handle one event of the engine."""
-        with self.lock:
-            if event.res_outputs_event:
-                self._finished(event.res_outputs_event.metadata)
-            elif said := event.diagnostic_event:
-                if said.severity == "error":
-                    self._failed(said.urn or "", said.message)
-                elif said.severity == "info#err":
-                    self.plugin_said = safe_text(said.message) or self.plugin_said
+        self.under_way = event.cancel_event is None  # which is its last one
+        if event.res_outputs_event:
+            self._finished(event.res_outputs_event.metadata)
+        elif said := event.diagnostic_event:
+            if said.severity == "error":
+                self._failed(said.urn or "", said.message)
+            elif said.severity == "info#err":
+                self.plugin_said = safe_text(said.message) or self.plugin_said
 
     def _finished(self, step: automation.StepEventMetadata) -> None:
         change = self.changes.get(step.urn)
@@ -107,9 +120,14 @@ class Watcher:
         return {address for address, outcome in self.became.items() if outcome.result is not Result.DONE}
 
     def outcomes(self, changes: Iterable[Decision]) -> tuple[Outcome, ...]:
-        """Return the outcomes of *changes*, in their order."""
+        """Return the outcomes of *changes*, in their order.
+
+        What the engine didn't tell of by its end wasn't tried. If it had none, since it was killed, nobody
+        knows what it had begun.
+        """
+        unheard, text = (Result.UNCERTAIN, _KILLED) if self.under_way else (Result.NOT_TRIED, "")
         return tuple(
-            self.became.get(change.address, Outcome(change.address, change.action, Result.NOT_TRIED))
+            self.became.get(change.address, Outcome(change.address, change.action, unheard, text))
             for change in changes
         )
 
@@ -150,9 +168,12 @@ def _ends(step: automation.StepEventMetadata, change: Decision) -> bool:
 
 def reason(error: Exception, watcher: Watcher) -> str:
     """Return why `pulumi up` failed, in one line: *error* is what it ended with."""
-    code, *lines = str(error).strip().splitlines()
+    told, *lines = str(error).strip().splitlines()
+    code = told.replace(":", "")
+    if killed := _BY_SIGNAL.fullmatch(code):
+        return f"`pulumi up` was ended by {signal.Signals(int(killed[1])).name}"
     words = [line.partition("error: ")[2] for line in lines if "error: " in line]
-    said = next(iter([*watcher.general, *words]), f"{code.replace(':', '')}; see what `pulumi up` says")
+    said = next(iter([*watcher.general, *words]), f"{code}; see what `pulumi up` says")
     if said.startswith(PLUGIN_DIED) and watcher.plugin_said:
         said = f"{said} ({watcher.plugin_said})"
     return f"`pulumi up` failed: {said.partition(' Traceback ')[0]}"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 
 from pulumi import ComponentResource, RunError, automation, export
@@ -22,14 +21,13 @@ from codat_iac.model.errors import ConfigError
 from codat_iac.model.record import SHARD, recorded, resources, shard_marker, stack_outputs
 from codat_iac.model.shard import parse_shard
 from codat_iac.planning.safety_limits import MOVING, shard_refusal
-from codat_iac.stack import engine
 from codat_iac.stack.apply.outcomes import Watcher, reason
 from codat_iac.stack.apply.stack_outputs import kept
 from codat_iac.stack.project.contents import project_name
-from codat_iac.stack.pulumi_command import Pulumi, RunningStack, Workspace
+from codat_iac.stack.pulumi_command import Pulumi
 from codat_iac.stack.sharding import shard_states
 from codat_iac.stack.sharding.shard_states import MOVING_TYPE, Arrival, Member, State
-from codat_iac.stack.stack import Stack, StackError, StackLocked
+from codat_iac.stack.stack import Stack, StackError
 
 _SAME = ("desired", "baseUrl")
 """What the stacks' configs must agree in, since they share one desired state of one tenant."""
@@ -173,22 +171,8 @@ def _set_marker(stack: Stack, member: Member, tell: Callable[[str], None]) -> No
 
     watcher = Watcher({}, lambda _: None)
     with Pulumi.forwarding_signals(stack, tell) as command:
-        environment = {
-            **engine.environment(os.environ, stack.pulumi_path),
-            "PULUMI_OPTION_REFRESH": "false",
-        }
-        workspace = Workspace(
-            work_dir=str(stack.folder), env_vars=environment, pulumi_command=command, program=lambda: None
-        )
         try:
-            RunningStack(stack.name, workspace).up(
-                program=program,
-                target=[member.moving_urn],
-                on_event=watcher.hear,
-                suppress_progress=True,
-            )
-        except automation.ConcurrentUpdateError as error:
-            raise StackLocked(str(error), stack.name) from error
+            command.up(program, [member.moving_urn], watcher.hear)
         except (automation.CommandError, RunError) as error:
             if not command.interrupted:
                 why = reason(error, watcher)

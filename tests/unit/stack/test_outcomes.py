@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from pulumi import RunError
 from pulumi.automation import EngineEvent, OpType
-from pulumi.automation.events import DiagnosticEvent, ResOutputsEvent, StepEventMetadata
+from pulumi.automation.events import (
+    CancelEvent,
+    DiagnosticEvent,
+    PreludeEvent,
+    ResOutputsEvent,
+    StepEventMetadata,
+)
 
 from codat_iac.model.errors import ExitCode
 from codat_iac.planning.decision import Decision
@@ -26,6 +32,10 @@ def heard(*heard: EngineEvent) -> tuple[list[Outcome], Watcher]:
     for event in heard:
         watcher.hear(event)
     return told, watcher
+
+
+BEGINNING = EngineEvent(0, 1, prelude_event=PreludeEvent({}))
+END = EngineEvent(9, 1, cancel_event=CancelEvent())
 
 
 def done() -> EngineEvent:
@@ -145,10 +155,23 @@ def test_an_apply_that_a_limit_refused_exits_as_a_plan_does(results: tuple[str, 
 def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> None:
     """They are told apart, since only one of them may have been done."""
     told, _ = heard(failed("it is not certain whether it was made"))
-    _, watcher = heard()
+    _, watcher = heard(BEGINNING, END)
 
     assert told[0].result is Result.UNCERTAIN
     assert watcher.outcomes([CHANGE]) == (an_outcome(Result.NOT_TRIED),)
+
+
+def test_what_an_engine_had_begun_that_was_killed_is_uncertain() -> None:
+    """What it tells may lag behind; what it told of is known, and before its first word it did nothing."""
+    killed = RunError("code: -9\nstdout: \n")
+    _, watcher = heard(BEGINNING, done())
+    (did, rest) = watcher.outcomes([CHANGE, a_change("acme/b")])
+
+    assert reason(killed, watcher) == "`pulumi up` was ended by SIGKILL"
+    assert did == an_outcome(Result.DONE)
+    assert rest.result is Result.UNCERTAIN
+    assert "run again: what was done is found, and not done twice" in rest.text
+    assert heard()[1].outcomes([CHANGE]) == (an_outcome(Result.NOT_TRIED),)
 
 
 @pytest.mark.parametrize(

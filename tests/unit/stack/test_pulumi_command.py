@@ -1,4 +1,4 @@
-"""How `pulumi` is run for an apply, apart from the engine: an interrupt that comes before it has begun."""
+"""How `pulumi` is run for an apply, apart from the engine: what it tells, and an early interrupt."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from codat_iac.stack.pulumi_command import Pulumi, Workspace
+from codat_iac.stack.pulumi_command import Pulumi
+from codat_iac.stack.stack import Stack, StackError
 
-FAKE = """#!/bin/sh
-case "$*" in *version*) echo v3.259.0; exit;; esac
-exec sleep 600
-"""
+WAITS = "exec sleep 600"
 """Runs until it is told to stop, or for ten minutes."""
 
 
@@ -24,29 +22,19 @@ def told() -> list[str]:
     return []
 
 
+def a_pulumi(folder: Path, script: str, told: list[str]) -> Pulumi:
+    """A `pulumi` that is a shell script, which has the arguments of the real one."""
+    path = folder / "bin" / "pulumi"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return Pulumi(Stack(folder, "dev", path), told.append)
+
+
 @pytest.fixture
 def command(tmp_path: Path, told: list[str]) -> Pulumi:
     """A `pulumi` that only waits."""
-    path = tmp_path / "bin" / "pulumi"
-    path.parent.mkdir()
-    path.write_text(FAKE)
-    path.chmod(0o755)
-    return Pulumi(path, told.append)
-
-
-def test_what_the_user_set_for_a_pulumi_of_their_own_breaks_no_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is asked for in an environment of ours."""
-    path = tmp_path / "bin" / "pulumi"
-    path.parent.mkdir()
-    path.write_text('#!/bin/sh\n[ -z "$PULUMI_OPTION_CWD" ] && echo v3.259.0\n')
-    path.chmod(0o755)
-    monkeypatch.setenv("PULUMI_OPTION_CWD", "/nowhere")
-
-    workspace = Workspace(work_dir=str(tmp_path), pulumi_command=Pulumi(path, pytest.fail))
-
-    assert workspace.pulumi_version == "3.259.0"
+    return a_pulumi(tmp_path, WAITS, told)
 
 
 class Interrupting(Mapping[str, str]):
@@ -87,3 +75,27 @@ def test_an_interrupt_as_it_begins_is_handed_on(command: Pulumi, told: list[str]
     assert time.monotonic() - began < 300
     assert command.interrupted
     assert len(told) == 1
+
+
+LOG = 'while [ "$1" != --event-log ]; do shift; done; exec >> "$2"'
+"""Writes into the log of events from here on."""
+PRELUDE = """echo '{"sequence": 0, "timestamp": 1, "preludeEvent": {"config": {}}}'"""
+END = """echo '{"sequence": 1, "timestamp": 1, "cancelEvent": {}}'"""
+
+
+@pytest.mark.parametrize("script", ["true", f"{LOG}; {PRELUDE}"], ids=["nothing", "the first half"])
+def test_a_pulumi_that_doesnt_tell_what_it_did_is_no_success(
+    tmp_path: Path, told: list[str], script: str
+) -> None:
+    """Whatever its exit code says: else what it did would be called not tried."""
+    with pytest.raises(StackError, match="ended without telling what it did; look at `codat-iac plan`"):
+        a_pulumi(tmp_path, script, told).run(["up"], str(tmp_path), {"PATH": "/usr/bin:/bin"})
+
+
+def test_a_pulumi_that_tells_its_end_is_done(tmp_path: Path, told: list[str]) -> None:
+    """Its output is returned."""
+    script = f"echo out; {LOG}; {PRELUDE}; {END}"
+
+    result = a_pulumi(tmp_path, script, told).run(["up"], str(tmp_path), {"PATH": "/usr/bin:/bin"})
+
+    assert (result.code, result.stdout) == (0, "out\n")

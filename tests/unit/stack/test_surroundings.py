@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from codat_iac.stack.engine import tidy_this_process
+from codat_iac.stack.engine import tidy_this_process, version_of
 from codat_iac.stack.engine.surroundings import tidy
 
 HOME = {"HOME": "/home/jo"}
@@ -79,3 +80,15 @@ def test_this_process_is_tidied_for_the_libraries_that_read_its_environment(
     assert dict(os.environ) == tidied
     assert tidied["no_grpc_proxy"] == f"a.example,{ALL}"
     assert "PULUMI_OPTION_TARGET" not in os.environ
+
+
+def test_what_the_user_set_for_a_pulumi_of_their_own_breaks_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for in an environment of ours."""
+    path = tmp_path / "pulumi"
+    path.write_text('#!/bin/sh\n[ -z "$PULUMI_OPTION_CWD" ] && echo v3.259.0\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("PULUMI_OPTION_CWD", "/nowhere")
+
+    assert str(version_of(path)) == "3.259.0"

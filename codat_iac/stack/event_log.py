@@ -1,0 +1,53 @@
+"""Hear what the engine says of a run while it runs: from a file in memory that it writes its events into.
+
+The SDK has them sent by a connection instead. Two come of each resource of the stack, also of those that are
+no targets, and of 10,000 resources that alone takes seconds. A pipe wouldn't do: if this process were killed,
+the engine would wait, or end between a change and its record.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from pulumi.automation import EngineEvent
+
+from codat_iac.stack.atomic_write import temporary_file
+
+
+class EventLog:
+    """The events of one run. *path* is what the option `--event-log` of `pulumi` takes.
+
+    `complete` says that the engine has told its last one: what it didn't tell by then, it didn't do.
+    """
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self.path = path
+        self.complete = False
+        self._file = file
+        self._rest = b""
+
+    def new(self) -> Iterator[EngineEvent]:
+        """Yield the events that are new since the last call."""
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        for line in lines:
+            event = EngineEvent.from_json(json.loads(line))
+            self.complete |= event.cancel_event is not None
+            yield event
+
+
+@contextmanager
+def event_log(*, in_memory: bool = sys.platform == "linux") -> Iterator[EventLog]:
+    """Yield the log of a run that is to begin: *in_memory*, which only Linux has, or else on the disk."""
+    if in_memory:
+        with io.FileIO(os.memfd_create("pulumi-events")) as memory:
+            # By number: who starts the engine, a shim of some version manager, may close what it inherits.
+            yield EventLog(memory, f"/proc/{os.getpid()}/fd/{memory.fileno()}")
+    else:
+        with temporary_file("", "pulumi-events") as path, path.open("rb", buffering=0) as file:
+            yield EventLog(file, str(path))
