@@ -11,13 +11,14 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO
-
-from pulumi.automation import EngineEvent
+from typing import IO, Any
 
 from codat_iac.stack.atomic_write import temporary_file
+
+Event = Mapping[str, Any]
+"""One event, as the engine writes it: `apitype.EngineEvent` of Pulumi's SDK for Go, in JSON."""
 
 
 class EventLog:
@@ -32,12 +33,12 @@ class EventLog:
         self._file = file
         self._rest = b""
 
-    def new(self) -> Iterator[EngineEvent]:
+    def new(self) -> Iterator[Event]:
         """Yield the events that are new since the last call."""
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         for line in lines:
-            event = EngineEvent.from_json(json.loads(line))
-            self.complete |= event.cancel_event is not None
+            event: Event = json.loads(line)
+            self.complete |= "cancelEvent" in event
             yield event
 
 

@@ -7,11 +7,8 @@ comes to. So the program runs in `pulumi preview`, in which the provider writes 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from codat_iac.model import properties
@@ -21,37 +18,38 @@ from codat_iac.planning.moves import Moves
 from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.provider import declared_file
-from codat_iac.stack.atomic_write import write_file
+from codat_iac.stack.atomic_write import temporary_file
+from codat_iac.stack.event_log import Event, event_log
 from codat_iac.stack.stack import Stack, StackError
 
 
 def declared(stack: Stack, recorded: Sequence[PriorConnection]) -> Program:
     """Return what the stack's program declares. *recorded* are all connections of the state.
 
-    Raises `StackError` if the program can't be previewed, or the stack changed meanwhile.
+    Raises `StackError` if the program can't be previewed, or the stack changed meanwhile, and `ConfigError`
+    if no temporary file can be written.
     """
-    with TemporaryDirectory(prefix="codat-iac-") as folder:  # for its owner's eyes alone
-        events, told = Path(folder, "events.json"), Path(folder, "declared.json")
-        write_file(told, "", private=True)
+    with temporary_file("") as told, event_log() as events:
         stack.pulumi(
             "preview",
             environment={
                 declared_file.VARIABLE: str(told),
                 "PULUMI_OPTION_REFRESH": "false",
                 "PULUMI_OPTION_IGNORE_PROTECT": "true",  # what is protected is a problem of the plan
-                "PULUMI_OPTION_EVENT_LOG": str(events),
+                "PULUMI_OPTION_EVENT_LOG": events.path,
                 "PULUMI_DEBUG_COMMANDS": "true",  # makes that an option, as the Automation API does
             },
         )
-        return program(
-            map(json.loads, events.read_text("utf-8").splitlines()),
-            declared_file.read(told.read_text("utf-8")),
-            recorded,
+        heard, inputs = list(events.new()), declared_file.read(told.read_text("utf-8"))
+    if not events.complete:
+        raise StackError(
+            "the preview of the stack's program ended without telling what it would do; run again"
         )
+    return program(heard, inputs, recorded)
 
 
 def program(
-    events: Iterable[Mapping[str, Any]],
+    events: Iterable[Event],
     inputs: Mapping[str, Mapping[str, Any]],
     recorded: Sequence[PriorConnection],
 ) -> Program:
@@ -108,7 +106,7 @@ class _Step(NamedTuple):
     replaces: bool
 
 
-def _step(event: Mapping[str, Any]) -> _Step | None:
+def _step(event: Event) -> _Step | None:
     """Return the step that an event of the engine's tells of; None if it is of no declared connection."""
     step = event.get("resourcePreEvent", {}).get("metadata", {})
     old, new = step.get("old") or {}, step.get("new")

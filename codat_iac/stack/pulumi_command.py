@@ -15,7 +15,7 @@ from pulumi import automation
 from pulumi.automation.errors import create_command_error
 
 from codat_iac.stack import engine
-from codat_iac.stack.event_log import event_log
+from codat_iac.stack.event_log import Event, event_log
 from codat_iac.stack.stack import Stack, StackError, StackLocked
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,7 +27,7 @@ AT_A_TIME = 4
 _LISTENING = 0.1
 """Seconds between two looks at what the engine says."""
 
-Hear = Callable[[automation.EngineEvent], None]
+Hear = Callable[[Event], None]
 
 
 class _KnownByItsEvents(automation.Stack):

@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pulumi import automation
-
 from codat_iac.model.errors import ExitCode
 from codat_iac.model.text import safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import UNAPPROVED
+from codat_iac.stack.event_log import Event
 from codat_iac.stack.stack import PLUGIN_DIED
 
 _UNSAVED = "failed to save snapshot"
@@ -77,20 +76,20 @@ class Watcher:
     plugin_said: str = ""
     under_way: bool = False
 
-    def hear(self, event: automation.EngineEvent) -> None:
+    def hear(self, event: Event) -> None:
         """Handle one event of the engine."""
-        self.under_way = event.cancel_event is None  # which is its last one
-        if event.res_outputs_event:
-            self._finished(event.res_outputs_event.metadata)
-        elif said := event.diagnostic_event:
-            if said.severity == "error":
-                self._failed(said.urn or "", said.message)
-            elif said.severity == "info#err":
-                self.plugin_said = safe_text(said.message) or self.plugin_said
+        self.under_way = "cancelEvent" not in event  # which is its last one
+        if finished := event.get("resOutputsEvent"):
+            self._finished(**finished["metadata"])
+        elif said := event.get("diagnosticEvent"):
+            if said["severity"] == "error":
+                self._failed(said.get("urn", ""), said["message"])
+            elif said["severity"] == "info#err":
+                self.plugin_said = safe_text(said["message"]) or self.plugin_said
 
-    def _finished(self, step: automation.StepEventMetadata) -> None:
-        change = self.changes.get(step.urn)
-        if change and change.address not in self.became and _ends(step, change):
+    def _finished(self, urn: str, op: str, **_: object) -> None:
+        change = self.changes.get(urn)
+        if change and change.address not in self.became and _ends(op, change):
             self._tell(change, Result.DONE)
 
     def _failed(self, urn: str, message: str) -> None:
@@ -157,12 +156,12 @@ def _unsaved(address: str, text: str) -> str:
     )
 
 
-def _ends(step: automation.StepEventMetadata, change: Decision) -> bool:
-    """Return whether *change* is complete after *step*. If it removes something, that is its last step.
+def _ends(op: str, change: Decision) -> bool:
+    """Return whether *change* is complete after the step *op*. If it removes something, that is its last.
 
     A move is complete when the connection is recorded at the new URN.
     """
-    gone = step.op in {automation.OpType.DELETE, automation.OpType.DELETE_REPLACED}
+    gone = op in {"delete", "delete-replaced"}
     return gone == (change.removal is not None)
 
 

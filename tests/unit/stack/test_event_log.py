@@ -26,7 +26,7 @@ def write(log: EventLog, text: str) -> None:
 
 def sequence(log: EventLog) -> list[int]:
     """The numbers of the events that are new."""
-    return [event.sequence for event in log.new()]
+    return [event["sequence"] for event in log.new()]
 
 
 @pytest.mark.parametrize("in_memory", [True, False])

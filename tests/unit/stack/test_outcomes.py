@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import pytest
 from pulumi import RunError
-from pulumi.automation import EngineEvent, OpType
-from pulumi.automation.events import (
-    CancelEvent,
-    DiagnosticEvent,
-    PreludeEvent,
-    ResOutputsEvent,
-    StepEventMetadata,
-)
 
 from codat_iac.model.errors import ExitCode
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit
 from codat_iac.stack.apply.outcomes import Outcome, Result, Watcher, exit_code_of, reason
+from codat_iac.stack.event_log import Event
 from tests.support.builders import an_id
 from tests.support.samples import a_change
 
@@ -25,7 +18,7 @@ CHANGE = a_change()
 URN = f"urn:pulumi:dev::shop::pulumi-python:dynamic:Resource::{CHANGE.address}"
 
 
-def heard(*heard: EngineEvent) -> tuple[list[Outcome], Watcher]:
+def heard(*heard: Event) -> tuple[list[Outcome], Watcher]:
     """What a watcher reports of *heard*, and the watcher."""
     told: list[Outcome] = []
     watcher = Watcher({URN: CHANGE}, told.append)
@@ -34,18 +27,19 @@ def heard(*heard: EngineEvent) -> tuple[list[Outcome], Watcher]:
     return told, watcher
 
 
-BEGINNING = EngineEvent(0, 1, prelude_event=PreludeEvent({}))
-END = EngineEvent(9, 1, cancel_event=CancelEvent())
+BEGINNING: Event = {"preludeEvent": {"config": {}}}
+END: Event = {"cancelEvent": {}}
 
 
-def done() -> EngineEvent:
-    """The engine has created the connection."""
-    return EngineEvent(1, 1, res_outputs_event=ResOutputsEvent(StepEventMetadata(OpType.CREATE, URN, "", "")))
+def a_step(op: str = "create") -> Event:
+    """The engine has done a step of the connection: by default, created it."""
+    return {"resOutputsEvent": {"metadata": {"op": op, "urn": URN, "type": "", "old": None, "new": None}}}
 
 
-def failed(message: str, urn: str | None = URN, severity: str = "error") -> EngineEvent:
+def failed(message: str, urn: str | None = URN, severity: str = "error") -> Event:
     """The engine says *message* about *urn*."""
-    return EngineEvent(1, 1, diagnostic_event=DiagnosticEvent(message, "never", severity, urn=urn))
+    about = {} if urn is None else {"urn": urn}
+    return {"diagnosticEvent": {"message": message, "color": "never", "severity": severity, **about}}
 
 
 def an_outcome(result: Result, text: str = "") -> Outcome:
@@ -55,7 +49,7 @@ def an_outcome(result: Result, text: str = "") -> Outcome:
 
 def test_each_change_is_reported_once() -> None:
     """The engine may say a thing several times, and a warning is no failure."""
-    told, watcher = heard(failed("waits", severity="warning"), done(), done())
+    told, watcher = heard(failed("waits", severity="warning"), a_step(), a_step())
 
     assert told == [an_outcome(Result.DONE)]
     assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)
@@ -90,7 +84,7 @@ def test_a_plugin_that_dies_at_its_start_says_why_on_stderr() -> None:
 
 def test_what_is_done_may_fail_after_all() -> None:
     """Where the state can't be written, for one."""
-    told, watcher = heard(done(), failed("read-only file system"))
+    told, watcher = heard(a_step(), failed("read-only file system"))
 
     assert told == [an_outcome(Result.DONE), an_outcome(Result.FAILED, "read-only file system")]
     assert watcher.outcomes([CHANGE]) == (told[1],)
@@ -98,7 +92,7 @@ def test_what_is_done_may_fail_after_all() -> None:
 
 def test_a_state_that_cant_be_written_is_said_plainly() -> None:
     """The engine's words for it name a step, a blob and a key before they come to the point."""
-    told, watcher = heard(done())
+    told, watcher = heard(a_step())
     watcher.ended(
         "failed to save snapshot: An IO error occurred while writing the new snapshot file: blob (key"
         ' ".pulumi/stacks/shop/dev.json") (code=Unknown): open /state/dev.json.tmp: read-only file system'
@@ -113,7 +107,7 @@ def test_a_state_that_cant_be_written_is_said_plainly() -> None:
 def test_all_has_failed_if_the_state_cant_be_written() -> None:
     """It is written once, at the end; what failed before keeps its own reason."""
     unsaved = "failed to save snapshot: open /state/dev.json: no space left on device"
-    told, watcher = heard(done())
+    told, watcher = heard(a_step())
     watcher.ended("interrupted")
     assert watcher.outcomes([CHANGE]) == (an_outcome(Result.DONE),)
 
@@ -164,7 +158,7 @@ def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> 
 def test_what_an_engine_had_begun_that_was_killed_is_uncertain() -> None:
     """What it tells may lag behind; what it told of is known, and before its first word it did nothing."""
     killed = RunError("code: -9\nstdout: \n")
-    _, watcher = heard(BEGINNING, done())
+    _, watcher = heard(BEGINNING, a_step())
     (did, rest) = watcher.outcomes([CHANGE, a_change("acme/b")])
 
     assert reason(killed, watcher) == "`pulumi up` was ended by SIGKILL"
@@ -177,39 +171,34 @@ def test_what_an_engine_had_begun_that_was_killed_is_uncertain() -> None:
 @pytest.mark.parametrize(
     ("change", "operations", "done"),
     [
-        pytest.param(a_change(), [OpType.CREATE], True, id="a create"),
-        pytest.param(a_change(action=Action.MOVE), [OpType.UPDATE], True, id="a move"),
+        pytest.param(a_change(), ["create"], True, id="a create"),
+        pytest.param(a_change(action=Action.MOVE), ["update"], True, id="a move"),
         pytest.param(
             a_change(action=Action.REPLACE, removal=Action.UNLINK),
-            [OpType.CREATE_REPLACEMENT, OpType.REPLACE],
+            ["create-replacement", "replace"],
             False,
             id="half a replacement",
         ),
         pytest.param(
             a_change(action=Action.REPLACE, removal=Action.UNLINK),
-            [OpType.CREATE_REPLACEMENT, OpType.REPLACE, OpType.DELETE_REPLACED],
+            ["create-replacement", "replace", "delete-replaced"],
             True,
             id="a whole replacement",
         ),
-        pytest.param(
-            a_change(action=Action.REMOVE, removal=Action.FORGET), [OpType.DELETE], True, id="a removal"
-        ),
+        pytest.param(a_change(action=Action.REMOVE, removal=Action.FORGET), ["delete"], True, id="a removal"),
         pytest.param(
             a_change(action=Action.UPDATE, removal=Action.DELETE),
-            [OpType.UPDATE],
+            ["update"],
             False,
             id="an update beside the removal of an old half",
         ),
     ],
 )
-def test_a_change_is_done_when_its_last_step_is(
-    change: Decision, operations: list[OpType], done: bool
-) -> None:
+def test_a_change_is_done_when_its_last_step_is(change: Decision, operations: list[str], done: bool) -> None:
     """Where something is removed that comes last, and only then the change is one."""
     told: list[Outcome] = []
     watcher = Watcher({URN: change}, told.append)
     for operation in operations:
-        step = StepEventMetadata(operation, URN, "", "")
-        watcher.hear(EngineEvent(1, 1, res_outputs_event=ResOutputsEvent(step)))
+        watcher.hear(a_step(operation))
 
     assert [outcome.result for outcome in told] == ([Result.DONE] if done else [])

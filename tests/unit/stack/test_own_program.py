@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,11 @@ def test_a_stack_that_changed_meanwhile_is_refused() -> None:
         program([an_event("same", A, {"urn": A})], {A: bag(a_desired("acme/a"))}, [])
 
 
+@dataclass(frozen=True, slots=True)
 class Previewed(Stack):
-    """A stack whose engine writes what a preview writes."""
+    """A stack whose engine writes what a preview writes: two events, or as many as *told*."""
+
+    told: int = 2
 
     def pulumi(self, *arguments: str, environment: Mapping[str, str] | None = None, **_: Any) -> str:
         """Write an event and a declaration, and note what was asked."""
@@ -127,7 +131,8 @@ class Previewed(Stack):
         assert (arguments, environment["PULUMI_OPTION_REFRESH"]) == (("preview",), "false")
         assert environment["PULUMI_DEBUG_COMMANDS"] == "true"
         events = Path(environment["PULUMI_OPTION_EVENT_LOG"])
-        events.write_text(json.dumps(an_event("create", A)) + "\n")
+        told = [an_event("create", A), {"cancelEvent": {}}]
+        events.write_text("".join(f"{json.dumps(event)}\n" for event in told[: self.told]))
         file = Path(environment["CODAT_DECLARED"])
         assert file.read_text() == ""
         assert file.parent.stat().st_mode & 0o077 == 0
@@ -140,3 +145,10 @@ def test_a_preview_tells_what_is_declared(tmp_path: Path) -> None:
     found = declared(Previewed(tmp_path, "dev", tmp_path), ())
 
     assert found.connections == (a_desired("acme/a"),)
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_a_preview_that_doesnt_tell_all_is_refused(tmp_path: Path, told: int) -> None:
+    """What it didn't tell of, an alias for one, would be taken for something else."""
+    with pytest.raises(StackError, match="ended without telling what it would do; run again"):
+        declared(Previewed(tmp_path, "dev", tmp_path, told), ())
