@@ -30,6 +30,10 @@ _LISTENING = 0.1
 Hear = Callable[[Event], None]
 
 
+class Untold(StackError):
+    """Pulumi ended without an error, and without telling what it did: nobody knows what is done."""
+
+
 class _KnownByItsEvents(automation.Stack):
     """A stack whose runs are known by their events: nothing is asked after one, which takes seconds."""
 
@@ -99,8 +103,8 @@ class Pulumi(automation.PulumiCommand):
 
         *hear* gets each event of the engine, in this thread. *environment* is added to this process's own.
 
-        Raises `StackLocked` if another run has the stack, `StackError` if Pulumi doesn't tell what it did,
-        and `automation.CommandError` or `pulumi.RunError` if it fails, or after an interrupt.
+        Raises `StackLocked` if another run has the stack, `Untold` if Pulumi doesn't tell what it did, and
+        `automation.CommandError` or `pulumi.RunError` if it fails, or after an interrupt.
         """
         self._hear = hear
         workspace = automation.LocalWorkspace(
@@ -160,7 +164,7 @@ class Pulumi(automation.PulumiCommand):
         if result.code:
             raise create_command_error(result)
         if not events.complete:
-            raise StackError(
+            raise Untold(
                 "`pulumi up` ended without telling what it did; look at `codat-iac plan`, and apply what is"
                 " left"
             )

@@ -37,7 +37,7 @@ from codat_iac.stack.apply.outcomes import Applied, Outcome, Result, Watcher, re
 from codat_iac.stack.apply.stack_outputs import export_outputs, own_outputs
 from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.project.contents import project_name
-from codat_iac.stack.pulumi_command import Pulumi
+from codat_iac.stack.pulumi_command import Pulumi, Untold
 from codat_iac.stack.stack import Stack, StackError
 
 
@@ -127,6 +127,9 @@ class _Applying:
                 if stale:
                     raise StackError(self._stale(stale)) from error
                 return _applied_in_part(error, watcher, run, interrupted=command.interrupted)
+            except Untold as error:
+                watcher.under_way = True
+                return Applied(watcher.outcomes(run), str(error), command.interrupted)
             finally:
                 self.changed |= {name for each in run for name in (each.address, each.moved_from)}
         return Applied(watcher.outcomes(run), interrupted=command.interrupted)

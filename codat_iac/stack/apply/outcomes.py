@@ -20,8 +20,8 @@ _UNSAVED = "failed to save snapshot"
 """The engine's words if it couldn't write the state."""
 
 
-_KILLED = (
-    "it is not certain whether this is done, since Pulumi ended in the middle; run again: what was done is"
+_UNTOLD = (
+    "it is not certain whether this is done, since Pulumi ended without telling; run again: what was done is"
     " found, and not done twice"
 )
 
@@ -66,7 +66,7 @@ class Applied:
 class Watcher:
     """Collects outcomes from the engine's events. `changes` are by URN; `report` gets each new outcome.
 
-    `under_way` says that the engine has begun, and hasn't told its last event.
+    `under_way` says that the engine has begun, as far as anybody knows, and hasn't told its last event.
     """
 
     changes: Mapping[str, Decision]
@@ -124,7 +124,7 @@ class Watcher:
         What the engine didn't tell of by its end wasn't tried. If it had none, since it was killed, nobody
         knows what it had begun.
         """
-        unheard, text = (Result.UNCERTAIN, _KILLED) if self.under_way else (Result.NOT_TRIED, "")
+        unheard, text = (Result.UNCERTAIN, _UNTOLD) if self.under_way else (Result.NOT_TRIED, "")
         return tuple(
             self.became.get(change.address, Outcome(change.address, change.action, unheard, text))
             for change in changes

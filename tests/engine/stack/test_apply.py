@@ -17,7 +17,7 @@ import pytest
 from codat_iac.emulator import Emulator
 from codat_iac.model.connection import OnRemoval, PriorConnection
 from tests.support.builders import a_desired, a_prior, connected, rows
-from tests.support.project import PROGRAM, Project, Ran, connections, holding_posts
+from tests.support.project import PROGRAM, Project, Ran, connections, holding_posts, pulumi_after
 from tests.support.waiting import PATIENCE, alive, descendants, until
 
 pytestmark = pytest.mark.engine
@@ -824,6 +824,22 @@ def test_killed_without_warning_nothing_that_is_declared_goes(project: Project, 
     assert set(outcomes(applied(project)).values()) == {("update", "done")}
     assert project.writes() == []
     assert set(rows(emulator, company_ids[0]).values()) == {"Linked"}
+    in_sync(project)
+
+
+def test_what_a_pulumi_did_that_tells_nothing_is_uncertain(project: Project, tmp_path: Path) -> None:
+    """A wrapper of the user's own that can't see our files, in a container for one; the next run finds it."""
+    company_id = str(project.emulator.add_company("Company")["id"])
+    project.declare(declared([company_id]))
+    elsewhere = 'case "$*" in *--event-log*) exec $PULUMI "$@" --event-log /nowhere/log;; esac'
+    path = pulumi_after(tmp_path / "bin", elsewhere)
+
+    ran = project.codat_iac("apply", "--yes", "-o", "json", env={"PATH": path})
+
+    assert ran.code == 1
+    assert ran.said[-1].startswith("`pulumi up` ended without telling what it did; look at `codat-iac plan`")
+    assert outcomes(ran) == {"c0/ledger": ("create", "uncertain")}
+    assert len(rows(project.emulator, company_id)) == 1
     in_sync(project)
 
 

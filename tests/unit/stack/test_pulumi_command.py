@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from codat_iac.stack.pulumi_command import Pulumi
-from codat_iac.stack.stack import Stack, StackError
+from codat_iac.stack.pulumi_command import Pulumi, Untold
+from codat_iac.stack.stack import Stack
 
 WAITS = "exec sleep 600"
 """Runs until it is told to stop, or for ten minutes."""
@@ -88,7 +88,7 @@ def test_a_pulumi_that_doesnt_tell_what_it_did_is_no_success(
     tmp_path: Path, told: list[str], script: str
 ) -> None:
     """Whatever its exit code says: else what it did would be called not tried."""
-    with pytest.raises(StackError, match="ended without telling what it did; look at `codat-iac plan`"):
+    with pytest.raises(Untold, match="ended without telling what it did; look at `codat-iac plan`"):
         a_pulumi(tmp_path, script, told).run(["up"], str(tmp_path), {"PATH": "/usr/bin:/bin"})
 
 
