@@ -183,7 +183,7 @@ class Session:
 
     def plan_program(self, company: str | None) -> Plan:
         """Return the plan for what the stack's own program declares."""
-        from codat_iac.stack.own_program import declared  # noqa: PLC0415  pulumi is slow to import
+        from codat_iac.stack.running.own_program import declared  # noqa: PLC0415  pulumi is slow to import
 
         reader = self.reader  # a wrong setting is told before the program runs
         program = declared(self.stack, self.recorded)

@@ -27,6 +27,8 @@ from codat_iac.stack.project import NO_DESIRED_STATE, project_file
 PLUGIN_DIED = "could not read plugin"
 """Pulumi's words for a program of its own that ended as it began; why, only that one's stderr says."""
 
+RUN_AGAIN = "run again: what was done is found, and not done twice"
+
 _NONE_SELECTED = "no stack selected"
 """Pulumi's words, also if a stack is named by a variable and isn't there."""
 

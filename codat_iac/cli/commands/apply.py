@@ -27,7 +27,7 @@ from codat_iac.cli.render import words
 from codat_iac.cli.session import Session
 from codat_iac.cli.streams import tell
 from codat_iac.model.connection import DesiredConnection
-from codat_iac.model.errors import ConfigError
+from codat_iac.model.errors import CodatIacError, ConfigError
 from codat_iac.model.text import count
 from codat_iac.planning.plan import Plan, restricted
 from codat_iac.planning.plan.approved_losses import parse_approved_losses
@@ -133,23 +133,36 @@ def apply_command(  # noqa: PLR0913  each is an option
         applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
         outcomes = list(applied.outcomes)
         waiting = words.made_to_wait(plan, _done(applied.outcomes))
-        from codat_iac.stack.apply.outcomes import exit_code_of  # noqa: PLC0415  pulumi is slow to import
+        from codat_iac.stack.apply.outcomes import Applied, exit_code_of, not_tried  # noqa: PLC0415  pulumi is slow
         from codat_iac.stack.apply.second_run import needs_second_run, second_run  # noqa: PLC0415
 
-        while needs_second_run(applied, plan):
-            session = replace(session)  # reads the stack anew
-            session.check_shard()
-            planner = session.planner(company, desired)
-            plan = second_run(session.plan_with(planner, desired), plan)
-            applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
+        failed: CodatIacError | KeyboardInterrupt | None = None
+        while not failed and needs_second_run(applied, plan):
+            waited = [change for change in plan.changes if change.later]
+            try:
+                session = replace(session)  # reads the stack anew
+                session.check_shard()
+                planner = session.planner(company, desired)
+                plan = second_run(session.plan_with(planner, desired), plan)
+                applied = _carry_out(session, planner, plan, desired, yes=yes, allow_losing=allow_losing)
+            except (CodatIacError, KeyboardInterrupt) as error:
+                failed = error
+                applied = Applied(tuple(map(not_tried, waited)))
             outcomes += applied.outcomes
             waiting += words.made_to_wait(plan, _done(applied.outcomes))
     write_or_tell(_outcomes(outcomes, output, waiting, stack), out)
+    _raise_unless_done(applied, failed)
+    return exit_code_of(outcomes)
+
+
+def _raise_unless_done(applied: Applied, failed: BaseException | None) -> None:
+    """Raise why an apply ended before its end, now that what is done is told."""
+    if failed:
+        raise failed
     if applied.interrupted:
         raise click.Abort
     if applied.error:
         raise StackError(applied.error)
-    return exit_code_of(outcomes)
 
 
 def _options_for(plan: Plan) -> Iterator[str]:

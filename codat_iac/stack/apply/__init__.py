@@ -33,11 +33,11 @@ from codat_iac.program.registration import Registration, register
 from codat_iac.reconcile import handover
 from codat_iac.reconcile.planner import Planner
 from codat_iac.stack.apply.engine_runs import EngineRun, engine_runs
-from codat_iac.stack.apply.outcomes import Applied, Outcome, Result, Watcher, reason
+from codat_iac.stack.apply.outcomes import Applied, Outcome, Watcher, not_tried, reason
 from codat_iac.stack.apply.stack_outputs import export_outputs, own_outputs
 from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.project.contents import project_name
-from codat_iac.stack.pulumi_command import Pulumi, Untold
+from codat_iac.stack.running.pulumi_command import Pulumi, Untold
 from codat_iac.stack.stack import Stack, StackError
 
 
@@ -93,11 +93,7 @@ def in_turn(
             break
     return dataclasses.replace(
         applied,
-        outcomes=tuple(
-            done.get(each.address, Outcome(each.address, each.action, Result.NOT_TRIED))
-            for each in changes
-            if not each.later
-        ),
+        outcomes=tuple(done.get(each.address) or not_tried(each) for each in changes if not each.later),
     )
 
 

@@ -13,17 +13,15 @@ from codat_iac.model.text import safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import UNAPPROVED
-from codat_iac.stack.event_log import Event
-from codat_iac.stack.stack import PLUGIN_DIED
+from codat_iac.stack.running.event_log import Event
+from codat_iac.stack.stack import PLUGIN_DIED, RUN_AGAIN
 
 _UNSAVED = "failed to save snapshot"
 """The engine's words if it couldn't write the state."""
 
 
-_UNTOLD = (
-    "it is not certain whether this is done, since Pulumi ended without telling; run again: what was done is"
-    " found, and not done twice"
-)
+_NOT_BEGUN = "Error while dialing"
+"""gRPC's words in the engine, if the provider had died before it was asked to do something."""
 
 
 _BY_SIGNAL = re.compile(r"code -(\d+)")
@@ -49,6 +47,11 @@ class Outcome:
     text: str = ""
 
 
+def not_tried(change: Decision) -> Outcome:
+    """Return the outcome of a change that isn't begun."""
+    return Outcome(change.address, change.action, Result.NOT_TRIED)
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """The outcome of each change, in the order of the plan.
@@ -66,7 +69,8 @@ class Applied:
 class Watcher:
     """Collects outcomes from the engine's events. `changes` are by URN; `report` gets each new outcome.
 
-    `under_way` says that the engine has begun, as far as anybody knows, and hasn't told its last event.
+    `begun` are the addresses of which the engine said that it begins. `under_way` says that it has begun at
+    all, as far as anybody knows, and hasn't told its last event.
     """
 
     changes: Mapping[str, Decision]
@@ -74,6 +78,7 @@ class Watcher:
     became: dict[str, Outcome] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
     plugin_said: str = ""
+    begun: set[str] = field(default_factory=set)
     under_way: bool = False
 
     def hear(self, event: Event) -> None:
@@ -81,6 +86,9 @@ class Watcher:
         self.under_way = "cancelEvent" not in event  # which is its last one
         if finished := event.get("resOutputsEvent"):
             self._finished(**finished["metadata"])
+        elif begins := event.get("resourcePreEvent"):
+            if change := self.changes.get(begins["metadata"]["urn"]):
+                self.begun.add(change.address)
         elif said := event.get("diagnosticEvent"):
             if said["severity"] == "error":
                 self._failed(said.get("urn", ""), said["message"])
@@ -98,7 +106,10 @@ class Watcher:
         if change is None:
             self.general.append(text)
         elif change.address not in self.failed:
-            self._tell(change, _result(text), text)
+            result = _result(text)
+            if result is Result.FAILED and change.address in self.begun and not _is_known(text, urn, change):
+                result, text = Result.UNCERTAIN, _uncertain(text)
+            self._tell(change, result, text)
 
     def ended(self, message: str) -> None:
         """Note what the engine said as it failed. If it couldn't write the state at last, all failed."""
@@ -121,14 +132,16 @@ class Watcher:
     def outcomes(self, changes: Iterable[Decision]) -> tuple[Outcome, ...]:
         """Return the outcomes of *changes*, in their order.
 
-        What the engine didn't tell of by its end wasn't tried. If it had none, since it was killed, nobody
-        knows what it had begun.
+        What the engine hadn't begun by its last event wasn't tried. If it told no last one, since it was
+        killed, nobody knows what it had begun.
         """
-        unheard, text = (Result.UNCERTAIN, _UNTOLD) if self.under_way else (Result.NOT_TRIED, "")
-        return tuple(
-            self.became.get(change.address, Outcome(change.address, change.action, unheard, text))
-            for change in changes
-        )
+        return tuple(self.became.get(change.address) or self._untold(change) for change in changes)
+
+    def _untold(self, change: Decision) -> Outcome:
+        if self.under_way or change.address in self.begun:
+            text = _uncertain("Pulumi ended without telling")
+            return Outcome(change.address, change.action, Result.UNCERTAIN, text)
+        return not_tried(change)
 
 
 def _result(text: str) -> Result:
@@ -136,6 +149,20 @@ def _result(text: str) -> Result:
     if "not certain whether" in text:
         return Result.UNCERTAIN
     return Result.REFUSED if UNAPPROVED in text else Result.FAILED
+
+
+def _is_known(text: str, urn: str, change: Decision) -> bool:
+    """Return whether an error tells what became of a change that was begun: the provider's own names it.
+
+    Any other may come from a provider that died after it had called Codat.
+    """
+    told, names = text.replace(urn, ""), (change.address, change.moved_from)
+    ours = any(f"{name}: " in told for name in names if name)
+    return ours or _NOT_BEGUN in told or _UNSAVED in told
+
+
+def _uncertain(why: str) -> str:
+    return f"it is not certain whether this is done ({why}); {RUN_AGAIN}"
 
 
 def exit_code_of(outcomes: Iterable[Outcome]) -> int:
@@ -151,8 +178,7 @@ def _unsaved(address: str, text: str) -> str:
     """Return a message for a state that the engine couldn't write; its own text has the cause at the end."""
     cause = text.rpartition(": ")[2]
     return (
-        f"{address}: Pulumi can't write the stack's state ({cause}); see to where it is kept, then run again:"
-        " what was done is found, and not done twice"
+        f"{address}: Pulumi can't write the stack's state ({cause}); see to where it's kept, then {RUN_AGAIN}"
     )
 
 

@@ -24,7 +24,7 @@ from codat_iac.planning.safety_limits import MOVING, shard_refusal
 from codat_iac.stack.apply.outcomes import Watcher, reason
 from codat_iac.stack.apply.stack_outputs import kept
 from codat_iac.stack.project.contents import project_name
-from codat_iac.stack.pulumi_command import Pulumi
+from codat_iac.stack.running.pulumi_command import Pulumi
 from codat_iac.stack.sharding import shard_states
 from codat_iac.stack.sharding.shard_states import MOVING_TYPE, Arrival, Member, State
 from codat_iac.stack.stack import Stack, StackError

@@ -48,7 +48,8 @@ class Programmed(Stack):
             step = {"op": "create", "type": RESOURCE_TYPE, "old": None, "new": {"urn": urn}}
             events.append(json.dumps({"resourcePreEvent": {"metadata": step}}))
             lines.append(json.dumps({"urn": urn, "inputs": bag}))
-        Path(environment["PULUMI_OPTION_EVENT_LOG"]).write_text("\n".join(events))
+        events.append(json.dumps({"cancelEvent": {}}))
+        Path(environment["PULUMI_OPTION_EVENT_LOG"]).write_text("".join(f"{line}\n" for line in events))
         Path(environment["CODAT_DECLARED"]).write_text("\n".join(lines))
         return ""
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from codat_iac.stack.event_log import EventLog, event_log
+from codat_iac.stack.running.event_log import EventLog, event_log
 
 FIRST = {
     "sequence": 0,
     "timestamp": 1,
     "diagnosticEvent": {"message": "ü\n", "severity": "error", "color": ""},
 }
+
+
+def refused(_: str) -> int:
+    """A sandbox that has no files in memory."""
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+Kind = tuple[Callable[[str], int] | None, ...]
+KINDS = pytest.mark.parametrize(
+    "kind", [(), (None,), (refused,)], ids=["in memory", "without files in memory", "refused"]
+)
+
 LAST = {"sequence": 1, "timestamp": 1, "cancelEvent": {}}
 
 
@@ -29,11 +43,11 @@ def sequence(log: EventLog) -> list[int]:
     return [event["sequence"] for event in log.new()]
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_events_are_heard_while_they_are_written(in_memory: bool) -> None:
+@KINDS
+def test_events_are_heard_while_they_are_written(kind: Kind) -> None:
     """Each once, and none before it is whole."""
     one, two = json.dumps(FIRST) + "\n", json.dumps(LAST) + "\n"
-    with event_log(in_memory=in_memory) as log:
+    with event_log(*kind) as log:
         assert sequence(log) == []
 
         write(log, one[:9])
@@ -47,11 +61,11 @@ def test_events_are_heard_while_they_are_written(in_memory: bool) -> None:
         assert sequence(log) == []
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_nothing_is_left_of_a_log(in_memory: bool) -> None:
+@KINDS
+def test_nothing_is_left_of_a_log(kind: Kind) -> None:
     """Neither a file nor a descriptor; and none goes to children, which may live on."""
     descriptors = sorted(Path("/proc/self/fd").iterdir())
-    with event_log(in_memory=in_memory) as log:
+    with event_log(*kind) as log:
         inherited = subprocess.run(
             ["ls", "/proc/self/fd"], check=True, capture_output=True, text=True, close_fds=False
         )

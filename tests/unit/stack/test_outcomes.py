@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pulumi import RunError
 
@@ -10,7 +12,7 @@ from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import LossLimit
 from codat_iac.stack.apply.outcomes import Outcome, Result, Watcher, exit_code_of, reason
-from codat_iac.stack.event_log import Event
+from codat_iac.stack.running.event_log import Event
 from tests.support.builders import an_id
 from tests.support.samples import a_change
 
@@ -34,6 +36,9 @@ END: Event = {"cancelEvent": {}}
 def a_step(op: str = "create") -> Event:
     """The engine has done a step of the connection: by default, created it."""
     return {"resOutputsEvent": {"metadata": {"op": op, "urn": URN, "type": "", "old": None, "new": None}}}
+
+
+BEGINS: Event = {"resourcePreEvent": a_step()["resOutputsEvent"]}
 
 
 def failed(message: str, urn: str | None = URN, severity: str = "error") -> Event:
@@ -99,7 +104,7 @@ def test_a_state_that_cant_be_written_is_said_plainly() -> None:
     )
 
     assert told[-1].text == (
-        f"{CHANGE.address}: Pulumi can't write the stack's state (read-only file system); see to where it is"
+        f"{CHANGE.address}: Pulumi can't write the stack's state (read-only file system); see to where it's"
         " kept, then run again: what was done is found, and not done twice"
     )
 
@@ -153,6 +158,48 @@ def test_what_nobody_knows_is_uncertain_and_what_nobody_began_is_not_tried() -> 
 
     assert told[0].result is Result.UNCERTAIN
     assert watcher.outcomes([CHANGE]) == (an_outcome(Result.NOT_TRIED),)
+
+
+def test_what_was_begun_and_didnt_end_is_uncertain() -> None:
+    """A second Ctrl-C leaves what is under way, and the engine tells its end all the same."""
+    _, watcher = heard(BEGINNING, BEGINS, END)
+
+    (outcome,) = watcher.outcomes([CHANGE])
+    assert outcome.result is Result.UNCERTAIN
+    assert outcome.text == (
+        "it is not certain whether this is done (Pulumi ended without telling); run again: what was done is"
+        " found, and not done twice"
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "result"),
+    [
+        pytest.param("error reading from server: EOF", Result.UNCERTAIN, id="the provider died"),
+        pytest.param(f"deleting {URN}: connection reset by peer", Result.UNCERTAIN, id="it was reset"),
+        pytest.param("Exception calling application: 'x'", Result.UNCERTAIN, id="a bug in it"),
+        pytest.param(
+            "Error while dialing: connect: connection refused", Result.FAILED, id="it had died before"
+        ),
+        pytest.param(f"{CHANGE.address}: PATCH: 400, correct it", Result.FAILED, id="it says so itself"),
+        pytest.param(f"deleting {URN}: {CHANGE.address}: 400", Result.FAILED, id="it says so, with a URN"),
+        pytest.param("acme/old: POST: 400, correct it", Result.FAILED, id="it says so by the name before"),
+        pytest.param("failed to save snapshot: no space left", Result.FAILED, id="it isn't recorded"),
+    ],
+)
+def test_an_error_of_what_was_begun_is_a_failure_if_it_says_what_became_of_it(
+    message: str, result: Result
+) -> None:
+    """Only the provider knows, if it lives; each error of its own names the connection."""
+    change = replace(CHANGE, moved_from="acme/old")
+    watcher = Watcher({URN: change}, lambda _: None)
+    for event in (BEGINS, failed(message), END):
+        watcher.hear(event)
+
+    (outcome,) = watcher.outcomes([change])
+    assert outcome.result is result
+    assert message in outcome.text
+    assert ("run again: what was done is found" in outcome.text) == (result is Result.UNCERTAIN)
 
 
 def test_what_an_engine_had_begun_that_was_killed_is_uncertain() -> None:

@@ -15,7 +15,7 @@ from codat_iac.model.connection import RESOURCE_TYPE, Address, DesiredConnection
 from codat_iac.planning.moves import Moves
 from codat_iac.planning.slot_description import INPUT, SlotDescription
 from codat_iac.planning.stack_decisions import Program
-from codat_iac.stack.own_program import declared, program
+from codat_iac.stack.running.own_program import declared, program
 from codat_iac.stack.stack import Stack, StackError
 from tests.support.builders import a_desired, a_prior, an_id
 from tests.support.worlds import COMPONENT, a_urn

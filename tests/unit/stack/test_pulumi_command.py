@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from codat_iac.stack.pulumi_command import Pulumi, Untold
+from codat_iac.stack.running.pulumi_command import Pulumi, Untold
 from codat_iac.stack.stack import Stack
 
 WAITS = "exec sleep 600"
@@ -63,7 +63,7 @@ def test_what_is_interrupted_before_it_begins_does_not_begin(
     with pytest.raises(automation.CommandError, match="interrupted"):
         command.run(["up"], str(tmp_path), {})
 
-    assert told == ["stopping when what is under way is finished; once more ends it in the middle"]
+    assert told == ["stopping when what is under way is finished; once more leaves it uncertain"]
 
 
 def test_an_interrupt_as_it_begins_is_handed_on(command: Pulumi, told: list[str], tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_pulumi_that_doesnt_tell_what_it_did_is_no_success(
     tmp_path: Path, told: list[str], script: str
 ) -> None:
     """Whatever its exit code says: else what it did would be called not tried."""
-    with pytest.raises(Untold, match="ended without telling what it did; look at `codat-iac plan`"):
+    with pytest.raises(Untold, match="ended without telling what it did; run again"):
         a_pulumi(tmp_path, script, told).run(["up"], str(tmp_path), {"PATH": "/usr/bin:/bin"})
 
 
@@ -99,3 +99,15 @@ def test_a_pulumi_that_tells_its_end_is_done(tmp_path: Path, told: list[str]) ->
     result = a_pulumi(tmp_path, script, told).run(["up"], str(tmp_path), {"PATH": "/usr/bin:/bin"})
 
     assert (result.code, result.stdout) == (0, "out\n")
+
+
+def test_an_interrupt_between_two_runs_reaches_the_second_as_it_begins(
+    tmp_path: Path, told: list[str]
+) -> None:
+    """The first has ended, so there is nothing else to hand it on to."""
+    script = f'case "$*" in *first*) {LOG}; {PRELUDE}; {END};; *) {WAITS};; esac'
+    command = a_pulumi(tmp_path, script, told)
+    command.run(["first"], str(tmp_path), {"PATH": "/usr/bin:/bin"})
+
+    with pytest.raises(automation.CommandError):
+        command.run(["second"], str(tmp_path), Interrupting(command))

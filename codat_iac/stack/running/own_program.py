@@ -19,7 +19,7 @@ from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.provider import declared_file
 from codat_iac.stack.atomic_write import temporary_file
-from codat_iac.stack.event_log import Event, event_log
+from codat_iac.stack.running.event_log import Event, event_log
 from codat_iac.stack.stack import Stack, StackError
 
 

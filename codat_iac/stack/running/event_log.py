@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -24,7 +23,7 @@ Event = Mapping[str, Any]
 class EventLog:
     """The events of one run. *path* is what the option `--event-log` of `pulumi` takes.
 
-    `complete` says that the engine has told its last one: what it didn't tell by then, it didn't do.
+    `complete` says that the engine has told its last one: what it hadn't begun by then, it didn't do.
     """
 
     def __init__(self, file: IO[bytes], path: str) -> None:
@@ -42,11 +41,21 @@ class EventLog:
             yield event
 
 
+_MEMORY_FILE: Callable[[str], int] | None = getattr(os, "memfd_create", None)
+
+
 @contextmanager
-def event_log(*, in_memory: bool = sys.platform == "linux") -> Iterator[EventLog]:
-    """Yield the log of a run that is to begin: *in_memory*, which only Linux has, or else on the disk."""
-    if in_memory:
-        with io.FileIO(os.memfd_create("pulumi-events")) as memory:
+def event_log(memory_file: Callable[[str], int] | None = _MEMORY_FILE) -> Iterator[EventLog]:
+    """Yield the log of a run that is to begin: what *memory_file* opens, or else a file on the disk.
+
+    Linux has such files, but not each Python that runs there, and a sandbox may refuse them.
+    """
+    try:
+        memory = io.FileIO(memory_file("pulumi-events")) if memory_file else None
+    except OSError:
+        memory = None
+    if memory:
+        with memory:
             # By number: who starts the engine, a shim of some version manager, may close what it inherits.
             yield EventLog(memory, f"/proc/{os.getpid()}/fd/{memory.fileno()}")
     else:

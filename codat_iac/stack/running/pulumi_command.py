@@ -15,8 +15,8 @@ from pulumi import automation
 from pulumi.automation.errors import create_command_error
 
 from codat_iac.stack import engine
-from codat_iac.stack.event_log import Event, event_log
-from codat_iac.stack.stack import Stack, StackError, StackLocked
+from codat_iac.stack.running.event_log import Event, event_log
+from codat_iac.stack.stack import RUN_AGAIN, Stack, StackError, StackLocked
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that would end this process, and here make Pulumi stop after the changes under way."""
@@ -85,7 +85,7 @@ class Pulumi(automation.PulumiCommand):
 
     def _interrupt(self, *_: Any) -> None:
         if not self.interrupted:
-            self._tell("stopping when what is under way is finished; once more ends it in the middle")
+            self._tell("stopping when what is under way is finished; once more leaves it uncertain")
         self.interrupted = True
         if self._running:
             self._running.send_signal(signal.SIGINT)
@@ -158,16 +158,14 @@ class Pulumi(automation.PulumiCommand):
                         process.wait(_LISTENING)
                     for event in events.new():
                         self._hear(event)
+            self._running = None
             output.seek(0)
             errors.seek(0)
             result = automation.CommandResult(output.read(), errors.read(), process.returncode)
         if result.code:
             raise create_command_error(result)
         if not events.complete:
-            raise Untold(
-                "`pulumi up` ended without telling what it did; look at `codat-iac plan`, and apply what is"
-                " left"
-            )
+            raise Untold(f"`pulumi up` ended without telling what it did; {RUN_AGAIN}")
         return result
 
 
