@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,6 +57,7 @@ _REMEDIES = {
     "no stack named": f"`pulumi stack ls` lists those of this project; the backend is named by {_BACKEND}",
     "unable to open state directory": f"make that folder, or correct {_BACKEND}",
     "unable to open bucket": f"correct {_BACKEND}",
+    "unable to open state database": f"see to it that the database runs, or correct {_BACKEND}",
     "PULUMI_ACCESS_TOKEN must be set": f"set it, or name another backend by {_BACKEND}",
 }
 """What to do about some errors of Pulumi's, by words of which each is known."""
@@ -224,6 +226,7 @@ def _run(
             _end(process)  # Ctrl-C doesn't reach its session
             raise
     if process.returncode:
+        output, errors = without_passwords(output), without_passwords(errors)
         if locks.LOCKED in errors + output:
             raise StackLocked(errors + output, stack)
         words = _error_text(errors, output) or f"exit status {process.returncode}"
@@ -232,6 +235,14 @@ def _run(
         words += "".join(f"; {remedy}" for known, remedy in _REMEDIES.items() if known in words)
         raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
     return output
+
+
+_PASSWORDS = re.compile(r"(?i)(?<=://)([^/\s:@\"]*:)[^@\s\"]+(?=@)|([?&]password=)[^&\s\"]+")
+
+
+def without_passwords(text: str) -> str:
+    """Return *text* with the passwords of the backend's URL hidden, which Pulumi's errors repeat."""
+    return _PASSWORDS.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

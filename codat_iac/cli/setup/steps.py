@@ -16,6 +16,7 @@ from codat_iac.cli.session import Session
 from codat_iac.cli.setup.answers import BASE_URL, KEY, Answers
 from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
+from codat_iac.model.text import count, join_names
 from codat_iac.planning.plan import Plan
 from codat_iac.stack import engine
 from codat_iac.stack.engine import Severity
@@ -86,6 +87,7 @@ def bring_in(folder: Path, answers: Answers) -> None:
     path = Path(session.path(None))
     if tidy_up(path, DESIRED_TEXT.encode(), answers.tenant, {prior.id for prior in session.recorded}):
         _say(f"{path}: what an import that was broken off left there is put right")
+    _check_file(session, path)
     if answers.imported is None:
         return
     draft = import_into(
@@ -99,6 +101,23 @@ def bring_in(folder: Path, answers: Answers) -> None:
         tell=_say,
     )
     _say(f"imported: {len(draft.arrivals)}")
+
+
+def _check_file(session: Session, path: Path) -> None:
+    """Raise `ConfigError` if the file declares nothing of what the stack has: a backend outlives a folder.
+
+    Whoever applied such a file would unlink all of that.
+    """
+    there = {prior.address for prior in session.recorded if not prior.pending_removal}
+    ids = {prior.id for prior in session.recorded}
+    declared = session.desired(None)
+    if there and not any(each.address in there or each.connection_id in ids for each in declared):
+        raise ConfigError(
+            f"stack {session.stack.short_name} has {count(len(there), 'connection')} already"
+            f" ({join_names(sorted(there))}), and {path} none of them, so that an apply would remove them; go"
+            f" on where their files are, or give another --stack, or write them down: codat-iac export --all"
+            f" --overwrite --out {path.name}"
+        )
 
 
 def show(folder: Path, stack: str) -> Plan:

@@ -50,7 +50,8 @@ from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported, ignored_companies
 from codat_iac.stack.importing.target_file import Page, alone_in, by_file, check_target
-from codat_iac.stack.stack import Stack
+from codat_iac.stack.running.event_log import event_log
+from codat_iac.stack.stack import Stack, StackLocked
 
 DEFAULT_FILE = "imported.yaml"
 """The name of the new file if the desired state is a folder."""
@@ -165,6 +166,8 @@ class _Import:
     draft: Draft
     before: Mapping[str, Any]
     declared: Sequence[DesiredConnection]
+    recorded: set[str] | None = dataclasses.field(default_factory=set)
+    """The URNs that Pulumi recorded in this attempt; None if nobody knows."""
 
     def run(self, tell: Callable[[str], None], *, files_only: bool) -> int:
         """Do the whole import, or what concerns the files, or undo it and raise.
@@ -240,23 +243,34 @@ class _Import:
             }
             for arrival in self.draft.arrivals
         ]
-        with temporary_file(json.dumps({"resources": arrivals})) as file:
-            self.stack.pulumi(
-                "import",
-                "--yes",
-                f"--file={file}",
-                "--generate-code=false",
-                "--protect=false",
-                "--skip-preview",
-                "--suppress-progress",
-                environment={
-                    "PULUMI_EXPERIMENTAL": "true",
-                    "PULUMI_SKIP_CHECKPOINTS": "true",
-                    # The state may hold an old key, and `pulumi import` believes it.
-                    "CODAT_API_KEY": self.settings.api_key,
-                    "CODAT_BASE_URL": self.settings.base_url,
-                },
-            )
+        with temporary_file(json.dumps({"resources": arrivals})) as file, event_log() as events:
+            self.recorded = None
+            try:
+                self.stack.pulumi(
+                    "import",
+                    "--yes",
+                    f"--file={file}",
+                    "--generate-code=false",
+                    "--protect=false",
+                    "--skip-preview",
+                    "--suppress-progress",
+                    environment={
+                        "PULUMI_EXPERIMENTAL": "true",
+                        "PULUMI_SKIP_CHECKPOINTS": "true",
+                        # The state may hold an old key, and `pulumi import` believes it.
+                        "CODAT_API_KEY": self.settings.api_key,
+                        "CODAT_BASE_URL": self.settings.base_url,
+                        **events.environment,
+                    },
+                )
+            except StackLocked:
+                self.recorded = set()
+                raise
+            finally:
+                # What another import recorded meanwhile is no `import` here, and stays if this is undone.
+                ended = [event.get("resOutputsEvent", {}).get("metadata", {}) for event in events.new()]
+                if events.complete:
+                    self.recorded = {step["urn"] for step in ended if step.get("op") == "import"}
 
     def _protect(self, program: Mapping[Address, DesiredConnection]) -> None:
         """Protect in the state what the program protects, which otherwise the next `pulumi up` would do."""
@@ -331,7 +345,9 @@ class _Import:
         mine = {(arrival.address, arrival.live.id) for arrival in self.draft.arrivals}
 
         def came_in(resource: Mapping[str, Any]) -> bool:
-            return resource["urn"] not in there and (_address(resource), resource.get("id")) in mine
+            urn = resource["urn"]
+            by_this = self.recorded is None or urn in self.recorded
+            return by_this and urn not in there and (_address(resource), resource.get("id")) in mine
 
         kept = [resource for resource in resources(now) if not came_in(resource)]
         if len(kept) == len(resources(now)):

@@ -32,6 +32,12 @@ class EventLog:
         self._file = file
         self._rest = b""
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment of a command of Pulumi's that is to write this log."""
+        # The second makes that an option, as the Automation API does.
+        return {"PULUMI_OPTION_EVENT_LOG": self.path, "PULUMI_DEBUG_COMMANDS": "true"}
+
     def new(self) -> Iterator[Event]:
         """Yield the events that are new since the last call."""
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")

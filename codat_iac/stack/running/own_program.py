@@ -36,8 +36,7 @@ def declared(stack: Stack, recorded: Sequence[PriorConnection]) -> Program:
                 declared_file.VARIABLE: str(told),
                 "PULUMI_OPTION_REFRESH": "false",
                 "PULUMI_OPTION_IGNORE_PROTECT": "true",  # what is protected is a problem of the plan
-                "PULUMI_OPTION_EVENT_LOG": events.path,
-                "PULUMI_DEBUG_COMMANDS": "true",  # makes that an option, as the Automation API does
+                **events.environment,
             },
         )
         heard, inputs = list(events.new()), declared_file.read(told.read_text("utf-8"))

@@ -16,7 +16,7 @@ from pulumi.automation.errors import create_command_error
 
 from codat_iac.stack import engine
 from codat_iac.stack.running.event_log import Event, event_log
-from codat_iac.stack.stack import RUN_AGAIN, Stack, StackError, StackLocked
+from codat_iac.stack.stack import RUN_AGAIN, Stack, StackError, StackLocked, without_passwords
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that would end this process, and here make Pulumi stop after the changes under way."""
@@ -161,7 +161,8 @@ class Pulumi(automation.PulumiCommand):
             self._running = None
             output.seek(0)
             errors.seek(0)
-            result = automation.CommandResult(output.read(), errors.read(), process.returncode)
+            out, err = without_passwords(output.read()), without_passwords(errors.read())
+            result = automation.CommandResult(out, err, process.returncode)
         if result.code:
             raise create_command_error(result)
         if not events.complete:

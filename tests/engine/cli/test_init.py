@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +102,40 @@ def test_an_empty_folder_becomes_a_project_with_nothing_to_do(
     assert (lost.code, len(lost.about_streams)) == (0, 1), lost.err
     assert files(folder) == before
     assert environment["CODAT_API_KEY"] not in first.out + first.err + again.out + again.err
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_stack_that_outlived_its_folder_is_refused(
+    tmp_path: Path,
+    folder: Path,
+    emulator: Emulator,
+    acme: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Else the file would declare only what is new, and an apply would unlink the rest; its remedy works."""
+    backend = tmp_path / "states"
+    backend.mkdir()
+    init = ["init", "--yes", "--backend", f"file://{backend}", "--cwd", str(folder)]
+    assert run(init) == 0
+    shutil.rmtree(folder)
+    folder.mkdir()
+    connected(emulator, acme, "rwuv")
+    capfd.readouterr()
+
+    assert run(init) == 1
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said.startswith("codat-iac: stack dev has 2 connections already (acme/")
+    assert said.endswith("or write them down: codat-iac export --all --overwrite --out connections.yaml")
+    assert files(folder)["connections.yaml"].count("connections:") == 0
+
+    remedy = shlex.split(said.rpartition(": codat-iac ")[2])
+    with contextlib.chdir(folder):
+        assert run(remedy) == 0
+        assert run(["apply", "--yes"]) == 0
+    assert run(init) == 0
+    assert "No changes." in capfd.readouterr().out
+    assert has_nothing_to_do(folder)
+    assert {request["method"] for request in emulator.requests()["requests"]} == {"GET"}
 
 
 @pytest.mark.slow

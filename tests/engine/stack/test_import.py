@@ -343,6 +343,38 @@ def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
     assert project.recorded() == {"acme/mine": ledger}
 
 
+@pytest.mark.parametrize("locked", [False, True])
+def test_what_another_import_recorded_meanwhile_stays(
+    importer: Importer, acme: str, emulator: Emulator, *, locked: bool
+) -> None:
+    """A colleague imports the same from another clone, and this one is interrupted, or finds the lock."""
+    project = importer.project
+    ledger = connected(emulator, acme)
+
+    def a_colleague() -> None:
+        text = written(project)
+        project.declare(connections(acme, f"xero: {{platformKey: gbol, connectionId: {ledger}}}"))
+        assert project.up().code == 0
+        (project.folder / "connections.yaml").write_text(text)
+        if locked:
+            locks = project.folder / "state/.pulumi/locks/organization/shop/dev"
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = {"pid": 1, "username": "ann", "hostname": "laptop", "timestamp": "2026-01-01T00:00:00Z"}
+            (locks / "1.json").write_text(json.dumps(lock))
+
+    def at(step: str) -> None:
+        if step.startswith("importing"):
+            a_colleague()
+        elif step.startswith("proving"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(ImportFailed if locked else KeyboardInterrupt):
+        importer.run(at)
+
+    assert project.recorded() == {"acme/xero": ledger}
+    assert not (project.folder / "connections.yaml").exists()
+
+
 def test_an_interrupted_import_is_undone(importer: Importer, acme: str, emulator: Emulator) -> None:
     """Ctrl-C reaches Pulumi once, which leaves no lock; then all is as it was."""
     a_tenant(emulator, 40)
