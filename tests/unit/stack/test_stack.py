@@ -39,7 +39,8 @@ def test_an_error_of_pulumis_hides_them_and_says_what_to_do(tmp_path: Path) -> N
     with pytest.raises(StackError) as raised:
         Stack(tmp_path, "dev", pulumi).pulumi("stack", "export")
 
+    hidden = URL.replace("s3cret", "***")
     assert str(raised.value) == (
-        f'`pulumi stack export` failed: unable to open state database "{URL.replace("s3cret", "***")}": refused;'
-        " see to it that the database runs, or correct PULUMI_BACKEND_URL, or `backend:` in Pulumi.yaml"
+        f'`pulumi stack export` failed: unable to open state database "{hidden}": refused; see to it that the'
+        " database runs, or correct PULUMI_BACKEND_URL, or `backend:` in Pulumi.yaml"
     )
