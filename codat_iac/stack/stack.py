@@ -237,11 +237,11 @@ def _run(
     return output
 
 
-_PASSWORDS = re.compile(r"(?i)(?<=://)([^/\s:@\"]*:)[^@\s\"]+(?=@)|([?&]password=)[^&\s\"]+")
+_PASSWORDS = re.compile(r"(?i)(?<=://)([^/\s:@\"]*:)[^\s\"]+(?=@)|([?&]password=)[^&\s\"]+")
 
 
 def without_passwords(text: str) -> str:
-    """Return *text* with the passwords of the backend's URL hidden, which Pulumi's errors repeat."""
+    """Return *text* with the passwords in URLs hidden: Pulumi's errors repeat the backend's."""
     return _PASSWORDS.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 

@@ -23,7 +23,7 @@ from codat_iac.stack.new_project.existing import Existing
 from codat_iac.stack.new_project.files import LOCAL_BACKEND, LOCAL_STATE
 from codat_iac.stack.new_project.recipes import FORGES, check_place, manual, recipes
 from codat_iac.stack.project import BACKEND, misread
-from codat_iac.stack.stack import PASSPHRASE, Stack, StackError
+from codat_iac.stack.stack import PASSPHRASE, Stack, StackError, without_passwords
 
 KEY = "CODAT_API_KEY"
 BASE_URL = "CODAT_BASE_URL"
@@ -239,7 +239,7 @@ def _checked_backend(url: str, folder: Path) -> str:
         )
     if url and "://" not in url:
         raise ConfigError("the backend is no URL, such as https://api.pulumi.com, s3://... or file://...")
-    if re.search(r"://[^/@]*:[^/]*@|password=", url):
+    if without_passwords(url) != url:
         raise ConfigError(
             f"the backend's URL holds a password, which git would take in Pulumi.yaml; set {BACKEND} to it"
         )

@@ -175,6 +175,11 @@ def test_flags_say_everything(world: World, emulator: Emulator, acme: str) -> No
         ({"base_url": "http://codat.example"}, "use https"),
         ({"backend": "postgres://me:s3cret@host/db"}, "holds a password.+; set PULUMI_BACKEND_URL to it"),
         ({"backend": "postgres://host/db?password=s3cret"}, "holds a password.+; set PULUMI_BACKEND_URL to"),
+        (
+            {"backend": "postgres://host/db?a=1&PASSWORD=s3cret"},
+            "holds a password.+; set PULUMI_BACKEND_URL to",
+        ),
+        ({"backend": "postgres://me:s3/cr@t@host/db"}, "holds a password.+; set PULUMI_BACKEND_URL to it"),
         ({"backend": "bucket"}, "the backend is no URL, such as"),
         ({"name": "no name"}, "'no name' is no name for a project; use letters"),
     ],

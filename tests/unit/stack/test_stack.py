@@ -15,7 +15,7 @@ URL = "postgres://pulumi:s3cret@db.example:5432/states?sslmode=disable"
     ("text", "shown"),
     [
         (URL, "postgres://pulumi:***@db.example:5432/states?sslmode=disable"),
-        ("postgres://pulumi:se/cr:et@db/states", "postgres://pulumi:***@db/states"),
+        ("postgres://pulumi:se/cr:e@t@db/states", "postgres://pulumi:***@db/states"),
         ("postgres://:secret@db", "postgres://:***@db"),
         ("postgres://db/states?user=jo&PASSWORD=s3cret&a=1", "postgres://db/states?user=jo&PASSWORD=***&a=1"),
         ("s3://bucket?region=eu and https://api.pulumi.com:443/jo", None),
