@@ -337,8 +337,8 @@ def test_an_apply_without_the_passphrase_shows_no_plan(project: Project, acme: s
     assert project.writes() == []
 
 
-def test_apply_makes_the_second_run_by_itself(project: Project, acme: str, emulator: Emulator) -> None:
-    """One name can't be given to two resources at once, so a row of renames takes two; nothing is called."""
+def a_row_of_renames(project: Project, acme: str, emulator: Emulator) -> tuple[str, str]:
+    """What is recorded as a and b is declared as b and c. Returns both ids."""
     first, second = (connected(emulator, acme) for _ in range(2))
     project.record(
         [
@@ -353,6 +353,12 @@ def test_apply_makes_the_second_run_by_itself(project: Project, acme: str, emula
             f"c: {{platformKey: gbol, connectionId: {second}}}",
         )
     )
+    return first, second
+
+
+def test_apply_makes_the_second_run_by_itself(project: Project, acme: str, emulator: Emulator) -> None:
+    """One name can't be given to two resources at once, so a row of renames takes two; nothing is called."""
+    first, second = a_row_of_renames(project, acme, emulator)
 
     planned = project.codat_iac("plan")
     assert re.search(
@@ -371,6 +377,31 @@ def test_apply_makes_the_second_run_by_itself(project: Project, acme: str, emula
     assert project.writes() == []
     assert project.codat_iac("plan", "--detailed-exitcode").code == 0
     assert project.preview("--expect-no-changes").code == 0
+
+
+def test_what_the_first_run_did_is_told_although_the_second_cant_begin(
+    project: Project, acme: str, emulator: Emulator, tmp_path: Path
+) -> None:
+    """A colleague was faster, for one; the next apply does the rest."""
+    first, second = a_row_of_renames(project, acme, emulator)
+    once = tmp_path / "once"
+    locked = f"""case " $* " in *" up "*)
+  [ -e {once} ] && {{ echo 'error: [409] Conflict: Another update is currently in progress.' >&2; exit 255; }}
+  touch {once};;
+esac"""
+
+    ran = project.codat_iac("apply", "--yes", env={"PATH": pulumi_after(tmp_path / "bin", locked)})
+
+    assert ran.code == 1
+    assert ran.out.splitlines() == [
+        "done      move    acme/c",
+        "not tried move    acme/b",
+        "Applied: 1 of 2 changes. What is left is what the next run does.",
+    ]
+    assert ran.said[-1].startswith("the stack is locked")
+    assert project.recorded() == {"acme/a": first, "acme/c": second}
+    assert project.codat_iac("apply", "--yes").code == 0
+    assert project.recorded() == {"acme/b": first, "acme/c": second}
 
 
 @pytest.mark.slow
