@@ -24,6 +24,7 @@ A message is one line: where, what, and what to do next. It never holds a key or
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -199,3 +200,34 @@ def naming(address: str) -> Iterator[None]:
     except ApiError as error:
         error.name(address)
         raise
+
+
+TIMEOUT = 408
+
+
+def is_ambiguous(error: ApiError) -> bool:
+    """Return whether a call that ended in *error* may have been carried out."""
+    if isinstance(error, Rejected):
+        return error.status == TIMEOUT
+    return error.sent and isinstance(error, TransportError | CodatBroken | NotCodat)
+
+
+def unsure(error: ApiError, words: str) -> ApiError:
+    """Return a copy of *error* that says *words*. It keeps the rest, such as when to try again."""
+    told = copy.copy(error)
+    told.args = (words,)
+    told.in_doubt = True
+    told.common = False  # what others meet doesn't tell what became of this one
+    return told
+
+
+@contextmanager
+def saying_if_unsure(address: str, done: str) -> Iterator[None]:
+    """Let an error of the call in this block say if it isn't certain whether *address* was *done*."""
+    try:
+        yield
+    except ApiError as error:
+        if not (error.in_doubt or is_ambiguous(error)):
+            raise
+        words = f"{address}: not certain whether it was {done} ({error}); run again, which finds out"
+        raise unsure(error, words) from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from codat_iac.codat.client import Client
 from codat_iac.model.connection import DesiredConnection, LiveConnection
-from codat_iac.model.errors import ApiError, CodatBroken, NotCodat, Rejected, TransportError
+from codat_iac.model.errors import TIMEOUT, ApiError, CodatBroken, Rejected, is_ambiguous, unsure
 
 SETTLING = 5.0
 """Seconds to wait after an ambiguous POST before looking for its effect, since a listing may lag behind."""
@@ -17,7 +16,6 @@ SETTLING = 5.0
 ATTEMPTS = 4
 """The POSTs that we try for one connection before we report that the outcome is uncertain."""
 
-_TIMEOUT = 408
 _IN_PROGRESS = 409
 """The first request with this key is still running and may yet succeed."""
 
@@ -60,7 +58,7 @@ class CreateOnce:
                     return made
                 if attempt == ATTEMPTS:
                     raise _unsure(desired, error) from error
-                if isinstance(error, CodatBroken) or error.status == _TIMEOUT:
+                if isinstance(error, CodatBroken) or error.status == TIMEOUT:
                     key = _fresh_key()
 
     def _look(
@@ -74,9 +72,7 @@ class CreateOnce:
 
 
 def _ambiguous(error: ApiError) -> bool:
-    if isinstance(error, Rejected):
-        return error.status in {_TIMEOUT, _IN_PROGRESS}
-    return error.sent and isinstance(error, TransportError | CodatBroken | NotCodat)
+    return is_ambiguous(error) or (isinstance(error, Rejected) and error.status == _IN_PROGRESS)
 
 
 def _fresh_key() -> str:
@@ -84,12 +80,8 @@ def _fresh_key() -> str:
 
 
 def _unsure(desired: DesiredConnection, error: ApiError) -> ApiError:
-    """Return a copy of *error* that says what is uncertain. It keeps the rest, such as when to try again."""
-    unsure = copy.copy(error)
     words = (
         f"{desired.address}: not certain whether a connection was made ({error}); run again: it adopts what"
         " was made instead of making a second one"
     )
-    unsure.args = (words,)
-    unsure.in_doubt = True
-    return unsure
+    return unsure(error, words)

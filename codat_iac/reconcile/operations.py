@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from codat_iac.codat.client import Client
 from codat_iac.model.connection import DesiredConnection, LiveConnection, OnRemoval, PriorConnection, Status
-from codat_iac.model.errors import NotFound, Refused, Rejected
+from codat_iac.model.errors import NotFound, Refused, Rejected, saying_if_unsure
 from codat_iac.model.settings import Settings
 from codat_iac.planning import rule_table
 from codat_iac.planning.decision import decide_removal
@@ -145,7 +145,8 @@ class Operations(Preview):
     def _unlink(self, live: LiveConnection, address: str, cell: Cell) -> LiveConnection:
         self._count(live, address)
         try:
-            unlinked = self._client.unlink(live.company_id, live.id)
+            with saying_if_unsure(address, "unlinked"):
+                unlinked = self._client.unlink(live.company_id, live.id)
         except Rejected:
             if not cell.tolerant:
                 raise
@@ -156,7 +157,8 @@ class Operations(Preview):
 
     def _delete(self, live: LiveConnection, address: str) -> None:
         self._count(live, address)
-        with contextlib.suppress(NotFound):  # somebody else, or an earlier try of ours, deleted it
+        # Somebody else, or an earlier try of ours, may have deleted it.
+        with contextlib.suppress(NotFound), saying_if_unsure(address, "deleted"):
             self._client.delete(live.company_id, live.id)
         self.snapshot.drop(live.company_id, live.id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from codat_iac.model import settings
 from codat_iac.model.errors import ConfigError
 from codat_iac.model.text import count, join_names
 from codat_iac.planning.plan import Plan
+from codat_iac.planning.rule_table import Action
 from codat_iac.stack import engine
 from codat_iac.stack.engine import Severity
 from codat_iac.stack.importing.broken_off import tidy_up
@@ -104,20 +106,24 @@ def bring_in(folder: Path, answers: Answers) -> None:
 
 
 def _check_file(session: Session, path: Path) -> None:
-    """Raise `ConfigError` if the file declares nothing of what the stack has: a backend outlives a folder.
+    """Raise `ConfigError` if the file lacks what the stack has, such as one that outlived another folder.
 
-    Whoever applied such a file would unlink all of that.
+    Whoever applied such a file would unlink that.
     """
-    there = {prior.address for prior in session.recorded if not prior.pending_removal}
-    ids = {prior.id for prior in session.recorded}
-    declared = session.desired(None)
-    if there and not any(each.address in there or each.connection_id in ids for each in declared):
-        raise ConfigError(
-            f"stack {session.stack.short_name} has {count(len(there), 'connection')} already"
-            f" ({join_names(sorted(there))}), and {path} none of them, so that an apply would remove them; go"
-            f" on where their files are, or give another --stack, or write them down: codat-iac export --all"
-            f" --overwrite --out {path.name}"
-        )
+    declared = session.declared(None)
+    plan = session.plan_with(session.planner(None, declared), declared)
+    lacking = [change.address for change in plan.changes if change.action is Action.REMOVE]
+    if not lacking:
+        return
+    export = ["codat-iac", "export", "--all", "--cwd", str(session.cwd)]
+    if path.is_file() and path.read_bytes() == DESIRED_TEXT.encode():
+        export += ["--overwrite", "--out", str(path)]
+    raise ConfigError(
+        f"{path} doesn't declare {count(len(lacking), 'connection')} of stack {session.stack.short_name}"
+        f" ({join_names(lacking)}), so that an apply would remove what it lacks; if that is meant, look at"
+        f" `codat-iac plan`; or go on where their files are, or give another --stack, or write them down:"
+        f" {shlex.join(export)}"
+    )
 
 
 def show(folder: Path, stack: str) -> Plan:

@@ -937,6 +937,26 @@ def test_a_removal_whose_answer_was_lost_is_done_once(
     assert rows(emulator, acme).get(prior.id, "gone") == ("gone" if method == "DELETE" else "Unlinked")
 
 
+@pytest.mark.parametrize(("method", "done"), [("DELETE", "deleted"), ("PATCH", "unlinked")])
+@pytest.mark.parametrize(
+    "fault", [{"do": "status-after-commit", "status": 500}, {"do": "html-after-commit"}], ids=["500", "HTML"]
+)
+def test_a_removal_whose_answer_never_comes_is_told_as_uncertain(
+    emulator: Emulator, run: Run, acme: str, method: str, done: str, fault: dict[str, Any]
+) -> None:
+    """Each by itself: what another one met says nothing of it."""
+    status = "PendingAuth" if method == "DELETE" else "Linked"
+    prior = recorded(a_desired(company_id=acme), connected(emulator, acme, status=status))
+    run.read(prior)
+    emulator.faults([{"on": f"{method} {ONE}", **fault}])
+
+    with pytest.raises(ApiError, match=f"{prior.address}: not certain whether it was {done} ") as raised:
+        run.operations.remove(prior)
+
+    assert (raised.value.in_doubt, raised.value.common) == (True, False)
+    assert rows(emulator, acme).get(prior.id, "deleted").lower() == done
+
+
 def test_an_unlink_that_is_not_allowed_is_an_error(emulator: Emulator, run: Run, acme: str) -> None:
     """A Linked connection that Codat won't unlink has access still, so it stays recorded."""
     prior = recorded(a_desired(company_id=acme), connected(emulator, acme))
