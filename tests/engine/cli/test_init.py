@@ -135,6 +135,10 @@ def test_a_stack_that_outlived_its_folder_is_refused(
     assert has_nothing_to_do(folder)
     assert {request["method"] for request in emulator.requests()["requests"]} == {"GET"}
 
+    (folder / "connections.yaml").write_text("version: 1\ncompanies: {} # all gone\n")
+    assert run(init) == 1  # what a person wrote isn't overwritten
+    assert capfd.readouterr().err.endswith(f"or write them down: codat-iac export --all --cwd {folder}\n")
+
 
 @pytest.mark.slow
 def test_what_is_wrong_stops_it_before_the_stack(
