@@ -203,6 +203,7 @@ def naming(address: str) -> Iterator[None]:
 
 
 TIMEOUT = 408
+"""Request timeout: the one status of `Rejected` that doesn't say whether the call was carried out."""
 
 
 def is_ambiguous(error: ApiError) -> bool:

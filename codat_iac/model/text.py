@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 _LINK = re.compile(r"(?i)https?://link[a-z0-9.-]*\.codat\.io[^\s\"'<>]*")
 _OTP = re.compile(r"(?i)(otp(?:=|%3d))[^\s&\"'<>]+")
+_PASSWORDS = re.compile(r"(?i)(?<=://)([^/\s:@\"]*:)[^\s\"]+(?=@)|([?&]password=)[^&\s\"]+")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 """Control characters, line ends, and characters that change the direction of text on a terminal."""
 
@@ -21,6 +22,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return _OTP.sub(r"\1***", _LINK.sub("***", text))
+
+
+def without_passwords(text: str) -> str:
+    """Return *text* with the passwords in URLs hidden: Pulumi's errors repeat the backend's."""
+    return _PASSWORDS.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def safe_text(text: str, secrets: Iterable[str] = ()) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 
 from codat_iac.model import record, settings
 from codat_iac.model.errors import CodatIacError, ConfigError, EngineError
-from codat_iac.model.text import safe_text
+from codat_iac.model.text import safe_text, without_passwords
 from codat_iac.stack import engine
 from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.engine import locks
@@ -235,14 +234,6 @@ def _run(
         words += "".join(f"; {remedy}" for known, remedy in _REMEDIES.items() if known in words)
         raise StackError(f"`pulumi {' '.join(arguments[:2])}` failed: {words}")
     return output
-
-
-_PASSWORDS = re.compile(r"(?i)(?<=://)([^/\s:@\"]*:)[^\s\"]+(?=@)|([?&]password=)[^&\s\"]+")
-
-
-def without_passwords(text: str) -> str:
-    """Return *text* with the passwords in URLs hidden: Pulumi's errors repeat the backend's."""
-    return _PASSWORDS.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

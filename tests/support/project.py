@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -310,6 +311,18 @@ class Project:
     def state_file(self) -> Path:
         """The stack's state on the disk, if the backend is the project's own folder."""
         return self.folder / "state/.pulumi/stacks/shop/dev.json"
+
+    def lock(self, pid: int, host: str | None = None, stack: str = "dev") -> None:
+        """Lock *stack* as a run of process *pid* would, on this machine or on *host*."""
+        folder = self.folder / "state" / ".pulumi" / "locks" / "organization" / "shop" / stack
+        folder.mkdir(parents=True, exist_ok=True)
+        held = {
+            "pid": pid,
+            "username": "jo",
+            "hostname": host or socket.gethostname(),
+            "timestamp": "2026-11-24T14:13:40.9Z",
+        }
+        (folder / f"00000000-0000-0000-0000-{pid:012}.json").write_text(json.dumps(held))
 
     def recorded(self) -> dict[str, str]:
         """Return the ids in the state, by address."""

@@ -17,13 +17,14 @@ from codat_iac.cli.setup.overview import overview
 from codat_iac.cli.setup.questions import Questions
 from codat_iac.model import settings
 from codat_iac.model.errors import CodatIacError, ConfigError
+from codat_iac.model.text import without_passwords
 from codat_iac.stack.importing.addresses import slug
 from codat_iac.stack.importing.discovery import Filters, Found, find
 from codat_iac.stack.new_project.existing import Existing
 from codat_iac.stack.new_project.files import LOCAL_BACKEND, LOCAL_STATE
 from codat_iac.stack.new_project.recipes import FORGES, check_place, manual, recipes
 from codat_iac.stack.project import BACKEND, misread
-from codat_iac.stack.stack import PASSPHRASE, Stack, StackError, without_passwords
+from codat_iac.stack.stack import PASSPHRASE, Stack, StackError
 
 KEY = "CODAT_API_KEY"
 BASE_URL = "CODAT_BASE_URL"

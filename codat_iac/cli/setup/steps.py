@@ -110,8 +110,10 @@ def _check_file(session: Session, path: Path) -> None:
 
     Whoever applied such a file would unlink that.
     """
+    if not session.recorded:
+        return
     declared = session.declared(None)
-    plan = session.plan_with(session.planner(None, declared), declared)
+    plan = session.planner(None, declared).plan(declared)
     lacking = [change.address for change in plan.changes if change.action is Action.REMOVE]
     if not lacking:
         return

@@ -13,16 +13,14 @@ from codat_iac.model.text import safe_text
 from codat_iac.planning.decision import Decision
 from codat_iac.planning.rule_table import Action
 from codat_iac.planning.safety_limits import UNAPPROVED
-from codat_iac.stack.running.event_log import Event
+from codat_iac.stack.running.event_log import BEGINS, DONE, Event, step
 from codat_iac.stack.stack import PLUGIN_DIED, RUN_AGAIN
 
 _UNSAVED = "failed to save snapshot"
 """The engine's words if it couldn't write the state."""
 
-
 _NOT_BEGUN = "Error while dialing"
 """gRPC's words in the engine, if the provider had died before it was asked to do something."""
-
 
 _BY_SIGNAL = re.compile(r"code -(\d+)")
 
@@ -84,10 +82,10 @@ class Watcher:
     def hear(self, event: Event) -> None:
         """Handle one event of the engine."""
         self.under_way = "cancelEvent" not in event  # which is its last one
-        if finished := event.get("resOutputsEvent"):
-            self._finished(**finished["metadata"])
-        elif begins := event.get("resourcePreEvent"):
-            if change := self.changes.get(begins["metadata"]["urn"]):
+        if done := step(event, DONE):
+            self._finished(done["urn"], done["op"])
+        elif begins := step(event, BEGINS):
+            if change := self.changes.get(begins["urn"]):
                 self.begun.add(change.address)
         elif said := event.get("diagnosticEvent"):
             if said["severity"] == "error":
@@ -95,7 +93,7 @@ class Watcher:
             elif said["severity"] == "info#err":
                 self.plugin_said = safe_text(said["message"]) or self.plugin_said
 
-    def _finished(self, urn: str, op: str, **_: object) -> None:
+    def _finished(self, urn: str, op: str) -> None:
         change = self.changes.get(urn)
         if change and change.address not in self.became and _ends(op, change):
             self._tell(change, Result.DONE)

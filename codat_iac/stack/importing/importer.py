@@ -50,7 +50,7 @@ from codat_iac.stack.atomic_write import temporary_file
 from codat_iac.stack.importing.discovery import Found
 from codat_iac.stack.importing.draft import Draft, Skipped, draft, exported, ignored_companies
 from codat_iac.stack.importing.target_file import Page, alone_in, by_file, check_target
-from codat_iac.stack.running.event_log import event_log
+from codat_iac.stack.running.event_log import DONE, event_log, step
 from codat_iac.stack.stack import Stack, StackLocked
 
 DEFAULT_FILE = "imported.yaml"
@@ -268,9 +268,9 @@ class _Import:
                 raise
             finally:
                 # What another import recorded meanwhile is no `import` here, and stays if this is undone.
-                ended = [event.get("resOutputsEvent", {}).get("metadata", {}) for event in events.new()]
+                done = [step(event, DONE) for event in events.new()]
                 if events.complete:
-                    self.recorded = {step["urn"] for step in ended if step.get("op") == "import"}
+                    self.recorded = {each["urn"] for each in done if each.get("op") == "import"}
 
     def _protect(self, program: Mapping[Address, DesiredConnection]) -> None:
         """Protect in the state what the program protects, which otherwise the next `pulumi up` would do."""

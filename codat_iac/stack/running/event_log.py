@@ -20,6 +20,16 @@ Event = Mapping[str, Any]
 """One event, as the engine writes it: `apitype.EngineEvent` of Pulumi's SDK for Go, in JSON."""
 
 
+BEGINS, DONE = "resourcePreEvent", "resOutputsEvent"
+"""The kinds of events by which the engine tells that it begins a step, and that it has done one."""
+
+
+def step(event: Event, kind: str) -> Mapping[str, Any]:
+    """Return what an event of this *kind* tells of its step, empty if it is of another one."""
+    metadata: Mapping[str, Any] = event.get(kind, {}).get("metadata", {})
+    return metadata
+
+
 class EventLog:
     """The events of one run. *path* is what the option `--event-log` of `pulumi` takes.
 

@@ -19,7 +19,7 @@ from codat_iac.planning.slot_description import SlotDescription
 from codat_iac.planning.stack_decisions import Program
 from codat_iac.provider import declared_file
 from codat_iac.stack.atomic_write import temporary_file
-from codat_iac.stack.running.event_log import Event, event_log
+from codat_iac.stack.running.event_log import BEGINS, Event, event_log, step
 from codat_iac.stack.stack import Stack, StackError
 
 
@@ -107,9 +107,9 @@ class _Step(NamedTuple):
 
 def _step(event: Event) -> _Step | None:
     """Return the step that an event of the engine's tells of; None if it is of no declared connection."""
-    step = event.get("resourcePreEvent", {}).get("metadata", {})
-    old, new = step.get("old") or {}, step.get("new")
-    if step.get("type") != RESOURCE_TYPE or not new:
+    begins = step(event, BEGINS)
+    old, new = begins.get("old") or {}, begins.get("new")
+    if begins.get("type") != RESOURCE_TYPE or not new:
         return None
-    origin = "" if step["op"] == "create" else old.get("urn", "")
-    return _Step(new["urn"], origin, new.get("protect") is True, step["op"] == "replace")
+    origin = "" if begins["op"] == "create" else old.get("urn", "")
+    return _Step(new["urn"], origin, new.get("protect") is True, begins["op"] == "replace")

@@ -14,14 +14,15 @@ from typing import IO, Any
 from pulumi import automation
 from pulumi.automation.errors import create_command_error
 
+from codat_iac.model.text import without_passwords
 from codat_iac.stack import engine
 from codat_iac.stack.running.event_log import Event, event_log
-from codat_iac.stack.stack import RUN_AGAIN, Stack, StackError, StackLocked, without_passwords
+from codat_iac.stack.stack import RUN_AGAIN, Stack, StackError, StackLocked
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that would end this process, and here make Pulumi stop after the changes under way."""
 
-AT_A_TIME = 4
+_AT_A_TIME = 4
 """Changes at the same time: as many as the provider's host serves. An interrupt waits for all of them."""
 
 _LISTENING = 0.1
@@ -122,7 +123,7 @@ class Pulumi(automation.PulumiCommand):
                 program=program,
                 target=list(targets),
                 continue_on_error=True,
-                parallel=AT_A_TIME,
+                parallel=_AT_A_TIME,
                 suppress_progress=True,
             )
         except automation.ConcurrentUpdateError as error:

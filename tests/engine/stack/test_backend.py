@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -39,19 +37,6 @@ def locks(project: Project) -> list[Path]:
     return [file for file in folder.rglob("*.json") if file.is_file()]
 
 
-def lock(project: Project, pid: int, host: str | None = None) -> None:
-    """Lock the stack as a run of process *pid* would, on this machine or on *host*."""
-    folder = project.folder / "state" / ".pulumi" / "locks" / "organization" / "shop" / "dev"
-    folder.mkdir(parents=True, exist_ok=True)
-    held = {
-        "pid": pid,
-        "username": "jo",
-        "hostname": host or socket.gethostname(),
-        "timestamp": "2026-11-24T14:13:40.9Z",
-    }
-    (folder / f"00000000-0000-0000-0000-{pid:012}.json").write_text(json.dumps(held))
-
-
 def a_dead_pid() -> int:
     """The id of a process that was."""
     with subprocess.Popen(["true"]) as process:
@@ -64,7 +49,7 @@ def stale(project: Project, acme: str) -> int:
     """The stack is locked by a process that is dead, with one connection to make: its pid."""
     project.declare(connections(acme, LEDGER))
     pid = a_dead_pid()
-    lock(project, pid)
+    project.lock(pid)
     return pid
 
 
@@ -120,7 +105,7 @@ def test_a_lock_that_became_anothers_meanwhile_is_left_alone(project: Project) -
     """While a person thinks, somebody cancels it and begins: that lock is nobody's to cancel here."""
     terminal = asked_about_the_lock(project)
     locks(project)[0].unlink()
-    lock(project, os.getpid())
+    project.lock(os.getpid())
     terminal.type("y\n")
 
     assert terminal.end() == 1
@@ -151,7 +136,7 @@ def test_a_stack_that_changed_meanwhile_is_planned_anew(project: Project, acme: 
 def test_a_lock_of_which_nobody_knows_is_not_offered(project: Project, acme: str, host: str | None) -> None:
     """On a terminal too: it is waited for, or looked into where it was made."""
     project.declare(connections(acme, LEDGER))
-    lock(project, os.getpid() if host is None else a_dead_pid(), host)
+    project.lock(os.getpid() if host is None else a_dead_pid(), host)
     terminal = Terminal(project, "apply")
     terminal.wait_for("Apply 1 change? [y/N]: ")
     terminal.type("y\n")

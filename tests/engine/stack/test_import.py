@@ -97,6 +97,14 @@ def written(project: Project) -> str:
     return (project.folder / "connections.yaml").read_text("utf-8")
 
 
+def applied_elsewhere(project: Project, text: str) -> None:
+    """Let somebody bring *text* about from a folder of their own: the file here stays as it is."""
+    here = written(project)
+    project.declare(text)
+    assert project.up().code == 0
+    (project.folder / "connections.yaml").write_text(here)
+
+
 @pytest.mark.slow
 def test_a_mixed_tenant_is_managed_after_an_import(importer: Importer, emulator: Emulator) -> None:
     """Whatever is in it: the preview is empty, Codat was only read, and again there is nothing to do."""
@@ -305,14 +313,11 @@ def test_an_import_that_fails_half_way_is_undone(importer: Importer, acme: str, 
 
     def somebody_else() -> None:
         # Another run declares one of the addresses first, and gets a connection of its own.
-        program = project.folder / "connections.yaml"
-        text, other = program.read_text(), emulator.add_company("Other")["id"]
+        other = emulator.add_company("Other")["id"]
         other_text = connections(str(other), "xero: {platformKey: suuo}").replace("acme", "company-2")
-        program.write_text(
-            "version: 1\n" + connections(acme, "ledger: {platformKey: gbol}") + other_text.partition("\n")[2]
+        applied_elsewhere(
+            project, connections(acme, "ledger: {platformKey: gbol}") + other_text.partition("\n")[2]
         )
-        assert project.up().code == 0
-        program.write_text(text)
 
     with pytest.raises(ImportFailed, match=r"`pulumi import --yes` failed: .*company-2/xero' already exists"):
         importer.run(at_step("importing", somebody_else), overwrite=True)
@@ -330,10 +335,7 @@ def test_an_id_that_somebody_else_recorded_meanwhile_is_given_back(
     ledger = connected(emulator, acme)
 
     def somebody_else() -> None:
-        text = written(project)
-        project.declare(connections(acme, f"mine: {{platformKey: gbol, connectionId: {ledger}}}"))
-        assert project.up().code == 0
-        (project.folder / "connections.yaml").write_text(text)
+        applied_elsewhere(project, connections(acme, f"mine: {{platformKey: gbol, connectionId: {ledger}}}"))
 
     with pytest.raises(
         ImportFailed, match=f"connection {ledger} is recorded as acme/mine, acme/xero and not as"
@@ -352,15 +354,9 @@ def test_what_another_import_recorded_meanwhile_stays(
     ledger = connected(emulator, acme)
 
     def a_colleague() -> None:
-        text = written(project)
-        project.declare(connections(acme, f"xero: {{platformKey: gbol, connectionId: {ledger}}}"))
-        assert project.up().code == 0
-        (project.folder / "connections.yaml").write_text(text)
+        applied_elsewhere(project, connections(acme, f"xero: {{platformKey: gbol, connectionId: {ledger}}}"))
         if locked:
-            locks = project.folder / "state/.pulumi/locks/organization/shop/dev"
-            locks.mkdir(parents=True, exist_ok=True)
-            lock = {"pid": 1, "username": "ann", "hostname": "laptop", "timestamp": "2026-01-01T00:00:00Z"}
-            (locks / "1.json").write_text(json.dumps(lock))
+            project.lock(1, "laptop")
 
     def at(step: str) -> None:
         if step.startswith("importing"):

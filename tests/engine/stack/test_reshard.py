@@ -160,10 +160,7 @@ def test_an_interrupt_moves_nothing_and_says_so(shards: Shards, tmp_path: Path) 
 def test_a_stack_that_another_run_has_is_waited_for(shards: Shards) -> None:
     """By a person: one line says so, as for what Pulumi itself refuses, and nothing has moved."""
     folder = shards.project.folder
-    locks = folder / "state/.pulumi/locks/organization/shop/s1"
-    locks.mkdir(parents=True)
-    lock = {"pid": os.getpid(), "username": "jo", "hostname": "there", "timestamp": "2026-11-24T14:13:40Z"}
-    (locks / "1.json").write_text(json.dumps(lock))
+    shards.project.lock(os.getpid(), "there", "s1")
     member = Member("s1", "shop", None, "1/3")
 
     with pytest.raises(StackLocked, match=r"^the stack is locked by another run"):

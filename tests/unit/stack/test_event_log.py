@@ -17,6 +17,7 @@ FIRST = {
     "timestamp": 1,
     "diagnosticEvent": {"message": "ü\n", "severity": "error", "color": ""},
 }
+LAST = {"sequence": 1, "timestamp": 1, "cancelEvent": {}}
 
 
 def refused(_: str) -> int:
@@ -28,8 +29,6 @@ Kind = tuple[Callable[[str], int] | None, ...]
 KINDS = pytest.mark.parametrize(
     "kind", [(), (None,), (refused,)], ids=["in memory", "without files in memory", "refused"]
 )
-
-LAST = {"sequence": 1, "timestamp": 1, "cancelEvent": {}}
 
 
 def write(log: EventLog, text: str) -> None:
